@@ -1,0 +1,72 @@
+# towpath's commands. `make help` lists them; every one sets up what it needs.
+SHELL := /bin/sh
+# The first Python of at least 3.11 on the path; override with PYTHON=…
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+UV = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-annotate
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-all check format lock build bench coverage clean
+
+help: ## list the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(READY): requirements/dev.txt pyproject.toml
+	@test -n "$(PYTHON)" || { echo "towpath needs Python 3.11 or newer; none was found. Install one, or name it: make setup PYTHON=/path/to/python3"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+setup: $(READY) ## make .venv with everything in it
+
+demo: $(READY) ## run examples/upscale.py on http://127.0.0.1:8000
+	$(BIN)/towpath run examples/upscale.py
+
+test: $(READY) ## run the fast tests
+	$(BIN)/python -m pytest
+
+test-all: $(READY) ## run every test, the long ones too
+	$(BIN)/python -m pytest -m ""
+
+check: $(READY) ## format, lint, types, floors, dead code, dependencies, spelling
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/vulture
+	$(BIN)/deptry src
+	$(BIN)/codespell src tests examples docs bench *.md
+
+format: $(READY) ## rewrite the code in the house's format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lock: $(READY) ## resolve requirements/*.txt again
+	$(BIN)/python -m pip install --quiet uv
+	$(UV) pyproject.toml -o requirements/base.txt
+	$(UV) pyproject.toml --all-extras -o requirements/all.txt
+	$(UV) pyproject.toml --all-extras --group dev -o requirements/dev.txt
+	$(UV) bench/requirements.in -o requirements/bench.txt
+
+build: $(READY) ## make the wheel and the sdist in dist/
+	$(BIN)/python -m hatchling build
+
+.venv-bench/.ready: requirements/bench.txt
+	$(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt
+	@touch $@
+
+bench: $(READY) .venv-bench/.ready ## measure beside the peers; BENCH=downloads picks one
+	$(BIN)/python bench/run.py --peers .venv-bench/bin/python $(BENCH)
+
+coverage: $(READY) ## run the fast tests and say what they did not reach
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report --skip-covered
+
+clean: ## remove what the other commands made
+	rm -rf .venv .venv-bench dist build .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,5 @@
+"""`python -m towpath` is the command."""
+
+from towpath.cli.main import run
+
+run()

@@ -1,0 +1,1 @@
+"""What an author declares: an App and its endpoints. Nothing here serves anything."""

@@ -1,0 +1,127 @@
+"""App: the class that an author writes."""
+
+import difflib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from typing_extensions import override
+
+from towpath.app.endpoints import EndpointSpec, spec_of
+from towpath.app.naming import checked_name, kebab
+from towpath.context import Lifetime, RequestContext, current_request
+from towpath.errors import AppDefinitionError, shown
+
+__all__ = ["App", "BoundEndpoint", "endpoints_of"]
+
+
+class App:
+    """A model behind HTTP.
+
+    Subclass it, load what takes long in `setup`, and mark methods with `@towpath.endpoint`.
+    Class keywords are the same as attributes: `class X(App, name="x")`. One object serves all
+    requests of a runner; `__init__` is not for overriding.
+    """
+
+    name: ClassVar[str] = ""
+    """Part of the URL; the class name in kebab-case by default."""
+    title: ClassVar[str | None] = None
+    """Shown to people; the description is the class docstring."""
+    machine_type: ClassVar[str | Sequence[str]] = "S"
+    """What the app would like to run on. A machine that lacks it gives one warning."""
+    num_gpus: ClassVar[int | None] = None
+    min_concurrency: ClassVar[int] = 0
+    """For engines that scale; the one of this version keeps one runner for each app."""
+    max_concurrency: ClassVar[int | None] = None
+    """For engines that scale."""
+    max_multiplexing: ClassVar[int] = 1
+    """Requests that one runner works on at once; others wait their turn."""
+    concurrency_buffer: ClassVar[int] = 0
+    """For engines that scale."""
+    scaling_delay: ClassVar[float] = 0
+    """For engines that scale."""
+    keep_alive: ClassVar[float] = 60
+    """For engines that scale."""
+    startup_timeout: ClassVar[float] = 600
+    """Seconds that `setup` may take."""
+    termination_grace_period_seconds: ClassVar[float] = 5
+    """Seconds to finish in after a request to stop."""
+    request_timeout: ClassVar[float | None] = None
+    """Seconds that a request may take; the runner is replaced when one takes longer."""
+    request_start_timeout: ClassVar[float | None] = None
+    """Seconds that a request may wait for its turn."""
+    media_expires_in: ClassVar[Lifetime | None] = None
+    """How long files made here live, unless a call or a request says otherwise."""
+
+    @override
+    def __init_subclass__(cls, **keywords: object) -> None:
+        super().__init_subclass__()
+        known = [key for key in App.__annotations__ if not key.startswith("_")]
+        for key, value in keywords.items():
+            if key not in known:
+                near = difflib.get_close_matches(key, known, n=1)
+                hint = f" Did you mean {near[0]!r}?" if near else f" Known: {', '.join(known)}."
+                message = f"{cls.__name__} has an unknown option {shown(key, 40)!r}.{hint}"
+                raise AppDefinitionError(message)
+            setattr(cls, key, value)
+        if "name" not in cls.__dict__:
+            cls.name = kebab(cls.__name__)
+        checked_name(cls.name)
+        if cls.__init__ is not object.__init__:
+            message = f"{cls.__name__} defines __init__; put what it does into setup()."
+            raise AppDefinitionError(message)
+
+    def setup(self) -> Any:  # noqa: ANN401 - sync or async
+        """Load what takes long; called once before the first request. May be async."""
+
+    def teardown(self) -> Any:  # noqa: ANN401 - sync or async
+        """Let go of what `setup` took; called after the last request. May be async."""
+
+    def handle_exit(self) -> None:
+        """Hear that the runner is asked to stop, before the requests at work are waited for."""
+
+    def health(self) -> Any:  # noqa: ANN401 - JSON, sync or async
+        """Return what `GET …/health` answers."""
+        return {"status": "ok"}
+
+    def provide_hints(self) -> list[str]:
+        """Return what this runner has warm, for callers that ask for it by a runner hint."""
+        return []
+
+    @property
+    def current_request(self) -> RequestContext | None:
+        """Return the request that this code works for, or None outside of one."""
+        return current_request()
+
+
+@dataclass(frozen=True, slots=True)
+class BoundEndpoint:
+    """An endpoint of a live app object."""
+
+    name: str
+    spec: EndpointSpec
+    call: Callable[..., Any]  # Any: the author's own signature
+
+
+def endpoints_of(app: App | type[App]) -> list[BoundEndpoint]:
+    """Return the endpoints of *app*, sorted by path.
+
+    Raises:
+        AppDefinitionError: two have the same path, or there is none.
+    """
+    found: dict[str, BoundEndpoint] = {}
+    for name in dir(app):
+        if name.startswith("__") or isinstance(getattr(type(app), name, None), property):
+            continue
+        spec = spec_of(function := getattr(app, name, None))
+        if spec is None or function is None:
+            continue
+        if spec.path in found:
+            message = f"{found[spec.path].name} and {name} are both served at {spec.path!r}."
+            raise AppDefinitionError(message)
+        found[spec.path] = BoundEndpoint(name, spec, function)
+    if not found:
+        kind = app if isinstance(app, type) else type(app)
+        message = f"{kind.__name__} has no endpoints. Mark a method with @towpath.endpoint('/')."
+        raise AppDefinitionError(message)
+    return [found[path] for path in sorted(found)]

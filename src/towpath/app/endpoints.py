@@ -1,0 +1,63 @@
+"""@endpoint, and the spec that it leaves on a method."""
+
+import inspect
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from towpath.errors import AppDefinitionError, shown
+
+__all__ = ["EndpointSpec", "endpoint", "spec_of"]
+
+F = TypeVar("F", bound=Callable[..., Any])  # Any: the author's own signature
+_MARK = "__towpath_endpoint__"
+_RESERVED = {"/health", "/openapi.json"}
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointSpec:
+    """What is known of an endpoint.
+
+    Attributes:
+        path: below the app's own path; "/" is the app itself.
+        is_websocket: whether it is a websocket instead of a POST.
+    """
+
+    path: str
+    is_websocket: bool = False
+
+
+def endpoint(path: str, *, is_websocket: bool = False) -> Callable[[F], F]:
+    """Serve a method of an App at *path*, by POST or as a websocket.
+
+    Args:
+        path: starts with "/"; "/" is the app itself.
+        is_websocket: the method is async and takes a `fastapi.WebSocket`.
+
+    Raises:
+        AppDefinitionError: the path cannot be served, or the method is an endpoint already.
+    """
+    if not re.fullmatch(r"/[A-Za-z0-9_.~{}:/-]*", path) or ".." in path or path in _RESERVED:
+        message = (
+            f"Endpoint path {shown(path, 60)!r} cannot be served. Use one such as '/generate'."
+        )
+        raise AppDefinitionError(message)
+
+    def mark(function: F) -> F:
+        if spec_of(function) is not None:
+            message = f"{function.__qualname__} is an endpoint already; give it one path."
+            raise AppDefinitionError(message)
+        if is_websocket and not inspect.iscoroutinefunction(function):
+            message = f"Websocket endpoint {function.__qualname__} has to be an async def."
+            raise AppDefinitionError(message)
+        setattr(function, _MARK, EndpointSpec(path, is_websocket))
+        return function
+
+    return mark
+
+
+def spec_of(function: object) -> EndpointSpec | None:
+    """Return the spec that `endpoint` left on *function*, if it did."""
+    spec = getattr(function, _MARK, None)
+    return spec if isinstance(spec, EndpointSpec) else None

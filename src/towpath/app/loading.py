@@ -1,0 +1,145 @@
+"""`file.py::Class` or `module:Class` -> App classes."""
+
+import importlib
+import importlib.util
+import sys
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+from typing_extensions import override
+
+from towpath.app.definition import App, endpoints_of
+from towpath.errors import AppDefinitionError, shown
+
+__all__ = ["AppReference", "load_app", "load_apps", "parse_reference"]
+
+
+@dataclass(frozen=True, slots=True)
+class AppReference:
+    """Where apps are defined.
+
+    Attributes:
+        source: a file, or a dotted module name.
+        class_name: one class of it; None = all with endpoints.
+    """
+
+    source: str
+    class_name: str | None = None
+
+    @property
+    def is_file(self) -> bool:
+        """Return whether the source is a file."""
+        return self.source.endswith(".py")
+
+    @override
+    def __str__(self) -> str:
+        mark = "::" if self.is_file else ":"
+        return f"{self.source}{mark}{self.class_name}" if self.class_name else self.source
+
+
+def parse_reference(text: str) -> AppReference:
+    """Read `file.py`, `file.py::Class`, `module` or `module:Class`."""
+    if "::" in text:
+        source, _, name = text.partition("::")
+    elif not text.endswith(".py"):
+        source, _, name = text.partition(":")
+    else:
+        source, name = text, ""
+    return AppReference(source, name or None)
+
+
+def load_apps(reference: AppReference) -> list[type[App]]:
+    """Return the App classes that *reference* names, in their order in the file.
+
+    Raises:
+        AppDefinitionError: there is no such file or class, it cannot be imported, or it declares
+            nothing that can be served.
+    """
+    module = _load_file(reference.source) if reference.is_file else _import(reference.source)
+    if reference.class_name is not None:
+        found = getattr(module, reference.class_name, None)
+        if not isinstance(found, type) or not issubclass(found, App):
+            here = ", ".join(kind.__name__ for kind in _apps_in(module)) or "none"
+            message = (
+                f"{reference.source} has no App {shown(reference.class_name)!r}. Apps: {here}."
+            )
+            raise AppDefinitionError(message)
+        endpoints_of(found)
+        return [found]
+    apps = [kind for kind in _apps_in(module) if _is_served(kind)]
+    if not apps:
+        message = f"{reference.source} defines no towpath.App with an endpoint."
+        raise AppDefinitionError(message)
+    return apps
+
+
+def load_app(reference: AppReference) -> type[App]:
+    """Return the one App class of *reference*."""
+    return load_apps(reference)[0]
+
+
+def _apps_in(module: ModuleType) -> list[type[App]]:
+    """Return the App classes that the module itself defines."""
+    return [
+        value
+        for value in vars(module).values()
+        if isinstance(value, type)
+        and issubclass(value, App)
+        and value.__module__ == module.__name__
+    ]
+
+
+def _is_served(kind: type[App]) -> bool:
+    """Return whether a class has endpoints; one without is a base for others."""
+    try:
+        return bool(endpoints_of(kind))
+    except AppDefinitionError as error:
+        if "no endpoints" in str(error):
+            return False
+        raise
+
+
+def _load_file(source: str) -> ModuleType:
+    """Run a file as a module; its folder is importable, as for `python file.py`."""
+    path = Path(source).absolute()
+    if not path.is_file():
+        message = f"There is no file {shown(source)}. Give a Python file with a towpath.App in it."
+        raise AppDefinitionError(message)
+    name = path.stem if path.stem.isidentifier() else "app"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        message = f"{shown(source)} is not a Python file."
+        raise AppDefinitionError(message)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    if str(path.parent) not in sys.path:
+        sys.path.insert(0, str(path.parent))
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise _import_failure(source, error) from error
+    return module
+
+
+def _import(name: str) -> ModuleType:
+    """Import a module; the working folder is importable."""
+    if "" not in sys.path and str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+    try:
+        return importlib.import_module(name)
+    except Exception as error:
+        raise _import_failure(name, error) from error
+
+
+def _import_failure(source: str, error: Exception) -> AppDefinitionError:
+    """Say what the author's code raised, and where."""
+    if isinstance(error, AppDefinitionError):
+        return error
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
+    if isinstance(error, SyntaxError):
+        where = f" (line {error.lineno})"
+    message = f"{source} cannot be imported: {type(error).__name__}: {error}{where}"
+    return AppDefinitionError(message)

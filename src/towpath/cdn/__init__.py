@@ -1,0 +1,1 @@
+"""The CDN: serves stored files under unguessable, expiring URLs."""

@@ -1,0 +1,89 @@
+"""The headers of a file that somebody made: harmless in a browser, right for a cache. Pure."""
+
+from base64 import b64encode
+from email.utils import formatdate
+
+from towpath.clock import iso
+from towpath.media.content_types import OCTET_STREAM, is_header_safe
+from towpath.media.names import content_disposition
+from towpath.storage.records import StoredFile
+
+__all__ = ["ALWAYS", "etag_of", "file_headers"]
+
+_INLINE = frozenset(
+    {"image/png", "image/jpeg", "image/webp", "image/gif", "image/avif", "image/bmp"}
+    | {"video/mp4", "video/webm", "video/quicktime"}
+    | {"audio/mpeg", "audio/wav", "audio/x-wav", "audio/ogg", "audio/flac", "audio/mp4"}
+    | {"audio/opus", "audio/aac"}
+    | {"text/plain", "application/json", "application/pdf", "model/gltf-binary"}
+)
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; media-src 'self'"
+_YEAR = 31_536_000
+_DAY = 86_400
+_EXPOSED = (
+    "ETag, Content-Range, Accept-Ranges, Content-Length, Content-Disposition, Repr-Digest, "
+    "X-Expires-At, X-Fal-Request-Id"
+)
+
+ALWAYS: dict[str, str] = {
+    "x-content-type-options": "nosniff",
+    "content-security-policy": f"{_POLICY}; sandbox",
+    "cross-origin-resource-policy": "cross-origin",
+    "access-control-allow-origin": "*",
+    "access-control-expose-headers": _EXPOSED,
+    "referrer-policy": "no-referrer",
+    "x-robots-tag": "noindex",
+    "timing-allow-origin": "*",
+}
+
+
+def etag_of(record: StoredFile) -> str:
+    """Return the strong validator of a file."""
+    return f'"{record.sha256[:32]}"'
+
+
+def file_headers(record: StoredFile, *, now: float, download: bool) -> dict[str, str]:
+    """Return the headers of an answer that is about *record*.
+
+    Args:
+        record: the file.
+        now: the wall clock.
+        download: whether the caller asks for a download instead of a view.
+    """
+    bare = record.content_type.partition(";")[0].strip().lower()
+    inline = bare in _INLINE and not download
+    headers = ALWAYS | {
+        "content-type": _content_type(record.content_type, bare),
+        "content-disposition": content_disposition(
+            "inline" if inline else "attachment", record.name
+        ),
+        "accept-ranges": "bytes",
+        "etag": etag_of(record),
+        "last-modified": formatdate(int(record.created), usegmt=True),
+        "repr-digest": f"sha-256=:{b64encode(bytes.fromhex(record.sha256)).decode()}:",
+        "cache-control": _cache_control(record, now),
+    }
+    if bare == "application/pdf":
+        headers["content-security-policy"] = _POLICY  # a sandbox breaks the browser's viewer
+    if record.expires is not None:
+        headers["x-expires-at"] = iso(record.expires)
+        headers["expires"] = formatdate(record.expires, usegmt=True)
+    return headers
+
+
+def _content_type(content_type: str, bare: str) -> str:
+    """Return the type as it was given; text without a charset is UTF-8."""
+    if not is_header_safe(content_type):
+        return OCTET_STREAM
+    if bare.startswith("text/") and "charset" not in content_type.lower():
+        return f"{content_type}; charset=utf-8"
+    return content_type
+
+
+def _cache_control(record: StoredFile, now: float) -> str:
+    """Return for how long caches may keep a file: never longer than it lives."""
+    if record.expires is None:
+        return f"public, max-age={_YEAR}, immutable"
+    left = max(0, int(record.expires - now))
+    immutable = ", immutable" if left >= _DAY else ""
+    return f"public, max-age={min(_YEAR, left)}{immutable}"

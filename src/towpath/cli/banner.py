@@ -1,0 +1,53 @@
+"""The first lines of `towpath run`: where everything is, how long files live, who may call."""
+
+import shutil
+
+from towpath.gateway.server import RunningServer
+from towpath.settings import Settings
+
+__all__ = ["banner_lines"]
+
+_GIB = 2**30
+
+
+def banner_lines(server: RunningServer) -> list[str]:
+    """Return what a person wants to know first."""
+    settings = server.settings
+    lines = []
+    for spec in server.engine.specs:
+        path = f"{settings.owner}/{spec.name}"
+        lines.append(f"{spec.title or spec.name}")
+        for endpoint in spec.endpoints:
+            below = "" if endpoint == "/" else endpoint
+            lines.append(f"  API         {settings.origin}/{path}{below}")
+        lines.append(f"  Playground  {settings.origin}/playground/{path}")
+    lines += [_files_line(server), f"Life        {_life(settings)}", _reach(settings)]
+    return lines
+
+
+def _files_line(server: RunningServer) -> str:
+    """Say where files go and how much room there is."""
+    settings = server.settings
+    usage = shutil.disk_usage(settings.store_dir)
+    room = max(0, usage.free - server.store.blobs.reserve(usage.total)) / _GIB
+    where = f"{settings.store_dir}, served below {settings.files_origin}/files/"
+    return f"Files       {where}; room for {room:.1f} GiB"
+
+
+def _life(settings: Settings) -> str:
+    """Say how long files live."""
+    life = settings.media_expires_in
+    if life == "never":
+        return "files are kept until you delete them (--expires-in 7d changes that)"
+    span = f"{life} s" if isinstance(life, int) else life
+    return f"files expire {span} after they were made, unless the app or a request says otherwise"
+
+
+def _reach(settings: Settings) -> str:
+    """Say who can reach the server."""
+    keys = "with a key" if settings.keys else "without a key"
+    address = f"Address     {settings.host} port {settings.port}"
+    if settings.is_loopback:
+        return f"{address}: only this machine can reach it, {keys}"
+    warning = "" if settings.keys else "  WARNING: everybody who reaches it can run the apps"
+    return f"{address}: PUBLIC, {keys}; file URLs need none{warning}"

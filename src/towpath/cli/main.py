@@ -1,0 +1,99 @@
+"""`towpath`: the command's tree. Only what `--help` needs is imported here."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+__all__ = ["app", "run"]
+
+app = typer.Typer(
+    name="towpath",
+    help="Run apps that take files and give files: behind HTTP, with public file URLs.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+def _show_version(*, wanted: bool) -> None:
+    """Print the version and leave."""
+    if wanted:
+        from importlib.metadata import version  # noqa: PLC0415 - reads a file
+
+        typer.echo(f"towpath {version('towpath')}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    *,
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version and leave.", is_eager=True),
+    ] = False,
+) -> None:
+    """Run apps that take files and give files: behind HTTP, with public file URLs."""
+    _show_version(wanted=version)
+
+
+@app.command("run")
+def run_apps(  # noqa: PLR0913 - a command has as many parameters as flags
+    apps: Annotated[
+        list[str],
+        typer.Argument(
+            help="file.py, file.py::Class or module:Class; several are served together."
+        ),
+    ],
+    *,
+    host: Annotated[
+        str | None, typer.Option(help="Address to listen on.  [default: 127.0.0.1]")
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option(help="Port to listen on; 0 takes a free one.  [default: 8000]")
+    ] = None,
+    reload: Annotated[
+        bool, typer.Option("--reload", help="Load the code again when it changes.")
+    ] = False,
+    open_page: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
+    no_auth: Annotated[
+        bool, typer.Option("--no-auth", help="Let everybody run the apps, on a public address too.")
+    ] = False,
+    data_dir: Annotated[str | None, typer.Option(help="The folder that all apps share.")] = None,
+    state_dir: Annotated[
+        str | None, typer.Option(help="What this one server owns; on a local disk.")
+    ] = None,
+    store: Annotated[str | None, typer.Option(help="Where files are kept: file:///path.")] = None,
+    public_url: Annotated[
+        str | None, typer.Option(help="The prefix of the URLs to hand out.")
+    ] = None,
+    cdn_port: Annotated[
+        int | None, typer.Option(help="Serve files on a port of their own.")
+    ] = None,
+    expires_in: Annotated[
+        str | None, typer.Option(help="How long files live: seconds, never, 1h, 1d, 7d, 30d, 1y.")
+    ] = None,
+) -> None:
+    """Serve apps until Ctrl+C."""
+    from towpath.cli.serving import serve_apps  # noqa: PLC0415 - loads the server
+
+    flags: dict[str, object] = {
+        "host": host,
+        "port": port,
+        "no_auth": no_auth or None,
+        "data_dir": data_dir,
+        "state_dir": state_dir,
+        "store": store,
+        "public_url": public_url,
+        "cdn_port": cdn_port,
+        "media_expires_in": expires_in,
+    }
+    raise typer.Exit(serve_apps(apps, flags, reload=reload, open_page=open_page))
+
+
+def run() -> None:
+    """Run the command."""
+    if "" not in sys.path:
+        sys.path.insert(0, "")
+    app()

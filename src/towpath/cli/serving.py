@@ -1,0 +1,135 @@
+"""`towpath run`: serve until Ctrl+C; once drains, twice ends."""
+
+import asyncio
+import logging
+import signal
+import sys
+import time
+import webbrowser
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from watchfiles import PythonFilter, awatch
+
+from towpath.app.loading import parse_reference
+from towpath.cli.banner import banner_lines
+from towpath.cli.logs import set_up_logs
+from towpath.errors import AppError, ServerError, SettingsError, TowpathError
+from towpath.gateway.server import RunningServer, run_server
+from towpath.settings import Settings, load, using
+
+__all__ = ["serve_apps"]
+
+log = logging.getLogger(__name__)
+
+_FAILED = 1
+_USAGE = 2
+_INTERRUPTED = 130
+
+
+def serve_apps(
+    references: Sequence[str],
+    flags: Mapping[str, object],
+    *,
+    reload: bool = False,
+    open_page: bool = False,
+) -> int:
+    """Serve the apps; return the exit code."""
+    try:
+        settings = load(**flags)
+        set_up_logs(settings.log_format, settings.log_level)
+        with using(settings):
+            session = _Session(references, settings, reload=reload, open_page=open_page)
+            return asyncio.run(session.run())
+    except SettingsError as error:
+        return _say(error, _USAGE)
+    except (ServerError, AppError, TowpathError) as error:
+        return _say(error, _FAILED)
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+
+
+def _say(error: TowpathError, code: int) -> int:
+    """Print why the server cannot start."""
+    print(f"towpath: {error}", file=sys.stderr)
+    return code
+
+
+class _Session:
+    """One run of the server, with its signals."""
+
+    def __init__(
+        self, references: Sequence[str], settings: Settings, *, reload: bool, open_page: bool
+    ) -> None:
+        self._references = references
+        self._settings = settings
+        self._reload = reload
+        self._open_page = open_page
+        self._server: RunningServer | None = None
+        self._signals = 0
+        self._began = time.monotonic()
+        self._main: asyncio.Task[None] | None = None
+
+    async def run(self) -> int:
+        """Serve; return the exit code."""
+        loop = asyncio.get_running_loop()
+        for name in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(name, self._on_signal, name)
+        self._main = asyncio.create_task(
+            run_server(self._references, self._settings, self._on_start), name="server"
+        )
+        with suppress(asyncio.CancelledError):
+            await self._main
+        return _INTERRUPTED if self._signals and self._interrupted else 0
+
+    _interrupted = False
+
+    def _on_signal(self, name: signal.Signals) -> None:
+        """Drain at the first signal; end at the second."""
+        self._signals += 1
+        self._interrupted = self._interrupted or name == signal.SIGINT
+        if self._server is None:
+            if self._main is not None:
+                self._main.cancel()
+        elif self._signals == 1:
+            print("Finishing the requests at work; Ctrl+C again ends them.", file=sys.stderr)
+            self._server.group.stop()
+        else:
+            self._server.group.stop(at_once=True)
+            if self._main is not None:
+                self._main.cancel()
+
+    async def _on_start(self, server: RunningServer) -> None:
+        """Say where everything is, and when the apps are ready."""
+        self._server = server
+        print("\n".join(banner_lines(server)), flush=True)
+        await server.engine.settled()
+        states = server.engine.states()
+        waiting = [name for name, state in states.items() if state != "ready"]
+        seconds = time.monotonic() - self._began
+        if waiting:
+            print(f"could not start: {', '.join(waiting)}; tried again and again", flush=True)
+        else:
+            print(f"ready in {seconds:.1f} s", flush=True)
+        if self._open_page:
+            await asyncio.to_thread(webbrowser.open, f"{server.settings.origin}/playground/")
+        if self._reload:
+            await self._watch(server)
+
+    async def _watch(self, server: RunningServer) -> None:
+        """Load the code again whenever one of its files changes."""
+        folders = _folders(self._references)
+        async for changes in awatch(*folders, watch_filter=PythonFilter()):
+            name = Path(min(changes)[1]).name
+            print(f"{name} changed; loading", file=sys.stderr)
+            try:
+                await server.engine.reload(self._references)
+            except AppError as error:
+                print(f"the running code is kept: {error}", file=sys.stderr)
+
+
+def _folders(references: Sequence[str]) -> set[Path]:
+    """Return the folders of the apps' code."""
+    parsed = [parse_reference(text) for text in references]
+    return {Path(r.source).absolute().parent if r.is_file else Path.cwd() for r in parsed}

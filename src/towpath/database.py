@@ -1,0 +1,28 @@
+"""Open the databases: SQLite with the pragmas that make it durable and shareable."""
+
+from pathlib import Path
+from sqlite3 import Connection as SqliteConnection
+
+from sqlalchemy import Engine, create_engine, event
+
+__all__ = ["open_sqlite"]
+
+_BUSY_SECONDS = 30
+
+
+def open_sqlite(path: Path) -> Engine:
+    """Return an engine for the SQLite file at *path*: WAL, full sync, waits for other writers.
+
+    Safe for several processes on one machine; the file must not lie on a network file system.
+    """
+    engine = create_engine(
+        f"sqlite:///{path}", connect_args={"timeout": _BUSY_SECONDS, "check_same_thread": False}
+    )
+    event.listen(engine, "connect", _configure)
+    return engine
+
+
+def _configure(connection: SqliteConnection, _record: object) -> None:
+    """Set the pragmas of one connection."""
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}")

@@ -1,0 +1,159 @@
+"""download_file: a URL to a local path, and nothing moved twice."""
+
+from collections.abc import Collection, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from hashlib import sha256
+from os import PathLike, fspath
+from pathlib import Path
+from typing import TypedDict, Unpack
+
+from towpath.concurrency import in_thread
+from towpath.context import places
+from towpath.downloads.landing import Limits, counted, land
+from towpath.downloads.ledger import Ledger
+from towpath.downloads.opening import Wanted, open_source
+from towpath.downloads.places import facts_dir, key_of, target_folder
+from towpath.downloads.reuse import verdict
+from towpath.downloads.sources import Opened
+from towpath.errors import shown_url
+from towpath.media.content_types import extension_of
+from towpath.media.data_uri import is_data_uri
+from towpath.media.names import with_mark
+from towpath.settings import active
+
+__all__ = [
+    "DownloadOptions",
+    "bring",
+    "download_file",
+    "download_file_async",
+    "fetch_bytes",
+    "mebibytes",
+    "wanted",
+]
+
+_RESERVE = 2**28
+
+
+class DownloadOptions(TypedDict, total=False):
+    """What a download may be told beside its main arguments."""
+
+    allow_hosts: Collection[str]
+    """Hosts, addresses or networks that this call may reach though they are private."""
+
+
+def download_file(
+    url: str,
+    target_dir: str | PathLike[str],
+    *,
+    force: bool = False,
+    request_headers: Mapping[str, str] | None = None,
+    filesize_limit: float | None = None,
+    **options: Unpack[DownloadOptions],
+) -> Path:
+    """Download *url* into *target_dir* and return the file's path.
+
+    The file appears under its name only when it is whole. A repeated call asks the server
+    whether the file changed and moves no body byte when it did not.
+
+    Args:
+        url: http, https or a data: URI. Files of our own server are read without a connection.
+        target_dir: a folder, made when missing; a relative one lies below the data directory.
+        force: download even if the file is here already.
+        request_headers: sent to the URL's own origin only, never across a redirect to another.
+        filesize_limit: MiB that the file may have, exact to the byte; 0 is a limit.
+        options: see DownloadOptions.
+
+    Raises:
+        DownloadError: the file could not be brought here; its subclasses say why.
+    """
+    folder = target_folder(fspath(target_dir), data_dir=active().data_dir, temp=places().temp)
+    request = wanted(url, request_headers, filesize_limit, options)
+    return bring(request, Landing(folder, key_of(url, folder)), force=force)
+
+
+download_file_async = in_thread(download_file)
+
+
+@dataclass(frozen=True, slots=True)
+class Landing:
+    """Where a download goes.
+
+    Attributes:
+        folder: the folder.
+        key: what its facts are kept under.
+        durable: whether it is synced before it appears.
+    """
+
+    folder: Path
+    key: str
+    durable: bool = False
+
+
+def bring(request: Wanted, landing: Landing, *, force: bool = False) -> Path:
+    """Bring what is wanted to its folder, if it is not there already."""
+    ledger = Ledger(facts_dir(active().data_dir))
+    facts = None if force else ledger.facts(landing.key)
+    if facts is not None and ledger.have(landing.folder / facts.name, facts) is None:
+        facts = None
+    opened = open_source(request, facts)
+    with closing(opened):
+        if opened.not_modified and facts is not None:
+            return landing.folder / facts.name
+        path = _path(opened, landing, ledger)
+        mine = facts if facts is not None and facts.name == path.name else None
+        have = ledger.have(path, mine) if mine or ledger.owner(path) is None else None
+        if verdict(opened.head, have, limit=request.limit, force=force) == "reuse":
+            return path
+        limits = _limits(request.limit)
+        new = land(opened.head, opened.chunks(), path, limits=limits, durable=landing.durable)
+    ledger.note(landing.key, path, new, shown_url(request.url))
+    return path
+
+
+def _path(opened: Opened, landing: Landing, ledger: Ledger) -> Path:
+    """Return the path of the file; a name that another URL took gets a mark."""
+    name = opened.head.name
+    if is_data_uri(opened.head.url):
+        digest = sha256(opened.head.url.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+        name = f"{digest}.{extension_of(opened.head.content_type or '')}"
+    path = landing.folder / (name or landing.key[:32])
+    owner = ledger.owner(path)
+    if owner in (None, landing.key) or not path.exists():
+        return path
+    return path.with_name(with_mark(path.name, landing.key[:8]))
+
+
+def fetch_bytes(request: Wanted) -> bytes:
+    """Return the content of a URL, kept in memory."""
+    opened = open_source(request)
+    with closing(opened):
+        verdict(opened.head, None, limit=request.limit, force=True)
+        return b"".join(counted(opened.head, opened.chunks(), _limits(request.limit)))
+
+
+def wanted(
+    url: str,
+    headers: Mapping[str, str] | None,
+    filesize_limit: float | None,
+    options: DownloadOptions,
+) -> Wanted:
+    """Put the arguments of a call into one record."""
+    limit = None if filesize_limit is None else mebibytes(filesize_limit)
+    allow = tuple(options.get("allow_hosts", ()))
+    return Wanted(url, dict(headers or {}), limit, allow_hosts=allow)
+
+
+def mebibytes(number: float) -> int:
+    """Return *number* MiB in bytes."""
+    if number < 0:
+        message = f"filesize_limit={number} is negative; give MiB, or None for no limit"
+        raise ValueError(message)
+    return int(number * 2**20)
+
+
+def _limits(given: int | None) -> Limits:
+    """Return the limits of a download."""
+    settings = active()
+    reserve = settings.store_reserve if settings.store_reserve is not None else _RESERVE
+    return Limits(given, settings.download_undeclared_max_bytes, reserve)

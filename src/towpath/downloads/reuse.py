@@ -1,0 +1,87 @@
+"""Is what we have good enough? Pure."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from towpath.errors import FileTooLargeError
+
+__all__ = ["Facts", "Have", "Head", "Verdict", "verdict"]
+
+Verdict = Literal["download", "reuse"]
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What a source says of a file before its body.
+
+    Attributes:
+        url: where the file came from.
+        name: the cleaned name, or ''.
+        size: bytes, or None when not declared.
+        content_type: as stated, or None.
+        etag: the validator with its quotes, or None.
+        last_modified: the header as sent, or None.
+    """
+
+    url: str
+    name: str
+    size: int | None
+    content_type: str | None = None
+    etag: str | None = None
+    last_modified: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known of a file that was downloaded.
+
+    Attributes:
+        name: its name in its folder.
+        size: bytes on disk.
+        mtime_ns: when it was written; another value means that somebody changed it.
+        etag: the validator that came with it.
+        last_modified: the same.
+    """
+
+    name: str
+    size: int
+    mtime_ns: int
+    etag: str | None = None
+    last_modified: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Have:
+    """What lies at the target: its size, and the facts if it is untouched since its download."""
+
+    size: int
+    facts: Facts | None = None
+
+
+def verdict(head: Head, have: Have | None, *, limit: int | None, force: bool) -> Verdict:
+    """Decide from the headers alone what to do about a file.
+
+    A validator decides when there is one; equal size decides only when there is none.
+
+    Raises:
+        FileTooLargeError: the declared size is over *limit*.
+    """
+    if limit is not None and head.size is not None and head.size > limit:
+        raise FileTooLargeError(head.url, size=head.size, limit=limit)
+    if force or have is None:
+        return "download"
+    facts = have.facts
+    if facts is None:
+        return "reuse" if head.size is not None and head.size == have.size else "download"
+    if head.etag and facts.etag:
+        return "reuse" if _weak(head.etag) == _weak(facts.etag) else "download"
+    same_size = head.size is not None and head.size == have.size
+    if head.last_modified and facts.last_modified:
+        same = head.last_modified == facts.last_modified and same_size
+        return "reuse" if same else "download"
+    return "reuse" if same_size else "download"
+
+
+def _weak(etag: str) -> str:
+    """Return the part of a validator that a weak comparison looks at (RFC 9110 8.8.3.2)."""
+    return etag.removeprefix("W/")

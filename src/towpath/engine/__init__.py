@@ -1,0 +1,1 @@
+"""What starts runners and says where they answer."""

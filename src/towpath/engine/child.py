@@ -1,0 +1,169 @@
+"""One runner as a child process: started, awaited, stopped, and nothing of it left."""
+
+import asyncio
+import json
+import os
+import socket
+import sys
+import tempfile
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from shutil import rmtree
+from typing import Any
+
+from towpath.errors import AppDefinitionError, AppSetupError, StartTimeoutError
+from towpath.net.upstream import Upstream, UpstreamError, open_upstream
+from towpath.runner.process import RunnerFolder, end_group
+from towpath.runner.wire import AppSpec
+from towpath.settings import Settings
+
+__all__ = ["Child", "describe"]
+
+_MODULE = "towpath.runner"
+
+
+@dataclass(slots=True)
+class Child:
+    """A running runner.
+
+    Attributes:
+        spec: its app.
+        process: its process; leader of its own group.
+        upstream: HTTP towards it.
+        lifeline: the end of the pipe whose closing ends it.
+        home: the short folder of its socket.
+        runners: where runners have their own folders.
+    """
+
+    spec: AppSpec
+    process: asyncio.subprocess.Process
+    upstream: Upstream
+    lifeline: int
+    home: Path
+    runners: Path
+
+    @classmethod
+    async def start(cls, spec: AppSpec, settings: Settings, *, owner: str) -> "Child":
+        """Start a runner; it takes requests once `ready` returns."""
+        home = Path(tempfile.mkdtemp(prefix="towpath-"))
+        path = home / "r.sock"
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+            listener.bind(str(path))
+            listener.listen(512)
+            read_end, write_end = os.pipe()
+            try:
+                process = await _spawn(spec, settings, owner, (listener.fileno(), read_end))
+            finally:
+                os.close(read_end)
+        runners = settings.state / "runners"
+        return cls(spec, process, open_upstream(str(path)), write_end, home, runners)
+
+    async def ready(self) -> None:
+        """Wait until setup is over.
+
+        Raises:
+            AppSetupError: the process ended before.
+            StartTimeoutError: it took longer than the app's startup_timeout.
+        """
+        healthy = asyncio.ensure_future(self._first_answer())
+        ended = asyncio.ensure_future(self.process.wait())
+        try:
+            done, _ = await asyncio.wait(
+                {healthy, ended},
+                timeout=self.spec.startup_timeout,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+        finally:
+            healthy.cancel()
+            ended.cancel()
+        if not done:
+            raise StartTimeoutError(self.spec.name, self.spec.startup_timeout)
+        if healthy not in done or healthy.exception() is not None:
+            raise AppSetupError(self.spec.name, traceback=self._failure())
+
+    async def _first_answer(self) -> None:
+        """Return when the runner answers; its socket takes the connection before it is ready."""
+        while True:
+            try:
+                async with self.upstream.get("http://runner/health"):
+                    return
+            except UpstreamError:
+                await asyncio.sleep(0.05)
+
+    def _failure(self) -> str:
+        """Return what the runner wrote down when it could not start."""
+        folder = RunnerFolder.of(self.runners, self.process.pid)
+        if folder is None or not folder.failure.exists():
+            return f"the runner ended with status {self.process.returncode}"
+        return folder.failure.read_text()
+
+    async def stop(self, *, grace: float) -> None:
+        """Ask the runner to finish; end it when it does not within *grace* seconds."""
+        if self.process.returncode is None and grace > 0:
+            self.process.terminate()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.process.wait(), grace)
+        await self.remove()
+
+    async def remove(self) -> None:
+        """End what is left of the runner and remove its folders."""
+        if self.lifeline >= 0:
+            os.close(self.lifeline)
+            self.lifeline = -1
+        end_group(self.process.pid)
+        await self.process.wait()
+        await self.upstream.close()
+        folder = RunnerFolder.of(self.runners, self.process.pid)
+        for path in (self.home, folder.path if folder else None):
+            if path is not None:
+                rmtree(path, ignore_errors=True)
+
+
+async def _spawn(
+    spec: AppSpec, settings: Settings, owner: str, descriptors: tuple[int, int]
+) -> asyncio.subprocess.Process:
+    """Start the process; what the app prints goes to our standard error."""
+    listener, lifeline = descriptors
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", _MODULE, spec.reference, "--owner", owner),
+        *("--socket", str(listener), "--lifeline", str(lifeline)),
+        pass_fds=descriptors,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=sys.__stderr__.fileno() if sys.__stderr__ else None,
+        start_new_session=True,
+        env=settings.environment_of_runner(),
+    )
+
+
+async def describe(reference: str, settings: Settings) -> list[AppSpec]:
+    """Return the specs of the apps in *reference*, loaded in a process of their own.
+
+    Raises:
+        AppDefinitionError: they cannot be loaded.
+    """
+    read_end, write_end = os.pipe()
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", _MODULE, reference, "--describe", str(write_end)),
+            pass_fds=(write_end,),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=sys.__stderr__.fileno() if sys.__stderr__ else None,
+            env=settings.environment_of_runner(),
+        )
+    finally:
+        os.close(write_end)
+    content = await asyncio.to_thread(_read_json, read_end)
+    await process.wait()
+    if "apps" not in content:
+        raise AppDefinitionError(str(content.get("error", f"{reference} cannot be loaded.")))
+    return [AppSpec.from_json(app) for app in content["apps"]]
+
+
+def _read_json(descriptor: int) -> Mapping[str, Any]:  # Any: JSON
+    """Read the pipe to its end."""
+    with os.fdopen(descriptor) as pipe:
+        text = pipe.read()
+    content = json.loads(text) if text else {}
+    return content if isinstance(content, dict) else {}

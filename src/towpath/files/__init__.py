@@ -1,0 +1,1 @@
+"""The typed files that an endpoint takes and gives."""

@@ -1,0 +1,166 @@
+"""Image: a File with width and height, to and from PIL."""
+
+from pathlib import Path
+from typing import Any, Self, Unpack
+
+from pydantic import ConfigDict
+from typing_extensions import override
+
+from towpath.concurrency import in_thread
+from towpath.errors import UnsupportedFormatError
+from towpath.files import image_codec
+from towpath.files.file import File
+from towpath.files.image_codec import PILImage
+from towpath.files.image_size import ImageSize
+from towpath.files.upload_options import UploadOptions, described, upload
+from towpath.settings import active
+from towpath.uploads.uploader import Payload
+
+__all__ = ["Image"]
+
+
+class Image(File):
+    """An image with a public URL; the Playground shows it.
+
+    Attributes:
+        width: pixels across; None when unknown.
+        height: pixels down; None when unknown.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra={"description": "An image with a public URL.", "ui": {"field": "image"}}
+    )
+
+    width: int | None = None
+    height: int | None = None
+
+    @classmethod
+    def from_pil(
+        cls,
+        pil_image: PILImage,
+        format: str | None = None,  # noqa: A002 - the seed's signature
+        file_name: str | None = None,
+        *,
+        quality: int | None = None,
+        **options: Unpack[UploadOptions],
+    ) -> Self:
+        """Encode and upload a PIL image.
+
+        Args:
+            pil_image: any mode; transparency becomes white where the format has none.
+            format: png, jpeg (or jpg), webp, gif, bmp, tiff or avif in any letter case; by
+                default the image's own, else png.
+            file_name: the name that people see; a random one by default.
+            quality: 1 to 100, for formats that lose something; JPEG has 95 by default.
+            options: see UploadOptions.
+
+        Raises:
+            UnsupportedFormatError: images are not written in that format.
+            UploadError: it could not be stored.
+        """
+        word = image_codec.format_named(format) if format else _own_format(pil_image)
+        data = image_codec.encode(pil_image, word, quality=quality)
+        payload = described(data, image_codec.content_type_of(word), file_name)
+        image = cls._uploaded_with(payload, pil_image.size, options)
+        return image.holding(data)
+
+    @classmethod
+    @override
+    def from_bytes(  # type: ignore[override]  # the seed fixes both signatures
+        cls,
+        data: bytes,
+        format: str,
+        size: ImageSize | tuple[int, int] | None = None,
+        file_name: str | None = None,
+        **options: Unpack[UploadOptions],
+    ) -> Self:
+        """Upload an encoded image.
+
+        Args:
+            data: the encoded image; it is stored as it is.
+            format: png, jpeg (or jpg), webp, gif, bmp, tiff or avif in any letter case.
+            size: width and height; read from the image's header when not given.
+            file_name: the name that people see; a random one by default.
+            options: see UploadOptions.
+
+        Raises:
+            UnsupportedFormatError: the format is not one of these.
+            UploadError: it could not be stored.
+        """
+        word = image_codec.format_named(format)
+        payload = described(data, image_codec.content_type_of(word), file_name)
+        pair = (size.width, size.height) if isinstance(size, ImageSize) else size
+        image = cls._uploaded_with(payload, pair or image_codec.size_in(data), options)
+        return image.holding(data)
+
+    @classmethod
+    @override
+    def _uploaded(cls, payload: Payload, options: UploadOptions) -> Self:
+        """Upload a file of any format; its size is read where its header can be."""
+        data = payload.data if isinstance(payload.data, bytes | Path) else None
+        return cls._uploaded_with(payload, image_codec.size_in(data) if data else None, options)
+
+    @classmethod
+    def _uploaded_with(
+        cls, payload: Payload, size: tuple[int, int] | None, options: UploadOptions
+    ) -> Self:
+        """Upload *payload* as an image of *size*."""
+        payload, uploaded = upload(payload, options)
+        fields: dict[str, Any] = {  # Any: pydantic's input
+            "url": uploaded.url,
+            "content_type": payload.content_type,
+            "file_name": payload.file_name,
+            "file_size": payload.size,
+            "expires_at": uploaded.expires_at,
+        }
+        return cls(**fields, width=size[0] if size else None, height=size[1] if size else None)
+
+    def to_pil(self, mode: str | None = "RGB") -> PILImage:
+        """Return the image, orientation applied, in *mode*; None keeps the image's own.
+
+        Raises:
+            DownloadError: the URL cannot be read.
+            BrokenImageError: it is not a whole image.
+            ImageTooLargeError: it has more pixels than TOWPATH_IMAGE_MAX_PIXELS.
+        """
+        most = active().image_max_pixels
+        return image_codec.decode(self.as_bytes(), mode, most_pixels=most, url=self.url)
+
+    @classmethod
+    async def from_pil_async(
+        cls,
+        pil_image: PILImage,
+        format: str | None = None,  # noqa: A002 - as from_pil
+        file_name: str | None = None,
+        *,
+        quality: int | None = None,
+        **options: Unpack[UploadOptions],
+    ) -> Self:
+        """Do what `from_pil` does, off the event loop."""
+        call = in_thread(cls.from_pil)
+        return await call(pil_image, format, file_name, quality=quality, **options)
+
+    @classmethod
+    @override
+    async def from_bytes_async(  # type: ignore[override]  # as from_bytes
+        cls,
+        data: bytes,
+        format: str,
+        size: ImageSize | tuple[int, int] | None = None,
+        file_name: str | None = None,
+        **options: Unpack[UploadOptions],
+    ) -> Self:
+        """Do what `from_bytes` does, off the event loop."""
+        return await in_thread(cls.from_bytes)(data, format, size, file_name, **options)
+
+    async def to_pil_async(self, mode: str | None = "RGB") -> PILImage:
+        """Do what `to_pil` does, off the event loop."""
+        return await in_thread(self.to_pil)(mode)
+
+
+def _own_format(image: PILImage) -> str:
+    """Return the format that an opened image came in, or png."""
+    try:
+        return image_codec.format_named(image.format) if image.format else "png"
+    except UnsupportedFormatError:
+        return "png"

@@ -1,0 +1,13 @@
+"""Errors of the gateway as answers."""
+
+from starlette.responses import JSONResponse, Response
+
+from towpath.web.errors import problem_of
+
+__all__ = ["error_answer"]
+
+
+def error_answer(error: BaseException) -> Response:
+    """Return the answer to *error*."""
+    problem = problem_of(error)
+    return JSONResponse(dict(problem.body), problem.status, dict(problem.headers))

@@ -1,0 +1,111 @@
+"""Who may call: keys in the Authorization header, and origins of browsers."""
+
+import hmac
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.websockets import WebSocketClose
+
+from towpath.errors import ForbiddenError, MissingKeyError, TowpathError, shown
+from towpath.gateway.answers import error_answer
+from towpath.settings import Settings
+
+__all__ = ["KeyGuard", "allowed_origins", "is_origin_allowed"]
+
+_PUBLIC = ("/health", "/ready", "/playground")
+_HEALTH_DEPTH = 3  # /owner/app/health
+_SCHEMES = frozenset({"key", "bearer"})
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+def allowed_origins(settings: Settings) -> tuple[str, ...]:
+    """Return the origins that browsers may call from; `*` = any, empty = loopback pages."""
+    if settings.cors_origins:
+        return settings.cors_origins
+    return ("*",) if settings.keys else ()
+
+
+def is_origin_allowed(origin: str, settings: Settings) -> bool:
+    """Return whether a page of *origin* may call."""
+    allowed = allowed_origins(settings)
+    if "*" in allowed or origin in allowed:
+        return True
+    if settings.public_url and origin == _origin_of(settings.public_url):
+        return True
+    try:
+        host = urlsplit(origin).hostname
+    except ValueError:
+        return False
+    return not settings.cors_origins and host in _LOOPBACK
+
+
+def _origin_of(url: str) -> str:
+    """Return scheme, host and port of *url*."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+class KeyGuard:
+    """ASGI middleware: lets callers with a key pass, or everybody when there are no keys.
+
+    A page of a foreign origin may not make a server without keys work, whatever the browser
+    lets it send.
+    """
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self._app = app
+        self._settings = settings
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Judge one request or websocket."""
+        if scope["type"] not in {"http", "websocket"}:
+            await self._app(scope, receive, send)
+            return
+        refusal = self._refusal(scope)
+        if refusal is None:
+            await self._app(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await WebSocketClose(code=1008, reason="not allowed")(scope, receive, send)
+        else:
+            await error_answer(refusal)(scope, receive, send)
+
+    def _refusal(self, scope: Scope) -> TowpathError | None:
+        """Return why this call is refused, or None."""
+        headers = Headers(scope=scope)
+        if self._settings.keys:
+            return (
+                None if _is_public(scope["path"]) or self._has_key(headers) else MissingKeyError()
+            )
+        origin = headers.get("origin")
+        changes = scope["type"] == "websocket" or scope["method"] not in _SAFE_METHODS
+        if origin and changes and not is_origin_allowed(origin, self._settings):
+            message = (
+                f"Pages of {shown(origin, 80)} may not call this server. Allow them with "
+                "TOWPATH_CORS_ORIGINS, or set keys."
+            )
+            return ForbiddenError(message)
+        return None
+
+    def _has_key(self, headers: Headers) -> bool:
+        """Return whether the Authorization header holds one of the keys."""
+        scheme, _, given = headers.get("authorization", "").partition(" ")
+        if scheme.lower() not in _SCHEMES:
+            return False
+        offered = given.strip().encode()
+        return _any_equal(offered, self._settings.keys)
+
+
+def _any_equal(offered: bytes, keys: Sequence[str]) -> bool:
+    """Compare with every key in constant time."""
+    matches = [hmac.compare_digest(offered, key.encode()) for key in keys]
+    return any(matches)
+
+
+def _is_public(path: str) -> bool:
+    """Return whether a path needs no key."""
+    is_app_health = path.endswith("/health") and path.count("/") == _HEALTH_DEPTH
+    under_public = any(path == p or path.startswith(f"{p}/") for p in _PUBLIC)
+    return path == "/" or is_app_health or under_public

@@ -1,0 +1,115 @@
+"""Call now: the request goes to the app's runner, and its answer comes back, byte for byte."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from towpath.engine.local import LocalEngine
+from towpath.errors import RunnerIncompleteError, RunnerLostError, RunnerUnreachableError
+from towpath.net.upstream import Answer, Broken, Refused, Upstream, UpstreamError
+from towpath.runner.wire import APP_HEADER, ENDPOINT_HEADER, REQUEST_ID_HEADER, forwarded
+
+__all__ = ["call_app", "target_path", "upstream_headers"]
+
+
+async def call_app(request: Request, engine: LocalEngine) -> Response:
+    """Pass *request* on to its app's runner; stream both ways.
+
+    Raises:
+        UnknownAppError: the app is not served here.
+        AppSetupError, StartTimeoutError: it has no runner that works.
+        RunnerLostError, RunnerUnreachableError, RunnerIncompleteError: the runner failed.
+    """
+    owner, app = request.path_params["owner"], request.path_params["app"]
+    engine.spec(owner, app)
+    request.state.app = f"{owner}/{app}"
+    async with AsyncExitStack() as stack:
+        upstream = await stack.enter_async_context(engine.acquire(app))
+        answer = await _send(upstream, request, app)
+        stack.callback(answer.close)
+        passed = stack.pop_all()
+    return _response(answer, _body(answer, app, passed))
+
+
+async def _send(upstream: Upstream, request: Request, app: str) -> Answer:
+    """Send the request; return when the head of the answer is here."""
+    body = request.stream() if _has_body(request) else None
+    try:
+        return await upstream.request(
+            request.method,
+            f"http://runner{target_path(request)}",
+            headers=upstream_headers(request),
+            data=body,
+            allow_redirects=False,
+            skip_auto_headers=("User-Agent", "Content-Type", "Accept", "Accept-Encoding"),
+        )
+    except Refused:
+        raise RunnerUnreachableError(app) from None
+    except Broken:
+        raise RunnerLostError(app) from None
+    except UpstreamError:
+        raise RunnerIncompleteError(app) from None
+
+
+def _has_body(request: Request) -> bool:
+    """Return whether a request says that it has a body."""
+    return "content-length" in request.headers or "transfer-encoding" in request.headers
+
+
+def target_path(request: Any) -> str:  # noqa: ANN401 - a request or a websocket
+    """Return the path and query below the app, as the runner has them."""
+    raw = request.scope.get("raw_path") or request.scope["path"].encode()
+    below = raw.decode("latin-1").partition("?")[0].split("/", 3)[3:]
+    query = request.scope.get("query_string", b"").decode("latin-1")
+    path = "/" + (below[0] if below else "")
+    trimmed = path.rstrip("/") or "/"
+    return f"{trimmed}?{query}" if query else trimmed
+
+
+def upstream_headers(request: Any) -> list[tuple[str, str]]:  # noqa: ANN401 - as target_path
+    """Return what the runner gets: the caller's headers, less its key, and who asks what."""
+    owner, app = request.path_params["owner"], request.path_params["app"]
+    ours = {
+        REQUEST_ID_HEADER: request.scope["state"]["request_id"],
+        "x-request-id": request.scope["state"]["request_id"],
+        APP_HEADER: f"{owner}/{app}",
+        ENDPOINT_HEADER: f"{owner}/{app}{target_path(request).partition('?')[0]}".rstrip("/"),
+    }
+    pairs = forwarded(request.headers.items())
+    kept = [(n, v) for n, v in pairs if n.lower() not in {*ours, "authorization", "cookie"}]
+    length = request.headers.get("content-length")
+    sized = (
+        [("content-length", length)]
+        if length and "transfer-encoding" not in request.headers
+        else []
+    )
+    return [*kept, *ours.items(), *sized]
+
+
+def _response(answer: Answer, body: AsyncIterator[bytes]) -> Response:
+    """Return the runner's answer as ours."""
+    response = StreamingResponse(body, status_code=answer.status)
+    pairs = forwarded((n.decode("latin-1"), v.decode("latin-1")) for n, v in answer.raw_headers)
+    length = answer.headers.get("content-length")
+    if length is not None and "transfer-encoding" not in answer.headers:
+        pairs.append(("content-length", length))
+    response.raw_headers = [
+        (n.lower().encode("latin-1"), v.encode("latin-1"))
+        for n, v in pairs
+        if n.lower() not in {"server", "date"}
+    ]
+    return response
+
+
+async def _body(answer: Answer, app: str, stack: AsyncExitStack) -> AsyncIterator[bytes]:
+    """Yield the answer's body as it comes; a break breaks the caller's connection too."""
+    async with stack:
+        try:
+            async for chunk in answer.content.iter_any():
+                yield chunk
+        except (UpstreamError, asyncio.IncompleteReadError):
+            raise RunnerIncompleteError(app) from None

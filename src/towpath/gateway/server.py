@@ -1,0 +1,232 @@
+"""A whole server on this machine: its state folder, its sockets, its parts, start to stop."""
+
+import asyncio
+import fcntl
+import json
+import os
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from towpath.concurrency import in_thread
+from towpath.engine.child import describe
+from towpath.engine.local import LocalEngine
+from towpath.errors import (
+    AppDefinitionError,
+    SettingsError,
+    StateInUseError,
+)
+from towpath.gateway.service import create_file_origin, create_gateway
+from towpath.net.listening import Listening, listening
+from towpath.runner.wire import AppSpec
+from towpath.settings import Settings
+from towpath.storage.file_store import FileStore
+from towpath.web.serving import Listener, ServerGroup
+
+__all__ = ["RunningServer", "run_server"]
+
+_FORMAT = "1\n"
+_REMOTE_TYPES = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "ceph", "glusterfs"})
+
+
+@dataclass(frozen=True, slots=True)
+class RunningServer:
+    """A server that takes requests.
+
+    Attributes:
+        settings: as they are in force: ports are known, URLs are complete.
+        engine: what runs the apps.
+        store: where files are.
+        group: the listeners; stop it to end the server.
+    """
+
+    settings: Settings
+    engine: LocalEngine
+    store: FileStore
+    group: ServerGroup
+
+
+async def run_server(
+    references: Sequence[str],
+    settings: Settings,
+    on_start: Callable[[RunningServer], Awaitable[None]],
+) -> None:
+    """Serve the apps of *references* until the group is stopped.
+
+    Args:
+        references: `file.py`, `file.py::Class` or `module:Class`.
+        settings: what is asked for.
+        on_start: called once when the server takes requests; it runs beside the server.
+
+    Raises:
+        SettingsError: serving with these settings is unsafe or impossible.
+        AddressInUseError, StateInUseError: another program is in the way.
+        AppDefinitionError: an app cannot be loaded.
+    """
+    settings.checked_for_serving()
+    _prepare(settings)
+    with (
+        _owned(settings),
+        listening(settings.host, settings.port) as sock,
+        _file_socket(settings) as file_sock,
+    ):
+        settings = _in_force(settings, sock, file_sock)
+        specs = await _specs(references, settings)
+        store = await in_thread(FileStore)(settings.store_dir, reserve=settings.store_reserve)
+        try:
+            await _serve(settings, specs, store, (sock, file_sock), on_start)
+        finally:
+            store.close()
+
+
+async def _serve(
+    settings: Settings,
+    specs: Sequence[AppSpec],
+    store: FileStore,
+    socks: tuple[Listening, Listening | None],
+    on_start: Callable[[RunningServer], Awaitable[None]],
+) -> None:
+    """Put the parts together and serve."""
+    engine = LocalEngine(specs, settings)
+    listeners = [Listener(create_gateway(settings, engine, store), socks[0])]
+    if socks[1] is not None:
+        listeners.append(Listener(create_file_origin(store), socks[1]))
+    grace = max((spec.grace for spec in specs), default=5.0)
+    group = ServerGroup(listeners, grace=grace, trusted_proxies=settings.trusted_proxies)
+    server = RunningServer(settings, engine, store, group)
+    (settings.state / "server.json").write_text(
+        json.dumps({"pid": os.getpid(), "address": settings.origin})
+    )
+
+    async def announce() -> None:
+        await group.started()
+        await on_start(server)
+
+    task = asyncio.create_task(announce(), name="on_start")
+    try:
+        await group.serve()
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def _specs(references: Sequence[str], settings: Settings) -> list[AppSpec]:
+    """Load the apps, each file in a process of its own.
+
+    Raises:
+        AppDefinitionError: one cannot be loaded, or two have the same name.
+    """
+    found: dict[str, AppSpec] = {}
+    for specs in await asyncio.gather(*(describe(text, settings) for text in references)):
+        for spec in specs:
+            if spec.name in found:
+                message = (
+                    f"{found[spec.name].reference} and {spec.reference} are both named "
+                    f"{spec.name!r}. Give one another name: class X(towpath.App, name='…')."
+                )
+                raise AppDefinitionError(message)
+            found[spec.name] = spec
+    return list(found.values())
+
+
+# --- folders -------------------------------------------------------------------------------------
+
+
+def _prepare(settings: Settings) -> None:
+    """Make the data and state folders.
+
+    Raises:
+        SettingsError: one cannot be written to, or the state would lie on a network disk.
+    """
+    for name, folder, mode in (
+        ("data_dir", settings.data_dir, 0o777),
+        ("state_dir", settings.state, 0o700),
+    ):
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=mode)
+            writable = os.access(folder, os.W_OK | os.X_OK)
+        except OSError as error:
+            raise _unwritable(name, folder, error.strerror or "it cannot be made") from None
+        if not writable:
+            raise _unwritable(name, folder, "permission denied")
+    kind = _file_system(settings.state)
+    if kind in _REMOTE_TYPES or kind.startswith("fuse."):
+        reason = (
+            f"the state folder {settings.state} lies on {kind}, where locks and SQLite are not "
+            "safe. Name a folder on a local disk with --state-dir."
+        )
+        raise SettingsError(reason)
+    marker = settings.data_dir / ".towpath" / "format"
+    with suppress(OSError):
+        marker.parent.mkdir(exist_ok=True)
+        if not marker.exists():
+            marker.write_text(_FORMAT)
+
+
+def _unwritable(name: str, folder: Path, reason: str) -> SettingsError:
+    """Say that a folder cannot be used."""
+    flag = name.replace("_", "-")
+    message = f"{name} {folder} cannot be written to ({reason}). Name another with --{flag}."
+    return SettingsError(message)
+
+
+def _file_system(folder: Path) -> str:
+    """Return the type of the file system that *folder* lies on, '' if unknown."""
+    best, kind = "", ""
+    for partition in psutil.disk_partitions(all=True):
+        inside = folder.is_relative_to(partition.mountpoint)
+        if inside and len(partition.mountpoint) >= len(best):
+            best, kind = partition.mountpoint, partition.fstype
+    return kind
+
+
+@contextmanager
+def _owned(settings: Settings) -> Iterator[None]:
+    """Hold the state folder; one server at a time.
+
+    Raises:
+        StateInUseError: another server holds it.
+    """
+    with (settings.state / "server.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StateInUseError(str(settings.state), _holder(settings.state)) from None
+        try:
+            yield
+        finally:
+            (settings.state / "server.json").unlink(missing_ok=True)
+
+
+def _holder(state: Path) -> str:
+    """Return who serves the state folder."""
+    try:
+        content = json.loads((state / "server.json").read_text())
+        return f"pid {content['pid']} at {content['address']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "it is just starting"
+
+
+@contextmanager
+def _file_socket(settings: Settings) -> Iterator[Listening | None]:
+    """Listen for the separate file origin, if there is to be one."""
+    if settings.cdn_port is None:
+        yield None
+        return
+    with listening(settings.host, settings.cdn_port) as sock:
+        yield sock
+
+
+def _in_force(settings: Settings, sock: Listening, file_sock: Listening | None) -> Settings:
+    """Return the settings with the ports that were really taken."""
+    ports: dict[str, object] = {"port": sock.getsockname()[1]}
+    if file_sock is not None:
+        ports["cdn_port"] = file_sock.getsockname()[1]
+    known = settings.model_copy(update=ports)
+    update: dict[str, object] = {"public_url": known.origin, "cdn_url": known.files_origin}
+    update |= {"state_dir": known.state, "store": known.store_dir.as_uri()}
+    return known.model_copy(update=update)

@@ -1,0 +1,192 @@
+"""create_gateway: the parts put together."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from importlib.metadata import version
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.routing import Route, WebSocketRoute
+from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.websockets import WebSocket
+
+from towpath.cdn.retention import keep_swept
+from towpath.cdn.service import create_cdn
+from towpath.clock import Clock, system_clock
+from towpath.concurrency import in_thread
+from towpath.engine.local import LocalEngine
+from towpath.errors import TowpathError
+from towpath.gateway.answers import error_answer
+from towpath.gateway.keys import KeyGuard, allowed_origins
+from towpath.gateway.metrics import CONTENT_TYPE, Metrics
+from towpath.gateway.run_routes import call_app
+from towpath.gateway.tracing import RequestTracer
+from towpath.gateway.websockets import pass_websocket
+from towpath.playground.pages import app_page, home_page
+from towpath.settings import Settings
+from towpath.storage.file_store import FileStore
+from towpath.web.receiving import RequestGuard
+
+__all__ = ["create_file_origin", "create_gateway"]
+
+log = logging.getLogger(__name__)
+
+_METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+_LOOPBACK_ORIGINS = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?"
+_EXPOSED = ["x-fal-request-id", "x-fal-error-type", "x-fal-request-timeout-type"]
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+def create_gateway(
+    settings: Settings, engine: LocalEngine, store: FileStore, clock: Clock = system_clock
+) -> ASGIApp:
+    """Return the whole server as one ASGI app; its lifespan starts and stops the engine.
+
+    Args:
+        settings: where we are and who may call.
+        engine: what runs the apps.
+        store: where files are.
+        clock: the wall clock.
+    """
+    metrics = Metrics()
+    api = _Api(settings, engine, store, metrics).app()
+    return RequestTracer(_Split(create_cdn(store, clock), api), metrics)
+
+
+def create_file_origin(store: FileStore, clock: Clock = system_clock) -> ASGIApp:
+    """Return the app of a separate file origin: nothing but `/files/`."""
+    return RequestTracer(create_cdn(store, clock), Metrics())
+
+
+class _Split:
+    """Sends `/files/` to the CDN, and the rest, with the lifespan, to the API."""
+
+    def __init__(self, cdn: ASGIApp, api: ASGIApp) -> None:
+        self._cdn = cdn
+        self._api = api
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Choose by path."""
+        is_file = scope["type"] == "http" and scope["path"].startswith("/files/")
+        await (self._cdn if is_file else self._api)(scope, receive, send)
+
+
+class _Api:
+    """The routes of the API."""
+
+    def __init__(
+        self, settings: Settings, engine: LocalEngine, store: FileStore, metrics: Metrics
+    ) -> None:
+        self._settings = settings
+        self._engine = engine
+        self._store = store
+        self._metrics = metrics
+
+    def app(self) -> Starlette:
+        """Return the app with its middleware, the outermost first."""
+        settings = self._settings
+        origins = allowed_origins(settings)
+        cors = Middleware(
+            CORSMiddleware,
+            allow_origins=origins,
+            allow_origin_regex=None if origins else _LOOPBACK_ORIGINS,
+            allow_methods=_METHODS,
+            allow_headers=["*"],
+            expose_headers=_EXPOSED,
+        )
+        return Starlette(
+            routes=self._routes(),
+            lifespan=self._lifespan,
+            middleware=[
+                cors,
+                Middleware(KeyGuard, settings),
+                Middleware(RequestGuard, limit=settings.max_body_bytes),
+            ],
+            exception_handlers={TowpathError: _ours, HTTPException: _http, Exception: _unknown},
+        )
+
+    def _routes(self) -> list[Route | WebSocketRoute]:
+        """Return the routes; an app's own come last."""
+        return [
+            Route("/", self._home),
+            Route("/health", self._health),
+            Route("/ready", self._ready),
+            Route("/metrics", self._exposition),
+            Route("/playground", self._home),
+            Route("/playground/", self._pages),
+            Route("/playground/{owner}/{app}", self._page),
+            WebSocketRoute("/{owner}/{app}", self._socket),
+            WebSocketRoute("/{owner}/{app}/{path:path}", self._socket),
+            Route("/{owner}/{app}", self._call, methods=_METHODS),
+            Route("/{owner}/{app}/{path:path}", self._call, methods=_METHODS),
+        ]
+
+    @asynccontextmanager
+    async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
+        """Start the engine and the sweeper; stop them."""
+        await self._engine.start()
+        sweeper = asyncio.create_task(keep_swept(self._store), name="sweeper")
+        try:
+            yield
+        finally:
+            sweeper.cancel()
+            with suppress(asyncio.CancelledError):
+                await sweeper
+            await self._engine.stop()
+
+    async def _home(self, _: Request) -> Response:
+        return RedirectResponse("/playground/")
+
+    async def _health(self, _: Request) -> Response:
+        return JSONResponse({"status": "ok", "version": version("towpath")})
+
+    async def _ready(self, _: Request) -> Response:
+        owner = self._settings.owner
+        apps = {f"{owner}/{name}": state for name, state in self._engine.states().items()}
+        ready = all(state == "ready" for state in apps.values())
+        status = "ready" if ready else "starting"
+        return JSONResponse({"status": status, "apps": apps}, 200 if ready else 503)
+
+    async def _exposition(self, _: Request) -> Response:
+        self._metrics.note_apps(self._engine.states(), self._engine.restarts())
+        self._metrics.note_files(*await in_thread(self._store.totals)())
+        return Response(self._metrics.exposition(), media_type=CONTENT_TYPE)
+
+    async def _pages(self, _: Request) -> Response:
+        return home_page(self._settings.owner, self._engine.specs)
+
+    async def _page(self, request: Request) -> Response:
+        owner = request.path_params["owner"]
+        spec = self._engine.spec(owner, request.path_params["app"])
+        return app_page(owner, spec, self._settings.origin)
+
+    async def _call(self, request: Request) -> Response:
+        return await call_app(request, self._engine)
+
+    async def _socket(self, caller: WebSocket) -> None:
+        await pass_websocket(caller, self._engine)
+
+
+async def _ours(_: Request, error: Exception) -> Response:
+    return error_answer(error)
+
+
+async def _http(request: Request, error: Exception) -> Response:
+    if isinstance(error, HTTPException) and error.status_code == 404:  # noqa: PLR2004
+        detail = f"Path {request.url.path[:100]} not found"
+        return JSONResponse({"detail": detail}, 404, {"x-fal-billable-units": "0"})
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    detail = error.detail if isinstance(error, HTTPException) else "Internal Server Error"
+    return JSONResponse({"detail": detail}, status)
+
+
+async def _unknown(request: Request, error: Exception) -> Response:
+    log.error("request failed", exc_info=error, extra={"path": request.url.path[:200]})
+    return error_answer(error)

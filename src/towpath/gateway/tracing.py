@@ -1,0 +1,72 @@
+"""Every request has an id, a log line and a count."""
+
+import logging
+import time
+import uuid
+from collections.abc import Callable
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from towpath.gateway.metrics import Metrics
+from towpath.runner.wire import REQUEST_ID_HEADER
+
+__all__ = ["RequestTracer", "new_request_id"]
+
+log = logging.getLogger("towpath.requests")
+
+
+def new_request_id() -> str:
+    """Return a fresh request id: uuid4 with dashes."""
+    return str(uuid.uuid4())
+
+
+class RequestTracer:
+    """ASGI middleware: gives each request an id and writes down how it ended.
+
+    Args:
+        app: what is traced.
+        metrics: where requests are counted.
+        new_id: makes ids.
+    """
+
+    def __init__(
+        self, app: ASGIApp, metrics: Metrics, new_id: Callable[[], str] = new_request_id
+    ) -> None:
+        self._app = app
+        self._metrics = metrics
+        self._new_id = new_id
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] not in {"http", "websocket"}:
+            await self._app(scope, receive, send)
+            return
+        request_id = self._new_id()
+        scope.setdefault("state", {})["request_id"] = request_id
+        began, status = time.perf_counter(), 499
+
+        async def traced_send(message: Message) -> None:
+            nonlocal status
+            if message["type"] in {"http.response.start", "websocket.accept"}:
+                status = message.get("status", 101)
+                MutableHeaders(scope=message)[REQUEST_ID_HEADER] = request_id
+            await send(message)
+
+        try:
+            await self._app(scope, receive, traced_send)
+        finally:
+            self._note(scope, request_id, status, time.perf_counter() - began)
+
+    def _note(self, scope: Scope, request_id: str, status: int, seconds: float) -> None:
+        """Write the log line and count the request."""
+        app = scope["state"].get("app", "")
+        self._metrics.note_request(app, status, seconds)
+        fields = {
+            "request_id": request_id,
+            "method": scope.get("method", "WEBSOCKET"),
+            "path": scope["path"][:200],
+            "status": status,
+            "ms": round(seconds * 1000, 1),
+        }
+        log.info("request finished", extra=fields)

@@ -1,0 +1,159 @@
+"""Content type, file extension and first bytes: which belongs to which."""
+
+import re
+
+__all__ = ["OCTET_STREAM", "extension_of", "guess", "is_header_safe", "sniff", "type_of_name"]
+
+OCTET_STREAM = "application/octet-stream"
+
+# The first extension of a type is the one that new names get.
+_EXTENSIONS: dict[str, tuple[str, ...]] = {
+    "image/png": ("png",),
+    "image/jpeg": ("jpg", "jpeg", "jpe", "jfif"),
+    "image/webp": ("webp",),
+    "image/gif": ("gif",),
+    "image/bmp": ("bmp",),
+    "image/tiff": ("tiff", "tif"),
+    "image/avif": ("avif",),
+    "image/heic": ("heic",),
+    "image/svg+xml": ("svg",),
+    "image/x-icon": ("ico",),
+    "image/x-exr": ("exr",),
+    "image/vnd.radiance": ("hdr",),
+    "image/vnd.adobe.photoshop": ("psd",),
+    "video/mp4": ("mp4", "m4v"),
+    "video/webm": ("webm",),
+    "video/quicktime": ("mov", "qt"),
+    "video/x-matroska": ("mkv",),
+    "video/x-msvideo": ("avi",),
+    "video/mpeg": ("mpg", "mpeg"),
+    "video/mp2t": ("ts",),
+    "video/iso.segment": ("m4s",),
+    "application/vnd.apple.mpegurl": ("m3u8",),
+    "audio/mpeg": ("mp3",),
+    "audio/wav": ("wav",),
+    "audio/flac": ("flac",),
+    "audio/ogg": ("ogg", "oga"),
+    "audio/opus": ("opus",),
+    "audio/mp4": ("m4a",),
+    "audio/aac": ("aac",),
+    "audio/midi": ("mid", "midi"),
+    "text/plain": ("txt", "log"),
+    "text/csv": ("csv",),
+    "text/markdown": ("md",),
+    "text/html": ("html", "htm"),
+    "text/css": ("css",),
+    "text/javascript": ("js", "mjs"),
+    "text/vtt": ("vtt",),
+    "application/x-subrip": ("srt",),
+    "application/json": ("json",),
+    "application/x-ndjson": ("jsonl", "ndjson"),
+    "application/xml": ("xml",),
+    "application/yaml": ("yaml", "yml"),
+    "application/pdf": ("pdf",),
+    "application/zip": ("zip",),
+    "application/gzip": ("gz", "tgz"),
+    "application/x-tar": ("tar",),
+    "application/x-bzip2": ("bz2",),
+    "application/x-xz": ("xz",),
+    "application/zstd": ("zst",),
+    "application/x-7z-compressed": ("7z",),
+    "application/vnd.rar": ("rar",),
+    "application/wasm": ("wasm",),
+    "application/vnd.sqlite3": ("sqlite", "sqlite3"),
+    "model/gltf-binary": ("glb",),
+    "model/gltf+json": ("gltf",),
+    "model/obj": ("obj",),
+    "model/stl": ("stl",),
+    "model/ply": ("ply",),
+    "model/vnd.usdz+zip": ("usdz",),
+    "font/ttf": ("ttf",),
+    "font/otf": ("otf",),
+    "font/woff2": ("woff2",),
+    OCTET_STREAM: ("bin", "safetensors", "gguf", "pt", "pth", "ckpt", "onnx", "npy", "npz"),
+}
+_ALIASES = {
+    "image/jpg": "image/jpeg",
+    "audio/x-wav": "audio/wav",
+    "audio/wave": "audio/wav",
+    "audio/vnd.wave": "audio/wav",
+    "audio/mp3": "audio/mpeg",
+    "audio/x-flac": "audio/flac",
+    "audio/x-m4a": "audio/mp4",
+    "application/x-zip-compressed": "application/zip",
+    "application/javascript": "text/javascript",
+    "text/xml": "application/xml",
+}
+_TYPES = {ext: kind for kind, extensions in _EXTENSIONS.items() for ext in extensions}
+
+_SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
+    (0, b"\x89PNG\r\n\x1a\n", "image/png"),
+    (0, b"\xff\xd8\xff", "image/jpeg"),
+    (0, b"GIF87a", "image/gif"),
+    (0, b"GIF89a", "image/gif"),
+    (8, b"WEBP", "image/webp"),
+    (0, b"BM", "image/bmp"),
+    (0, b"II*\x00", "image/tiff"),
+    (0, b"MM\x00*", "image/tiff"),
+    (8, b"WAVE", "audio/wav"),
+    (8, b"AVI ", "video/x-msvideo"),
+    (0, b"fLaC", "audio/flac"),
+    (0, b"OggS", "audio/ogg"),
+    (0, b"ID3", "audio/mpeg"),
+    (0, b"\xff\xfb", "audio/mpeg"),
+    (0, b"\xff\xf3", "audio/mpeg"),
+    (0, b"\xff\xf1", "audio/aac"),
+    (0, b"\x1aE\xdf\xa3", "video/x-matroska"),
+    (0, b"%PDF-", "application/pdf"),
+    (0, b"PK\x03\x04", "application/zip"),
+    (0, b"PK\x05\x06", "application/zip"),
+    (0, b"\x1f\x8b", "application/gzip"),
+    (0, b"BZh", "application/x-bzip2"),
+    (0, b"\xfd7zXZ\x00", "application/x-xz"),
+    (0, b"\x28\xb5\x2f\xfd", "application/zstd"),
+    (0, b"7z\xbc\xaf\x27\x1c", "application/x-7z-compressed"),
+    (257, b"ustar", "application/x-tar"),
+    (0, b"glTF", "model/gltf-binary"),
+    (0, b"\x00asm", "application/wasm"),
+    (0, b"SQLite format 3\x00", "application/vnd.sqlite3"),
+)
+_RIFF = {"image/webp", "audio/wav", "video/x-msvideo"}
+_BRANDS = {b"avif": "image/avif", b"avis": "image/avif", b"heic": "image/heic"}
+_BRANDS |= {b"qt  ": "video/quicktime", b"M4A ": "audio/mp4", b"M4B ": "audio/mp4"}
+
+
+def type_of_name(name: str) -> str | None:
+    """Return the content type that the extension of *name* stands for, or None."""
+    stem, dot, extension = name.rpartition(".")
+    return _TYPES.get(extension.lower()) if dot and stem else None
+
+
+def extension_of(content_type: str) -> str:
+    """Return the extension, without a dot, that files of *content_type* get; `bin` if unknown."""
+    bare = content_type.partition(";")[0].strip().lower()
+    known = _EXTENSIONS.get(_ALIASES.get(bare, bare))
+    if known:
+        return known[0]
+    return "txt" if bare.startswith("text/") else "bin"
+
+
+def sniff(head: bytes) -> str | None:
+    """Return the content type that the first bytes of a file show, or None."""
+    if head[4:8] == b"ftyp":
+        return _BRANDS.get(head[8:12], "video/mp4")
+    for offset, mark, kind in _SIGNATURES:
+        if head.startswith(mark, offset) and (kind not in _RIFF or head.startswith(b"RIFF")):
+            return "video/webm" if mark == b"\x1aE\xdf\xa3" and b"webm" in head[:64] else kind
+    return None
+
+
+def guess(name: str | None, head: bytes) -> str:
+    """Return the content type by the name, else by the first bytes, else octet-stream."""
+    return (type_of_name(name) if name else None) or sniff(head) or OCTET_STREAM
+
+
+def is_header_safe(content_type: str) -> bool:
+    """Return whether *content_type* may stand in an HTTP header as it is."""
+    return len(content_type) <= 255 and bool(  # noqa: PLR2004
+        re.fullmatch(r"[\w!#$&^.+-]+/[\w!#$&^.+*-]+(?:\s*;[\x20-\x7e]*)?", content_type, re.ASCII)
+    )

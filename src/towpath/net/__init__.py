@@ -1,0 +1,1 @@
+"""How bytes cross the network: `origin` for strangers' URLs, `upstream` for our own runners."""

@@ -1,0 +1,100 @@
+"""`python -m towpath.runner`: describe the apps of a file, or serve one of them."""
+
+import argparse
+import asyncio
+import importlib
+import logging
+import signal
+import socket
+import sys
+import traceback
+
+from towpath.app.definition import endpoints_of
+from towpath.app.loading import AppReference, load_app, load_apps, parse_reference
+from towpath.context import ProcessPlaces, set_places
+from towpath.errors import TowpathError
+from towpath.runner.host import AppHost
+from towpath.runner.process import RunnerFolder, die_with_parent, exit_soon, write_json
+from towpath.runner.server import create_runner
+from towpath.runner.wire import AppSpec
+from towpath.settings import Settings, load, using
+from towpath.storage.hosting import hosting_of, using_hosting
+from towpath.web.serving import Listener, ServerGroup
+
+
+def main() -> None:
+    """Read the arguments that the server gives, and do it."""
+    parser = argparse.ArgumentParser(prog="python -m towpath.runner")
+    parser.add_argument("reference", help="file.py::Class or module:Class")
+    parser.add_argument("--describe", type=int, metavar="FD", help="write the specs to this pipe")
+    parser.add_argument("--socket", type=int, metavar="FD", help="serve on this listening socket")
+    parser.add_argument("--lifeline", type=int, metavar="FD", help="end when this pipe closes")
+    parser.add_argument("--owner", default="local")
+    parser.add_argument("--hook", help="a module to import before the app")
+    arguments = parser.parse_args()
+    if arguments.hook:
+        importlib.import_module(arguments.hook)
+    reference = parse_reference(arguments.reference)
+    if arguments.describe is not None:
+        _describe(reference, arguments.describe)
+    else:
+        _serve(reference, arguments)
+
+
+def _describe(reference: AppReference, pipe: int) -> None:
+    """Write the specs of the reference's apps, or why there are none."""
+    try:
+        specs = [
+            AppSpec.of(
+                kind,
+                str(AppReference(reference.source, kind.__name__)),
+                [endpoint.spec.path for endpoint in endpoints_of(kind)],
+            ).to_json()
+            for kind in load_apps(reference)
+        ]
+    except TowpathError as error:
+        traceback.print_exc()
+        write_json(pipe, {"error": str(error)})
+    else:
+        write_json(pipe, {"apps": specs})
+
+
+def _serve(reference: AppReference, arguments: argparse.Namespace) -> None:
+    """Load the app, set it up, serve it until told to stop."""
+    die_with_parent(arguments.lifeline)
+    settings = load()
+    logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s %(message)s")
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    folder = RunnerFolder.create(settings.state / "runners")
+    set_places(ProcessPlaces(temp=folder.temp))
+    try:
+        host = AppHost(load_app(reference), exit_soon)
+        owner = f"{arguments.owner}/{host.kind.name}"
+        with using(settings), using_hosting(hosting_of(settings, owner=owner)):
+            asyncio.run(_run(host, settings, arguments.socket))
+    except Exception:  # noqa: BLE001 - the author's code may raise anything
+        folder.failure.write_text(traceback.format_exc())
+        traceback.print_exc()
+        sys.exit(1)
+
+
+async def _run(host: AppHost, settings: Settings, descriptor: int) -> None:
+    """Set up, then serve; a first SIGTERM drains."""
+    await host.setup()
+    sock = socket.socket(fileno=descriptor)
+    sock.set_inheritable(False)
+    grace = host.kind.termination_grace_period_seconds
+    group = ServerGroup([Listener(create_runner(host, settings), sock)], grace=grace)
+
+    def stop() -> None:
+        host.handle_exit()
+        group.stop()
+
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, stop)
+    loop.add_signal_handler(signal.SIGINT, lambda: None)  # Ctrl+C is the server's to handle
+    await group.serve()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,180 @@
+"""A request's body -> the JSON value that the endpoint's model is validated from."""
+
+import json
+from collections.abc import Collection
+from typing import Any, NoReturn
+
+from fastapi.exceptions import RequestValidationError
+from starlette.datastructures import FormData, UploadFile
+from starlette.requests import Request
+from typing_extensions import override
+
+from towpath.concurrency import in_thread
+from towpath.context import Lifetime
+from towpath.errors import UnsupportedBodyError
+from towpath.media.content_types import guess
+from towpath.media.names import clean_name
+from towpath.settings import active
+from towpath.uploads.default import choose_uploader
+from towpath.uploads.uploader import Payload
+
+__all__ = ["JsonRequest", "read_body"]
+
+_MOST_FIELDS = 1000
+_UPLOAD_LIFE: Lifetime = "1h"
+
+
+class JsonRequest(Request):
+    """A request whose body was read and decoded already."""
+
+    def __init__(self, request: Request, value: object) -> None:
+        headers = [pair for pair in request.scope["headers"] if pair[0] != b"content-type"]
+        scope = {**request.scope, "headers": [*headers, (b"content-type", b"application/json")]}
+        super().__init__(scope, request.receive)
+        self._value = value
+
+    @override
+    async def body(self) -> bytes:
+        """Return something that is not empty: the value is in `json`."""
+        return b"{}"
+
+    @override
+    async def json(self) -> Any:
+        """Return the decoded body."""
+        return self._value
+
+
+async def read_body(request: Request, names: Collection[str] | None) -> JsonRequest:
+    """Decode the body of *request*.
+
+    Args:
+        request: JSON, or a form whose files are stored for an hour and become their URLs.
+        names: the endpoint's scalar parameters; those that an object in the body lacks are taken
+            from the query. None: the body is the endpoint's own model.
+
+    Raises:
+        UnsupportedBodyError: it is neither JSON nor a form.
+        RequestValidationError: it is not valid JSON, or nests too deep.
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    coding = request.headers.get("content-encoding", "identity").strip().lower()
+    if coding not in {"", "identity"}:
+        raise UnsupportedBodyError(f"{kind} compressed with {coding}")
+    if kind == "multipart/form-data":
+        value: object = await _form_values(request)
+    else:
+        raw = await request.body()
+        if raw and kind != "application/json" and not kind.endswith("+json"):
+            raise UnsupportedBodyError(kind or "unknown")
+        value = _decoded(raw) if raw.strip() else {}
+    if names is not None and isinstance(value, dict):
+        value = {**_from_query(request, names), **value}
+    return JsonRequest(request, value)
+
+
+def _from_query(request: Request, names: Collection[str]) -> dict[str, Any]:  # Any: JSON
+    """Return the parameters that the query has; one given twice is a list."""
+    found: dict[str, Any] = {}
+    for name in names:
+        values = request.query_params.getlist(name)
+        if values:
+            found[name] = values[0] if len(values) == 1 else values
+    return found
+
+
+# --- JSON ----------------------------------------------------------------------------------------
+
+
+def _decoded(raw: bytes) -> object:
+    """Decode strict JSON: UTF-8, finite numbers, bounded depth."""
+    try:
+        text = raw.decode("utf-8")
+        value = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
+    except json.JSONDecodeError as error:
+        _refuse(error.pos, error.msg)
+    except UnicodeDecodeError as error:
+        _refuse(error.start, "the body is not UTF-8")
+    except RecursionError:
+        _refuse(0, "the body nests too deep")
+    except ValueError as error:
+        _refuse(0, str(error)[:100])
+    limit = active().max_json_depth
+    if _is_deeper(value, limit):
+        _refuse(0, f"the body nests deeper than {limit} levels")
+    return value
+
+
+def _refuse(position: int, reason: str) -> NoReturn:
+    """Raise the error of a body that is not JSON."""
+    entry = {
+        "type": "json_invalid",
+        "loc": ("body", position),
+        "msg": f"JSON decode error: {reason}",
+    }
+    raise RequestValidationError([entry])
+
+
+def _refuse_constant(word: str) -> NoReturn:
+    message = f"{word} is not a JSON number"
+    raise ValueError(message)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if number in (float("inf"), float("-inf")):
+        message = f"number {text[:20]} is too large"
+        raise ValueError(message)
+    return number
+
+
+def _is_deeper(value: object, limit: int) -> bool:
+    """Return whether *value* nests deeper than *limit*; level by level, without recursion."""
+    level: list[object] = [value]
+    for _ in range(limit + 1):
+        level = [
+            child
+            for item in level
+            if isinstance(item, dict | list)
+            for child in (item.values() if isinstance(item, dict) else item)
+        ]
+        if not level:
+            return False
+    return True
+
+
+# --- forms ---------------------------------------------------------------------------------------
+
+
+async def _form_values(request: Request) -> dict[str, Any]:  # Any: JSON
+    """Return a form's fields; files are stored and become their URLs."""
+    async with request.form(max_files=_MOST_FIELDS, max_fields=_MOST_FIELDS) as form:
+        return {name: await _field(form, name) for name in dict.fromkeys(form)}
+
+
+async def _field(form: FormData, name: str) -> Any:  # noqa: ANN401 - JSON
+    """Return one field; one given twice is a list."""
+    values = [
+        await in_thread(_stored)(part) if isinstance(part, UploadFile) else _plain(part)
+        for part in form.getlist(name)
+    ]
+    return values[0] if len(values) == 1 else values
+
+
+def _plain(text: str) -> Any:  # noqa: ANN401 - JSON
+    """Return a text field; one that is a JSON object or list is decoded."""
+    if text[:1] in {"{", "["}:
+        try:
+            return json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
+        except (ValueError, RecursionError):
+            return text
+    return text
+
+
+def _stored(part: UploadFile) -> str:
+    """Store an uploaded file for an hour; return its URL."""
+    head = part.file.read(512)
+    part.file.seek(0)
+    name = clean_name(part.filename or "") or "upload"
+    kind = part.content_type or guess(name, head)
+    payload = Payload(part.file, kind, name, part.size)
+    return choose_uploader("cdn").upload(payload, lifetime=_UPLOAD_LIFE).url

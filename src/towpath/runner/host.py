@@ -1,0 +1,77 @@
+"""AppHost: one live app object. Setup once, many calls, teardown; no HTTP."""
+
+import asyncio
+import inspect
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from towpath.app.definition import App, BoundEndpoint, endpoints_of
+from towpath.context import set_lifetime_default
+from towpath.runner.invoke import Invoker, Limits
+
+__all__ = ["AppHost"]
+
+log = logging.getLogger(__name__)
+
+
+class AppHost:
+    """Holds the app object of a runner.
+
+    Args:
+        kind: the author's class.
+        condemn: called when the process has to go, because code in it cannot be stopped.
+    """
+
+    def __init__(self, kind: type[App], condemn: Callable[[], None]) -> None:
+        self.kind = kind
+        self.app = kind()
+        self.endpoints: list[BoundEndpoint] = endpoints_of(self.app)
+        self._condemn = condemn
+        self._is_set_up = False
+
+    def invoker(self) -> Invoker:
+        """Return what calls this app's endpoints; made inside the event loop."""
+        limits = Limits(
+            at_once=max(1, self.kind.max_multiplexing),
+            start=self.kind.request_start_timeout,
+            run=self.kind.request_timeout,
+        )
+        return Invoker(limits, self._condemn)
+
+    async def setup(self) -> None:
+        """Run the author's setup, sync or async."""
+        set_lifetime_default(self.kind.media_expires_in)
+        await _called(self.app.setup)
+        self._is_set_up = True
+
+    def handle_exit(self) -> None:
+        """Tell the app that it is asked to stop."""
+        try:
+            self.app.handle_exit()
+        except Exception:
+            log.exception("handle_exit failed", extra={"app": self.kind.name})
+
+    async def teardown(self) -> None:
+        """Run the author's teardown, if setup had succeeded."""
+        if not self._is_set_up:
+            return
+        self._is_set_up = False
+        try:
+            await _called(self.app.teardown)
+        except Exception:
+            log.exception("teardown failed", extra={"app": self.kind.name})
+
+    async def health(self) -> Any:  # noqa: ANN401 - the author's value
+        """Return what the app says of its health."""
+        call = self.app.health
+        if inspect.iscoroutinefunction(call):
+            return await call()
+        return await asyncio.to_thread(call)
+
+
+async def _called(function: Callable[[], Any]) -> None:
+    """Call the author's hook, on this thread if it is sync: models are bound to theirs."""
+    result = function()
+    if inspect.isawaitable(result):
+        await result

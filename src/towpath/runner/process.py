@@ -1,0 +1,112 @@
+"""What the process of a runner sets up before it loads the app's code."""
+
+import faulthandler
+import json
+import os
+import signal
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from shutil import rmtree
+
+import psutil
+
+__all__ = [
+    "RunnerFolder",
+    "die_with_parent",
+    "end_group",
+    "exit_soon",
+    "sweep_runners",
+    "write_json",
+]
+
+_GRACE_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class RunnerFolder:
+    """A runner's own folder: `tmp/` stands for `/tmp`, `failure` says why it could not start."""
+
+    path: Path
+
+    @classmethod
+    def create(cls, runners: Path) -> "RunnerFolder":
+        """Make the folder of this process and let `tempfile` use it."""
+        started = int(psutil.Process().create_time())
+        folder = cls(runners / f"{os.getpid()}-{started}")
+        folder.temp.mkdir(parents=True, mode=0o700, exist_ok=True)
+        tempfile.tempdir = str(folder.temp)
+        return folder
+
+    @property
+    def temp(self) -> Path:
+        """Return the temp folder."""
+        return self.path / "tmp"
+
+    @property
+    def failure(self) -> Path:
+        """Return where a failed start is written down."""
+        return self.path / "failure"
+
+    @classmethod
+    def of(cls, runners: Path, pid: int) -> "RunnerFolder | None":
+        """Return the folder of the process *pid*, if it made one."""
+        return next((cls(path) for path in runners.glob(f"{pid}-*")), None)
+
+
+def sweep_runners(runners: Path) -> int:
+    """Remove folders of runners that are gone, and end what they left running."""
+    removed = 0
+    for folder in runners.glob("*-*") if runners.is_dir() else ():
+        pid, _, started = folder.name.partition("-")
+        if not (pid.isdigit() and started.isdigit()) or _is_alive(int(pid), int(started)):
+            continue
+        end_group(int(pid))
+        rmtree(folder, ignore_errors=True)
+        removed += 1
+    return removed
+
+
+def _is_alive(pid: int, started: int) -> bool:
+    """Return whether the process that made a folder still runs."""
+    try:
+        return abs(psutil.Process(pid).create_time() - started) < 2  # noqa: PLR2004 - seconds
+    except psutil.Error:
+        return False
+
+
+def end_group(pid: int) -> None:
+    """Kill what is left of the process group *pid*; its leader must be gone or ours."""
+    try:
+        os.killpg(pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        return
+
+
+def die_with_parent(lifeline: int) -> None:
+    """End this process and its children when the other end of the *lifeline* pipe closes.
+
+    A shell waits on the pipe and kills the process group: it works also while the app's code
+    lets no thread of this process run.
+    """
+    command = ["/bin/sh", "-c", "read _; kill -s KILL 0"]
+    _Guardian.process = subprocess.Popen(command, stdin=lifeline)  # noqa: S603 - a constant
+    os.close(lifeline)
+
+
+class _Guardian:
+    """Keeps the shell's handle as long as this process lives."""
+
+    process: "subprocess.Popen[bytes] | None" = None
+
+
+def exit_soon() -> None:
+    """End the process after a grace: code in it overstayed its time and cannot be stopped."""
+    faulthandler.dump_traceback_later(_GRACE_SECONDS, exit=True)
+
+
+def write_json(descriptor: int, content: object) -> None:
+    """Write *content* to the pipe that the server reads."""
+    with os.fdopen(descriptor, "w") as pipe:
+        json.dump(content, pipe)

@@ -1,0 +1,252 @@
+"""An AppHost as a FastAPI app: its routes, its OpenAPI document, its error answers."""
+
+import functools
+import inspect
+import logging
+import sys
+import traceback
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, cast
+
+from fastapi import FastAPI, Request, WebSocket
+from fastapi.exceptions import RequestValidationError, ResponseValidationError
+from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from towpath.app.definition import BoundEndpoint
+from towpath.app.hints import with_hints
+from towpath.context import serving
+from towpath.errors import DownloadError, MediaError, TowpathError, UnknownEndpointError
+from towpath.files.file import File
+from towpath.runner.binding import Plan, plan_of, route_of
+from towpath.runner.host import AppHost
+from towpath.runner.invoke import Invoker
+from towpath.runner.wire import context_of
+from towpath.settings import Settings
+from towpath.web.errors import Problem, problem_of, validation_problem
+from towpath.web.receiving import RequestGuard
+
+__all__ = ["create_runner"]
+
+log = logging.getLogger(__name__)
+
+_START_TIMEOUTS = ("x-fal-request-start-timeout", "x-fal-request-timeout")
+_NOT_FOUND = 404
+_DEPTH = 6
+
+
+def create_runner(host: AppHost, settings: Settings) -> ASGIApp:
+    """Return the ASGI app of a runner.
+
+    Raises:
+        AppDefinitionError: an endpoint's signature cannot be served.
+    """
+
+    @asynccontextmanager
+    async def lifespan(api: FastAPI) -> AsyncIterator[None]:
+        api.state.invoker = host.invoker()
+        yield
+        await host.teardown()
+
+    api = FastAPI(
+        title=host.kind.title or host.kind.name,
+        description=inspect.cleandoc(host.kind.__doc__ or ""),
+        version="0.1.0",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+    )
+    for endpoint in host.endpoints:
+        _add(api, endpoint)
+    _add_own_routes(api, host)
+    _add_error_answers(api, host)
+    return RequestGuard(_InContext(api), limit=settings.max_body_bytes)
+
+
+class _InContext:
+    """ASGI middleware: the request's context around everything that works for it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request or websocket."""
+        if scope["type"] not in {"http", "websocket"}:
+            await self._app(scope, receive, send)
+            return
+        with serving(context_of(scope["headers"], scope["path"])):
+            await self._app(scope, receive, send)
+
+
+# --- routes --------------------------------------------------------------------------------------
+
+
+def _add(api: FastAPI, endpoint: BoundEndpoint) -> None:
+    """Serve one endpoint."""
+    if endpoint.spec.is_websocket:
+        api.add_api_websocket_route(endpoint.spec.path, _socket_handler(endpoint))
+        return
+    plan = plan_of(endpoint)
+    api.router.routes.append(route_of(endpoint, _with_request(plan), _handler(endpoint, plan)))
+
+
+def _with_request(plan: Plan) -> Plan:
+    """Return the plan with our own view of the request beside the author's parameters."""
+    kind = inspect.Parameter.KEYWORD_ONLY
+    own = inspect.Parameter("towpath_request", kind, annotation=Request)
+    signature = plan.signature.replace(parameters=[own, *plan.signature.parameters.values()])
+    return Plan(signature, plan.model, plan.names)
+
+
+def _handler(endpoint: BoundEndpoint, plan: Plan) -> Callable[..., Any]:  # Any: FastAPI's values
+    """Return what FastAPI calls for *endpoint*."""
+
+    async def handle(towpath_request: Request, **bound: Any) -> Any:  # noqa: ANN401 - author's
+        arguments = plan.arguments(bound)
+        invoker = cast("Invoker", towpath_request.app.state.invoker)
+        try:
+            patience = _patience(towpath_request)
+            return await invoker.call(endpoint.call, arguments, patience=patience)
+        except (DownloadError, MediaError) as error:
+            towpath_request.state.blamed = _blamed(error.url, arguments)
+            raise
+
+    if plan.model is not None:
+        setattr(handle, "__towpath_names__", plan.names)  # noqa: B010 - read by the route
+    return handle
+
+
+def _socket_handler(endpoint: BoundEndpoint) -> Callable[..., Awaitable[None]]:
+    """Return what FastAPI calls for a websocket: the author's method in its turn."""
+
+    @functools.wraps(endpoint.call)
+    async def handle(**kwargs: object) -> None:
+        sockets = [value for value in kwargs.values() if isinstance(value, WebSocket)]
+        invoker = cast("Invoker", sockets[0].app.state.invoker)
+        await invoker.call(endpoint.call, kwargs)
+
+    return handle
+
+
+def _patience(request: Request) -> float | None:
+    """Return how long the caller waits for its turn, if it says so."""
+    for name in _START_TIMEOUTS:
+        try:
+            seconds = float(request.headers.get(name, ""))
+        except ValueError:
+            continue
+        if 0 < seconds < float("inf"):
+            return seconds
+    return None
+
+
+def _add_own_routes(api: FastAPI, host: AppHost) -> None:
+    """Serve what every runner has: its health and its document."""
+
+    async def health() -> Any:  # noqa: ANN401 - the author's value
+        return await host.health()
+
+    async def document() -> JSONResponse:
+        return JSONResponse(_document(api, host))
+
+    api.add_api_route("/health", health, methods=["GET"], include_in_schema=False)
+    api.add_api_route("/openapi.json", document, methods=["GET"], include_in_schema=False)
+
+
+def _document(api: FastAPI, host: AppHost) -> dict[str, Any]:  # Any: JSON
+    """Return the OpenAPI document with our hints."""
+    document = get_openapi(
+        title=api.title, version=api.version, description=api.description, routes=api.routes
+    )
+    posts = [e.spec.path for e in host.endpoints if not e.spec.is_websocket]
+    sockets = [e.spec.path for e in host.endpoints if e.spec.is_websocket]
+    return with_hints(document, paths=[*posts, "/health", *sockets])
+
+
+# --- errors --------------------------------------------------------------------------------------
+
+
+def _add_error_answers(api: FastAPI, host: AppHost) -> None:
+    """Answer every error in the shapes that clients know."""
+    paths = [endpoint.spec.path for endpoint in host.endpoints]
+
+    async def invalid(_: Request, error: Exception) -> Response:
+        return _answer(validation_problem(cast("RequestValidationError", error).errors()))
+
+    async def ours(request: Request, error: Exception) -> Response:
+        problem = problem_of(error, loc=getattr(request.state, "blamed", None))
+        if problem.status >= 500:  # noqa: PLR2004
+            _log_failure(request, error)
+        return _answer(problem)
+
+    async def http(request: Request, error: Exception) -> Response:
+        failure = cast("HTTPException", error)
+        if failure.status_code == _NOT_FOUND and failure.detail == "Not Found":
+            return _answer(problem_of(UnknownEndpointError(request.url.path, paths)))
+        return JSONResponse({"detail": failure.detail}, failure.status_code, failure.headers)
+
+    async def unknown(request: Request, error: Exception) -> Response:
+        _log_failure(request, error)
+        return _answer(problem_of(error))
+
+    api.add_exception_handler(RequestValidationError, invalid)
+    api.add_exception_handler(TowpathError, ours)
+    api.add_exception_handler(HTTPException, http)
+    api.add_exception_handler(ResponseValidationError, unknown)
+    api.add_exception_handler(Exception, unknown)
+
+
+def _log_failure(request: Request, error: BaseException) -> None:
+    """Write the app's traceback where its author looks; the caller never sees it."""
+    sys.stderr.write(f"Endpoint {request.url.path} failed:\n")
+    traceback.print_exception(error, file=sys.stderr)
+
+
+def _answer(problem: Problem) -> Response:
+    """Return a problem as a response."""
+    return JSONResponse(dict(problem.body), problem.status, dict(problem.headers))
+
+
+def _blamed(url: str | None, arguments: Mapping[str, Any]) -> list[str | int] | None:
+    """Return where in the caller's input *url* stands, or None when it is not the caller's."""
+    if url is None:
+        return None
+    for name, value in arguments.items():
+        if isinstance(value, BaseModel) and not isinstance(value, File):
+            found = _find(url, value, _DEPTH)
+        else:
+            found = _find(url, value, _DEPTH)
+            found = None if found is None else [name, *found]
+        if found is not None:
+            return ["body", *found]
+    return None
+
+
+def _find(url: str, value: object, depth: int) -> list[str | int] | None:
+    """Return the path to *url* inside of *value*."""
+    if isinstance(value, str):
+        return [] if value == url else None
+    if isinstance(value, File):
+        return [] if value.url == url else None
+    children = _children(value) if depth else []
+    for key, child in children:
+        found = _find(url, child, depth - 1)
+        if found is not None:
+            return [key, *found]
+    return None
+
+
+def _children(value: object) -> list[tuple[str | int, object]]:
+    """Return what lies inside of a model, a dict or a list."""
+    if isinstance(value, BaseModel):
+        return list(dict(value).items())
+    if isinstance(value, Mapping):
+        return [(str(key), child) for key, child in value.items()]
+    if isinstance(value, list | tuple):
+        return list(enumerate(value))
+    return []

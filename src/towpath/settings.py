@@ -1,0 +1,268 @@
+"""The settings: read once, typed, frozen. The only reader of the environment.
+
+Order: what code or a flag gives, then `TOWPATH_…` variables, then `.env`, then the default.
+docs/reference/settings.md explains each; a test keeps the two together.
+"""
+
+import difflib
+import ipaddress
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
+
+import platformdirs
+from pydantic import BeforeValidator, Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from towpath.errors import SettingsError, shown
+
+__all__ = ["Settings", "active", "load", "using"]
+
+_PREFIX = "TOWPATH_"
+_UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
+_UNITS |= {"kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40}
+_LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+_WILDCARDS = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared, not bound
+
+
+def _size(value: object) -> object:
+    """Read `64MiB` as bytes."""
+    if not isinstance(value, str):
+        return value
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", value)
+    if match is None or match[2].lower() not in _UNITS:
+        message = "give bytes, or a number with a unit such as 64MiB or 2GB"
+        raise ValueError(message)
+    return int(float(match[1]) * _UNITS[match[2].lower()])
+
+
+def _listed(value: object) -> object:
+    """Read `a, b` as a list."""
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+def _lifetime(value: object) -> object:
+    """Read `3600` as seconds."""
+    return int(value) if isinstance(value, str) and value.isdigit() else value
+
+
+Size = Annotated[int, BeforeValidator(_size), Field(ge=0)]
+Listed = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
+Life = Annotated[
+    Annotated[int, Field(ge=1)] | Literal["never", "immediate", "1h", "1d", "7d", "30d", "1y"],
+    BeforeValidator(_lifetime),
+]
+
+
+def default_data_dir() -> Path:
+    """Return /data if it can be used, else the platform's folder for a user's data."""
+    shared = Path("/data")
+    if shared.is_dir() and os.access(shared, os.W_OK | os.X_OK):
+        return shared
+    return platformdirs.user_data_path("towpath")
+
+
+class Settings(BaseSettings):
+    """Everything that an operator can set."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=_PREFIX, env_file=".env", frozen=True, extra="forbid", env_ignore_empty=True
+    )
+
+    data_dir: Path = Field(default_factory=default_data_dir)
+    state_dir: Path | None = None
+    store: str | None = None
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=0, le=65535)
+    public_url: str | None = None
+    cdn_url: str | None = None
+    cdn_port: int | None = Field(default=None, ge=0, le=65535)
+    keys: Listed = Field(default=(), repr=False)
+    no_auth: bool = False
+    owner: str = Field(default="local", pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")
+    cors_origins: Listed = ()
+    trusted_proxies: Listed = ()
+    media_expires_in: Life = "never"
+    store_reserve: Size | None = None
+    max_upload_bytes: Size = 5 * 2**30
+    max_body_bytes: Size = 64 * 2**20
+    max_json_depth: int = Field(default=64, ge=1, le=190)
+    allow_hosts: Listed = ()
+    download_undeclared_max_bytes: Size = 2 * 2**30
+    user_agent: str | None = None
+    image_max_pixels: int = Field(default=100_000_000, ge=1)
+    archive_max_bytes: Size = 2 * 2**30
+    archive_max_entries: int = Field(default=10_000, ge=1)
+    archive_max_ratio: float = Field(default=100, ge=1)
+    archive_max_depth: int = Field(default=32, ge=1)
+    log_format: Literal["auto", "text", "json"] = "auto"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @field_validator("data_dir", "state_dir")
+    @classmethod
+    def _absolute(cls, path: Path | None) -> Path | None:
+        return path.expanduser().absolute() if path is not None else None
+
+    @field_validator("public_url", "cdn_url")
+    @classmethod
+    def _web_address(cls, url: str | None) -> str | None:
+        if url is None:
+            return None
+        parts = urlsplit(url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query:
+            message = "give an http or https address, such as https://files.example.org"
+            raise ValueError(message)
+        return url.rstrip("/")
+
+    @field_validator("keys")
+    @classmethod
+    def _pairs(cls, keys: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(":" in key for key in keys):
+            message = "each key is an id and a secret with a colon between them, id:secret"
+            raise ValueError(message)
+        return keys
+
+    @field_validator("store")
+    @classmethod
+    def _folder(cls, url: str | None) -> str | None:
+        if url is not None and (not url.startswith("file:///") or len(url) == len("file:///")):
+            message = "this version keeps files in a folder: give file:///path/of/the/folder"
+            raise ValueError(message)
+        return url
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, networks: tuple[str, ...]) -> tuple[str, ...]:
+        for network in networks:
+            ipaddress.ip_network(network, strict=False)
+        return networks
+
+    # --- what follows from them ---
+
+    @property
+    def state(self) -> Path:
+        """Return the folder that one server owns."""
+        return self.state_dir or self.data_dir / ".towpath" / "state"
+
+    @property
+    def store_dir(self) -> Path:
+        """Return the folder of the store."""
+        return Path(urlsplit(self.store).path) if self.store else self.state / "store"
+
+    @property
+    def origin(self) -> str:
+        """Return the prefix of every URL we hand out."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return self.public_url or f"http://{host}:{self.port}"
+
+    @property
+    def files_origin(self) -> str:
+        """Return the prefix of file URLs."""
+        if self.cdn_url:
+            return self.cdn_url
+        if self.cdn_port is not None and not self.public_url:
+            return f"{self.origin.rpartition(':')[0]}:{self.cdn_port}"
+        return self.origin
+
+    @property
+    def is_loopback(self) -> bool:
+        """Return whether only this machine can reach the server."""
+        if self.host in _LOOPBACK_NAMES:
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+    @property
+    def is_wildcard(self) -> bool:
+        """Return whether the server listens on every address of the machine."""
+        return self.host in _WILDCARDS
+
+    def checked_for_serving(self) -> Self:
+        """Return these settings, or raise SettingsError when serving with them is unsafe."""
+        if not self.is_loopback and not self.keys and not self.no_auth:
+            reason = (
+                f"host {self.host!r} can be reached by others, and no keys are set. Set "
+                "TOWPATH_KEYS=id:secret, or pass --no-auth to let everybody run the apps."
+            )
+            raise SettingsError(reason)
+        if self.is_wildcard and not self.public_url:
+            reason = (
+                f"host {self.host!r} listens on every address, so the URLs to hand out cannot be "
+                "guessed. Set TOWPATH_PUBLIC_URL or pass --public-url http://<name>:<port>."
+            )
+            raise SettingsError(reason)
+        return self
+
+    def to_environment(self) -> dict[str, str]:
+        """Return the variables that give a runner these settings, without the secrets."""
+        kept = self.model_dump(exclude={"keys"}, exclude_none=True, mode="json")
+        return {
+            f"{_PREFIX}{name.upper()}": ",".join(value) if isinstance(value, list) else str(value)
+            for name, value in kept.items()
+            if value != []
+        }
+
+    def environment_of_runner(self) -> dict[str, str]:
+        """Return the whole environment of a runner: ours, with these settings, less the keys."""
+        others = {n: v for n, v in os.environ.items() if not n.upper().startswith(_PREFIX)}
+        return others | self.to_environment()
+
+
+def _refuse_unknown(environment: Mapping[str, str]) -> None:
+    """Raise SettingsError for a `TOWPATH_` variable that means nothing."""
+    known = {f"{_PREFIX}{name.upper()}" for name in Settings.model_fields}
+    for name in environment:
+        if name.upper().startswith(_PREFIX) and name.upper() not in known:
+            near = difflib.get_close_matches(name.upper(), known, n=1)
+            hint = f" Did you mean {near[0]}?" if near else ""
+            message = f"{shown(name)} is not a setting.{hint}"
+            raise SettingsError(message)
+
+
+def load(**given: object) -> Settings:
+    """Read the settings; *given* values win over the environment.
+
+    Raises:
+        SettingsError: a value cannot be used, or a `TOWPATH_` variable is unknown.
+    """
+    _refuse_unknown(os.environ)
+    try:
+        return Settings(**{name: v for name, v in given.items() if v is not None})  # type: ignore[arg-type]
+    except ValidationError as failure:
+        first = failure.errors(include_url=False, include_input=False)[0]
+        name = str(first["loc"][0]) if first["loc"] else "?"
+        reason = first["msg"].removeprefix("Value error, ")
+        message = f"{_PREFIX}{name.upper()} cannot be used: {reason}."
+        raise SettingsError(message) from None
+
+
+class _Active:
+    """The settings of this process; read at the first question."""
+
+    settings: Settings | None = None
+
+
+def active() -> Settings:
+    """Return the settings of this process."""
+    if _Active.settings is None:
+        _Active.settings = load()
+    return _Active.settings
+
+
+@contextmanager
+def using(settings: Settings) -> Iterator[Settings]:
+    """Make *settings* the active ones; for servers, runners and tests."""
+    before = _Active.settings
+    _Active.settings = settings
+    try:
+        yield settings
+    finally:
+        _Active.settings = before

@@ -1,0 +1,1 @@
+"""Bytes under an id, and what is known of them."""

@@ -1,0 +1,114 @@
+"""The index of the store: one row a file, for questions that sidecars answer too slowly."""
+
+import logging
+from collections.abc import Iterable
+from pathlib import Path
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Engine,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    Row,
+    String,
+    Table,
+    false,
+    func,
+    select,
+    update,
+)
+from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.exc import DatabaseError
+
+from towpath.database import open_sqlite
+from towpath.storage.records import StoredFile
+
+__all__ = ["Catalog", "open_catalog"]
+
+log = logging.getLogger(__name__)
+
+_metadata = MetaData()
+_files = Table(
+    "files",
+    _metadata,
+    Column("id", String(32), primary_key=True),
+    Column("name", String, nullable=False),
+    Column("content_type", String, nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("created", Float, nullable=False),
+    Column("expires", Integer),
+    Column("owner", String, nullable=False),
+    Column("gone", Boolean, nullable=False, default=False),
+)
+Index("files_by_expiry", _files.c.expires)
+Index("files_by_owner", _files.c.owner, _files.c.created)
+_columns = [column for column in _files.c if column.name != "gone"]
+
+
+class Catalog:
+    """The rows of one store.
+
+    A row outlives its file (`gone`), so that an expired file goes on answering 410.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._engine: Engine = open_sqlite(path)
+        _metadata.create_all(self._engine)
+
+    def add(self, records: Iterable[StoredFile]) -> None:
+        """Write rows; those that exist stay as they are."""
+        rows = [{key: v for key, v in r.to_json().items() if key != "v"} for r in records]
+        if rows:
+            with self._engine.begin() as connection:
+                connection.execute(insert(_files).on_conflict_do_nothing(), rows)
+
+    def find(self, file_id: str) -> StoredFile | None:
+        """Return the row of *file_id*, also of one that is gone."""
+        with self._engine.connect() as connection:
+            row = connection.execute(select(*_columns).where(_files.c.id == file_id)).first()
+        return _record(row) if row is not None else None
+
+    def expired(self, now: float, *, limit: int) -> list[StoredFile]:
+        """Return at most *limit* files whose life is over and whose bytes are still here."""
+        over = _files.c.expires <= now
+        query = select(*_columns).where(over, _files.c.gone == false()).limit(limit)
+        with self._engine.connect() as connection:
+            return [_record(row) for row in connection.execute(query)]
+
+    def mark_gone(self, ids: Iterable[str]) -> None:
+        """Note that the bytes of *ids* were removed."""
+        with self._engine.begin() as connection:
+            connection.execute(update(_files).where(_files.c.id.in_(list(ids))).values(gone=True))
+
+    def totals(self) -> tuple[int, int]:
+        """Return how many files there are and their bytes."""
+        query = select(func.count(), func.coalesce(func.sum(_files.c.size), 0))
+        with self._engine.connect() as connection:
+            row = connection.execute(query.where(_files.c.gone == false())).one()
+        return int(row[0]), int(row[1])
+
+    def close(self) -> None:
+        """Close the database."""
+        self._engine.dispose()
+
+
+def _record(row: Row[tuple[object, ...]]) -> StoredFile:
+    """Read a row."""
+    return StoredFile.from_json(dict(row._mapping))  # noqa: SLF001 - SQLAlchemy's public name
+
+
+def open_catalog(path: Path) -> Catalog:
+    """Open the index; a broken one is set aside, since sidecars hold all it knows."""
+    try:
+        return Catalog(path)
+    except DatabaseError:
+        log.warning("index is broken and is rebuilt", extra={"path": str(path)})
+        for suffix in ("", "-wal", "-shm"):
+            broken = path.with_name(path.name + suffix)
+            if broken.exists():
+                broken.replace(broken.with_name(f"{broken.name}.broken"))
+        return Catalog(path)

@@ -1,0 +1,125 @@
+"""The store of files: blobs with sidecars, and the index over them."""
+
+import base64
+import secrets
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+from towpath.clock import Clock, system_clock
+from towpath.errors import ObjectNotFoundError
+from towpath.storage.catalog import open_catalog
+from towpath.storage.local import LocalStore
+from towpath.storage.records import ID_PATTERN, NewFile, StoredFile
+
+__all__ = ["FileStore", "new_file_id"]
+
+_BATCH = 500
+_LEFTOVER_SECONDS = 3600.0
+
+
+def new_file_id() -> str:
+    """Return a fresh id: 160 random bits."""
+    return base64.b32encode(secrets.token_bytes(20)).decode().lower()
+
+
+class FileStore:
+    """Files in a folder: saved durably, found by id, gone from the second they expire.
+
+    Several processes of one machine may use the same folder.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        *,
+        reserve: int | None = None,
+        clock: Clock = system_clock,
+        new_id: Callable[[], str] = new_file_id,
+    ) -> None:
+        self.blobs = LocalStore(root, reserve=reserve)
+        self._clock = clock
+        self._new_id = new_id
+        self._catalog = open_catalog(root / "index.db")
+
+    def save(self, new: NewFile) -> StoredFile:
+        """Save a file; durable, and readable by everybody, when this returns.
+
+        Raises:
+            StoreFullError: the disk's reserve would be used up.
+        """
+        staged = self.blobs.stage(new.data, move=new.move)
+        now = self._clock()
+        record = StoredFile(
+            id=self._new_id(),
+            name=new.name,
+            content_type=new.content_type,
+            size=staged.size,
+            sha256=staged.sha256,
+            created=now,
+            expires=None if new.lifetime is None else int(now) + new.lifetime,
+            owner=new.owner,
+        )
+        self.blobs.commit(staged, record)
+        self._catalog.add([record])
+        return record
+
+    def find(self, file_id: str) -> StoredFile:
+        """Return what is known of *file_id*.
+
+        Raises:
+            ObjectNotFoundError: there is no such file.
+            ObjectExpiredError: its life is over.
+        """
+        record = self._catalog.find(file_id) if ID_PATTERN.fullmatch(file_id) else None
+        if record is None:
+            record = self.blobs.read_sidecar(file_id)
+            if record is None:
+                raise ObjectNotFoundError(file_id)
+            self._catalog.add([record])
+        return record.checked(self._clock())
+
+    def open(self, record: StoredFile) -> BinaryIO:
+        """Open the bytes of *record*.
+
+        Raises:
+            ObjectNotFoundError: they were removed.
+        """
+        try:
+            return self.blobs.blob(record.id).open("rb")
+        except FileNotFoundError:
+            record.checked(self._clock())
+            raise ObjectNotFoundError(record.id) from None
+
+    def totals(self) -> tuple[int, int]:
+        """Return how many files there are and their bytes."""
+        return self._catalog.totals()
+
+    def sweep_expired(self) -> int:
+        """Remove the bytes of files whose life is over; return how many."""
+        removed = 0
+        while batch := self._catalog.expired(self._clock(), limit=_BATCH):
+            for record in batch:
+                self.blobs.delete(record.id)
+            self._catalog.mark_gone(record.id for record in batch)
+            removed += len(batch)
+        return removed
+
+    def recover(self) -> int:
+        """Index every whole file on disk and remove what killed saves left; return the leftovers.
+
+        Serving need not wait for this: a file that the index lacks is found by its sidecar.
+        """
+        batch: list[StoredFile] = []
+        for record in self.blobs.walk():
+            batch.append(record)
+            if len(batch) == _BATCH:
+                self._catalog.add(batch)
+                batch.clear()
+        self._catalog.add(batch)
+        return self.blobs.sweep(older_than=time.time() - _LEFTOVER_SECONDS)
+
+    def close(self) -> None:
+        """Close the index."""
+        self._catalog.close()

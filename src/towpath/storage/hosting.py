@@ -1,0 +1,110 @@
+"""Which store this process saves to, and under which URLs its files are public."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+from urllib.parse import urlsplit
+
+from towpath.media.names import url_name
+from towpath.settings import Settings, active
+from towpath.storage.records import ID_PATTERN, NewFile, StoredFile
+
+if TYPE_CHECKING:
+    from towpath.storage.file_store import FileStore
+
+__all__ = ["Hosting", "current_hosting", "hosting_of", "using_hosting"]
+
+_LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+_PATH = "/files/"
+
+
+@dataclass(frozen=True)
+class Hosting:
+    """A store and the prefixes of its public URLs.
+
+    Attributes:
+        folder: where the store lies.
+        url: the prefix that new URLs get.
+        aliases: other prefixes under which the same files are reached.
+        owner: whose files this process saves.
+        reserve: bytes of free space that a save leaves.
+    """
+
+    folder: Path
+    url: str
+    aliases: tuple[str, ...] = ()
+    owner: str = ""
+    reserve: int | None = None
+
+    @cached_property
+    def store(self) -> "FileStore":
+        """Open the store at the first use: the database layer takes a while to load."""
+        from towpath.storage.file_store import FileStore  # noqa: PLC0415 - see above
+
+        return FileStore(self.folder, reserve=self.reserve)
+
+    def save(self, new: NewFile) -> tuple[StoredFile, str]:
+        """Save a file; return what is known of it and its public URL."""
+        record = self.store.save(new)
+        return record, self.url_of(record)
+
+    def url_of(self, record: StoredFile) -> str:
+        """Return the public URL of a file."""
+        return f"{self.url}{_PATH}{record.id}/{url_name(record.name, record.content_type)}"
+
+    def id_in(self, url: str) -> str | None:
+        """Return the id in one of our own file URLs, or None for anybody else's."""
+        bare = url.partition("#")[0].partition("?")[0]
+        for prefix in (self.url, *self.aliases):
+            if bare.startswith(prefix + _PATH):
+                file_id = bare[len(prefix + _PATH) :].partition("/")[0]
+                return file_id if ID_PATTERN.fullmatch(file_id) else None
+        return None
+
+    def open(self, file_id: str) -> tuple[StoredFile, BinaryIO]:
+        """Open one of our own files, after the same checks as over HTTP."""
+        record = self.store.find(file_id)
+        return record, self.store.open(record)
+
+
+def hosting_of(settings: Settings, *, owner: str = "") -> Hosting:
+    """Return the hosting that *settings* describe."""
+    prefixes = dict.fromkeys((settings.files_origin, settings.origin))
+    for prefix in tuple(prefixes):
+        parts = urlsplit(prefix)
+        if settings.is_loopback and parts.hostname in {"127.0.0.1", "localhost", "::1"}:
+            port = f":{parts.port}" if parts.port else ""
+            prefixes |= dict.fromkeys(
+                f"{parts.scheme}://{name}{port}{parts.path}" for name in _LOOPBACK
+            )
+    url, *aliases = prefixes
+    return Hosting(settings.store_dir, url, tuple(aliases), owner, settings.store_reserve)
+
+
+class _Process:
+    """The hosting of this process, if it has one."""
+
+    hosting: Hosting | None = None
+
+
+def current_hosting() -> Hosting | None:
+    """Return this process's hosting: what a server or runner set, else what the settings name."""
+    if _Process.hosting is None:
+        settings = active()
+        if settings.store and settings.public_url:
+            _Process.hosting = hosting_of(settings)
+    return _Process.hosting
+
+
+@contextmanager
+def using_hosting(hosting: Hosting) -> Iterator[Hosting]:
+    """Save this process's files in *hosting*."""
+    before = _Process.hosting
+    _Process.hosting = hosting
+    try:
+        yield hosting
+    finally:
+        _Process.hosting = before

@@ -1,0 +1,236 @@
+"""Blobs in a folder, each with a sidecar: the part of the store that survives everything.
+
+    o/ab/abcdef…        the bytes; their presence is the commit point
+    m/ab/abcdef….json   the sidecar: all that is needed to rebuild the index
+    tmp/                everything is born here, on the same file system
+
+A save writes and syncs the blob, then the sidecar, renames the sidecar, renames the blob, and
+syncs both folders. Killed anywhere in between it leaves rubbish in tmp/ or a sidecar without a
+blob; both are swept.
+"""
+
+import hashlib
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from towpath.errors import StoreFullError, StoreUnusableError
+from towpath.storage.records import ID_PATTERN, StoredFile
+
+__all__ = ["LocalStore", "Staged"]
+
+_BUFFER = 1024 * 1024
+_FORMAT = "1\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """Bytes that lie in tmp/, synced, with their size and digest known."""
+
+    path: Path
+    size: int
+    sha256: str
+
+
+class LocalStore:
+    """A folder of blobs and sidecars.
+
+    Args:
+        root: the folder; made with mode 0700 when missing.
+        reserve: bytes of free space that a save must leave; None is max(1 GiB, 5 %).
+    """
+
+    def __init__(self, root: Path, *, reserve: int | None = None) -> None:
+        self.root = root
+        self._reserve = reserve
+        self._prepare()
+
+    def _prepare(self) -> None:
+        """Make the folders."""
+        try:
+            self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+            for part in ("o", "m", "tmp", "up"):
+                (self.root / part).mkdir(exist_ok=True, mode=0o700)
+            version = self.root / "format"
+            if not version.exists():
+                version.write_text(_FORMAT)
+        except OSError as error:
+            reason = f"The store's folder {self.root} cannot be used: {error.strerror}."
+            raise StoreUnusableError(reason) from None
+        if version.read_text() != _FORMAT:
+            reason = f"The store in {self.root} was made by another version of towpath."
+            raise StoreUnusableError(reason)
+
+    # --- saving ---
+
+    def stage(self, data: bytes | Path | BinaryIO, *, move: bool = False) -> Staged:
+        """Bring *data* into tmp/ and sync it; with *move* a path on the same disk is linked."""
+        path = self.root / "tmp" / f"{os.getpid()}-{secrets.token_hex(16)}"
+        try:
+            if isinstance(data, bytes):
+                return self._stage_bytes(path, data)
+            if isinstance(data, Path):
+                return self._stage_path(path, data, move=move)
+            return self._stage_stream(path, data)
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+
+    def _stage_bytes(self, path: Path, data: bytes) -> Staged:
+        """Write bytes."""
+        self._check_room(len(data))
+        with _created(path) as file:
+            file.write(data)
+        return Staged(path, len(data), hashlib.sha256(data).hexdigest())
+
+    def _stage_path(self, path: Path, source: Path, *, move: bool) -> Staged:
+        """Link or copy a file."""
+        if move:
+            with suppress(OSError):
+                os.link(source, path)
+                return _linked(path)
+        with source.open("rb") as stream:
+            self._check_room(os.fstat(stream.fileno()).st_size)
+            return self._stage_stream(path, stream)
+
+    def _stage_stream(self, path: Path, stream: BinaryIO) -> Staged:
+        """Copy a stream."""
+        digest, size = hashlib.sha256(), 0
+        with _created(path) as file:
+            while chunk := stream.read(_BUFFER):
+                self._check_room(len(chunk))
+                file.write(chunk)
+                digest.update(chunk)
+                size += len(chunk)
+        return Staged(path, size, digest.hexdigest())
+
+    def commit(self, staged: Staged, record: StoredFile) -> None:
+        """Put staged bytes under their id; durable when this returns."""
+        blob, sidecar = self.blob(record.id), self._sidecar(record.id)
+        draft = staged.path.with_suffix(".json")
+        try:
+            with _created(draft) as file:
+                file.write(json.dumps(record.to_json()).encode())
+            blob.parent.mkdir(exist_ok=True, mode=0o700)
+            sidecar.parent.mkdir(exist_ok=True, mode=0o700)
+            draft.replace(sidecar)
+            staged.path.replace(blob)
+        except BaseException:
+            draft.unlink(missing_ok=True)
+            staged.path.unlink(missing_ok=True)
+            raise
+        for folder in (sidecar.parent, blob.parent, sidecar.parent.parent, blob.parent.parent):
+            _sync_folder(folder)
+
+    def _check_room(self, size: int) -> None:
+        """Refuse what would use up the reserve."""
+        usage = shutil.disk_usage(self.root)
+        reserve = self.reserve(usage.total)
+        if usage.free - size < reserve:
+            raise StoreFullError(need=size, free=usage.free, reserve=reserve)
+
+    def reserve(self, total: int) -> int:
+        """Return the bytes that stay free on a disk of *total* bytes."""
+        return self._reserve if self._reserve is not None else max(2**30, total // 20)
+
+    # --- reading ---
+
+    def blob(self, file_id: str) -> Path:
+        """Return where the bytes of *file_id* lie."""
+        return self.root / "o" / file_id[:2] / file_id
+
+    def _sidecar(self, file_id: str) -> Path:
+        return self.root / "m" / file_id[:2] / f"{file_id}.json"
+
+    def read_sidecar(self, file_id: str) -> StoredFile | None:
+        """Return what the sidecar says, if both it and the blob are there."""
+        if not ID_PATTERN.fullmatch(file_id) or not self.blob(file_id).is_file():
+            return None
+        try:
+            return StoredFile.from_json(json.loads(self._sidecar(file_id).read_bytes()))
+        except (OSError, ValueError, TypeError):
+            return None
+
+    def walk(self) -> Iterator[StoredFile]:
+        """Yield every file that is whole, by its sidecar."""
+        for sidecar in (self.root / "m").glob("*/*.json"):
+            record = self.read_sidecar(sidecar.stem)
+            if record is not None:
+                yield record
+
+    # --- removing ---
+
+    def delete(self, file_id: str) -> None:
+        """Remove blob and sidecar; open readers keep what they have open."""
+        self.blob(file_id).unlink(missing_ok=True)
+        self._sidecar(file_id).unlink(missing_ok=True)
+
+    def sweep(self, *, older_than: float) -> int:
+        """Remove what killed saves left: rubbish in tmp/, sidecars without a blob.
+
+        What a living process owns is left alone until it is *older_than* that moment.
+        """
+        removed = 0
+        for path in (self.root / "tmp").iterdir():
+            removed += _remove_if_old(path, older_than if _is_owned(path) else float("inf"))
+        for sidecar in (self.root / "m").glob("*/*.json"):
+            if not self.blob(sidecar.stem).exists():
+                removed += _remove_if_old(sidecar, older_than)
+        return removed
+
+
+def _linked(path: Path) -> Staged:
+    """Sync a linked file and read its digest."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+        size = os.fstat(file.fileno()).st_size
+        return Staged(path, size, hashlib.file_digest(file, "sha256").hexdigest())
+
+
+@contextmanager
+def _created(path: Path) -> Iterator[BinaryIO]:
+    """Open a new file for writing; synced when the block ends."""
+    with path.open("xb", buffering=_BUFFER) as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make renames in *folder* durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _is_owned(path: Path) -> bool:
+    """Return whether the process that made a file in tmp/ still runs."""
+    owner = path.name.partition("-")[0]
+    if not owner.isdigit():
+        return True
+    try:
+        os.kill(int(owner), 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _remove_if_old(path: Path, older_than: float) -> bool:
+    """Remove *path* if nobody touched it since *older_than*."""
+    try:
+        if path.stat().st_mtime >= older_than:
+            return False
+        path.unlink()
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,67 @@
+"""What is known of a stored file. Plain values."""
+
+import re
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from towpath.clock import iso
+from towpath.errors import ObjectExpiredError
+
+__all__ = ["ID_PATTERN", "NewFile", "StoredFile"]
+
+ID_PATTERN = re.compile(r"[a-z2-7]{32}")
+"""160 random bits in base32, lower case."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """One file in the store.
+
+    Attributes:
+        id: 32 characters; nobody can guess it.
+        name: the file's name as its maker gave it, cleaned.
+        content_type: as given or guessed at save.
+        size: bytes.
+        sha256: 64 hex digits of the content.
+        created: when it was saved, seconds since 1970.
+        expires: the second from which it is gone, or None.
+        owner: the app that saved it, or ''.
+    """
+
+    id: str
+    name: str
+    content_type: str
+    size: int
+    sha256: str
+    created: float
+    expires: int | None
+    owner: str = ""
+
+    def checked(self, now: float) -> "StoredFile":
+        """Return this file; raise ObjectExpiredError when its life is over."""
+        if self.expires is not None and now >= self.expires:
+            raise ObjectExpiredError(self.id, expired_at=iso(self.expires))
+        return self
+
+    def to_json(self) -> dict[str, Any]:  # Any: JSON
+        """Return the sidecar's content."""
+        return {"v": 1, **asdict(self)}
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> "StoredFile":  # Any: JSON
+        """Read a sidecar's content; unknown keys are passed over."""
+        names = {item.name for item in fields(cls)}
+        return cls(**{key: value for key, value in content.items() if key in names})
+
+
+@dataclass(frozen=True, slots=True)
+class NewFile:
+    """What a caller says of a file to save."""
+
+    data: bytes | Path | BinaryIO
+    name: str
+    content_type: str
+    lifetime: int | None = None
+    owner: str = ""
+    move: bool = False

@@ -1,0 +1,1 @@
+"""Bytes or a path -> a public URL."""

@@ -1,0 +1,59 @@
+"""How long a file lives: words and headers -> seconds. Pure."""
+
+import json
+from typing import cast
+
+from towpath.context import Lifetime
+from towpath.errors import shown
+
+__all__ = ["lifetime_in_header", "seconds_of"]
+
+_WORDS: dict[str, int | None] = {
+    "never": None,
+    "immediate": 60,
+    "1h": 3600,
+    "1d": 86_400,
+    "7d": 7 * 86_400,
+    "30d": 30 * 86_400,
+    "1y": 365 * 86_400,
+}
+
+
+def seconds_of(lifetime: Lifetime | None) -> int | None:
+    """Return *lifetime* in seconds, None for a file that is kept.
+
+    Raises:
+        ValueError: it is neither a whole number of seconds >= 1 nor one of the words.
+    """
+    if lifetime is None:
+        return None
+    if isinstance(lifetime, str) and lifetime in _WORDS:
+        return _WORDS[lifetime]
+    if isinstance(lifetime, int) and not isinstance(lifetime, bool) and lifetime >= 1:
+        return lifetime
+    message = (
+        f"expires_in={shown(repr(lifetime), 40)} is not a lifetime: give seconds of at least 1, or "
+        f"one of {', '.join(_WORDS)}"
+    )
+    raise ValueError(message)
+
+
+def lifetime_in_header(header: str) -> Lifetime | None:
+    """Read a lifecycle preference, `{"expiration_duration_seconds": N}`; null or 0 = never.
+
+    Returns None when the header says nothing about expiration.
+
+    Raises:
+        ValueError: the header is malformed.
+    """
+    content = json.loads(header)
+    if not isinstance(content, dict):
+        message = "the lifecycle preference is not a JSON object"
+        raise ValueError(message)  # noqa: TRY004 - one error for all that is malformed
+    if "expiration_duration_seconds" not in content:
+        return None
+    seconds = content["expiration_duration_seconds"]
+    if seconds in (None, 0):
+        return "never"
+    seconds_of(cast("int", seconds))
+    return cast("int", seconds)

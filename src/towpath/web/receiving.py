@@ -1,0 +1,151 @@
+"""Receive a request within limits, and stop working on it when its caller has gone."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from typing import cast
+
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from towpath.errors import BodyTooLargeError, RequestError
+from towpath.web.errors import problem_of
+
+__all__ = ["RequestGuard"]
+
+_FIRST_SECONDS = 30.0
+_SLOWEST = 16 * 1024  # bytes a second, once the first seconds are over
+
+
+class RequestGuard:
+    """ASGI middleware: caps the body, bounds its slowness, cancels work nobody waits for.
+
+    Args:
+        app: what is guarded.
+        limit: bytes that a body may have.
+        clock: seconds that only go forward.
+    """
+
+    def __init__(
+        self, app: ASGIApp, *, limit: int, clock: Callable[[], float] | None = None
+    ) -> None:
+        self._app = app
+        self._limit = limit
+        self._clock = clock
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        declared = _declared(scope)
+        if declared is not None and declared > self._limit:
+            error = BodyTooLargeError(limit=self._limit, size=declared)
+            await _refuse(error, scope, receive, send)
+            return
+        await _Exchange(self._app, self._limit, self._clock).run(scope, receive, send)
+
+
+class _Exchange:
+    """One guarded request."""
+
+    def __init__(self, app: ASGIApp, limit: int, clock: Callable[[], float] | None) -> None:
+        self._app = app
+        self._limit = limit
+        self._clock = clock or asyncio.get_running_loop().time
+        self._got = 0
+        self._done = asyncio.Event()
+        self._began = self._clock()
+        self._started = False
+
+    async def run(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run the app; drop it when the caller disconnects."""
+
+        async def noted_send(message: Message) -> None:
+            self._started = self._started or message["type"] == "http.response.start"
+            await send(message)
+
+        async def limited_receive() -> Message:
+            return await self._receive(receive)
+
+        work = asyncio.ensure_future(self._work(scope, limited_receive, noted_send, send))
+        watch = asyncio.ensure_future(self._until_gone(receive))
+        try:
+            await asyncio.wait({work, watch}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            await _stopped(watch)
+            if not work.done():
+                await _stopped(work)
+        if not work.cancelled():
+            work.result()
+
+    async def _work(self, scope: Scope, receive: Receive, noted: Send, send: Send) -> None:
+        """Run the app, and answer what the guard itself refuses."""
+        try:
+            await self._app(scope, receive, noted)
+        except _RefusedError as refusal:
+            if self._started:
+                raise
+            await _refuse(refusal.reason, scope, receive, send)
+
+    async def _receive(self, receive: Receive) -> Message:
+        """Receive one message, within the limits."""
+        if self._done.is_set():
+            await asyncio.Event().wait()  # the watcher owns the connection from here on
+        left = self._began + _FIRST_SECONDS + self._got / _SLOWEST - self._clock()
+        try:
+            message = await asyncio.wait_for(receive(), max(left, 0.01))
+        except TimeoutError:
+            raise _RefusedError(_SlowBodyError(self._got)) from None
+        self._got += len(message.get("body", b""))
+        if self._got > self._limit:
+            raise _RefusedError(BodyTooLargeError(limit=self._limit))
+        if message["type"] == "http.disconnect" or not message.get("more_body", False):
+            self._done.set()
+        return message
+
+    async def _until_gone(self, receive: Receive) -> None:
+        """Return when the caller has gone, after the whole body was received."""
+        await self._done.wait()
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return
+
+
+class _SlowBodyError(RequestError):
+    """The body came too slowly."""
+
+    def __init__(self, got: int) -> None:
+        super().__init__(f"The body came too slowly: {got} bytes so far. Send it again.")
+
+
+class _RefusedError(Exception):
+    """Carries a refusal from `receive` through the app to the guard."""
+
+    def __init__(self, reason: RequestError) -> None:
+        self.reason = reason
+        super().__init__(str(reason))
+
+
+def _declared(scope: Scope) -> int | None:
+    """Return the declared length of the body."""
+    for name, value in scope["headers"]:
+        if name == b"content-length" and value.isdigit():
+            return int(value)
+    return None
+
+
+async def _refuse(error: RequestError, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer with an error and close, because the rest of the body is not read."""
+    problem = problem_of(error)
+    status = 408 if isinstance(error, _SlowBodyError) else problem.status
+    headers = {**problem.headers, "connection": "close"}
+    await JSONResponse(dict(problem.body), status, headers)(scope, receive, send)
+
+
+async def _stopped(task: "asyncio.Future[None]") -> None:
+    """Cancel a task and wait until it is over."""
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await cast("asyncio.Task[None]", task)

@@ -1,0 +1,182 @@
+"""Run ASGI apps under uvicorn, hardened: header deadline, header limits, quiet exits."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import uvicorn
+from starlette.types import ASGIApp
+from typing_extensions import override
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+__all__ = ["Listener", "ServerGroup"]
+
+_HEADER_SECONDS = 20.0
+_MOST_HEADER_BYTES = 64 * 1024
+_MOST_HEADERS = 100
+_MOST_CONNECTIONS = 2000
+
+
+class HardenedProtocol(HttpToolsProtocol):
+    """uvicorn's protocol with a deadline for the headers, and limits on them.
+
+    Half a request would otherwise stay open for good.
+    """
+
+    _deadline: asyncio.TimerHandle | None = None
+    _head_bytes = 0
+
+    @override
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._arm()
+
+    @override
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._disarm()
+        super().connection_lost(exc)
+
+    @override
+    def on_message_begin(self) -> None:
+        self._head_bytes = 0
+        super().on_message_begin()
+
+    @override
+    def on_url(self, url: bytes) -> None:
+        self._count(len(url))
+        super().on_url(url)
+
+    @override
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._count(len(name) + len(value))
+        if len(self.headers) >= _MOST_HEADERS:
+            message = "too many headers"
+            raise ValueError(message)
+        super().on_header(name, value)
+
+    @override
+    def on_headers_complete(self) -> None:
+        self._disarm()
+        super().on_headers_complete()
+
+    @override
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if not self.transport.is_closing() and self._deadline is None:
+            self._arm()
+
+    def _count(self, size: int) -> None:
+        """Refuse a head that is too large; the parser turns the error into a 400."""
+        self._head_bytes += size
+        if self._head_bytes > _MOST_HEADER_BYTES:
+            message = "headers too large"
+            raise ValueError(message)
+
+    def _arm(self) -> None:
+        self._deadline = self.loop.call_later(_HEADER_SECONDS, self._expire)
+
+    def _disarm(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _expire(self) -> None:
+        """Say that the headers took too long, and hang up."""
+        if not self.transport.is_closing():
+            self.transport.write(
+                b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+            )
+            self.transport.close()
+
+
+class _QuietServer(uvicorn.Server):
+    """A server that leaves signals to whoever runs it."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.up = asyncio.Event()
+
+    @override
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.up.set()
+
+    @override
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """An app and the socket that it answers on."""
+
+    app: ASGIApp
+    sock: socket.socket
+
+
+class ServerGroup:
+    """Several listeners that start and stop together.
+
+    Args:
+        listeners: the first one's lifespan runs; it owns what the others share.
+        grace: seconds that requests at work may take after `stop`.
+        trusted_proxies: peers whose forwarding headers count; others' are ignored.
+    """
+
+    def __init__(
+        self,
+        listeners: Sequence[Listener],
+        *,
+        grace: float = 5.0,
+        trusted_proxies: Sequence[str] = (),
+    ) -> None:
+        self._pairs = [
+            (_server(listener.app, grace, trusted_proxies, lifespan=index == 0), listener.sock)
+            for index, listener in enumerate(listeners)
+        ]
+
+    async def serve(self) -> None:
+        """Serve until `stop`; requests at work are finished first."""
+        async with asyncio.TaskGroup() as group:
+            for server, sock in self._pairs:
+                group.create_task(server.serve(sockets=[sock]))
+
+    async def started(self) -> None:
+        """Return when every listener answers."""
+        for server, _ in self._pairs:
+            await server.up.wait()
+
+    def stop(self, *, at_once: bool = False) -> None:
+        """Begin to drain; *at_once* drops what is at work."""
+        for server, _ in self._pairs:
+            server.should_exit = True
+            server.force_exit = server.force_exit or at_once
+
+
+def _server(
+    app: ASGIApp, grace: float, trusted_proxies: Sequence[str], *, lifespan: bool
+) -> _QuietServer:
+    """Return one configured server."""
+    config = uvicorn.Config(
+        app,
+        http=HardenedProtocol,
+        ws="websockets-sansio",
+        ws_max_size=2**20,
+        ws_max_queue=16,
+        ws_ping_interval=20,
+        ws_ping_timeout=20,
+        ws_per_message_deflate=False,
+        lifespan="on" if lifespan else "off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=bool(trusted_proxies),
+        forwarded_allow_ips=list(trusted_proxies),
+        limit_concurrency=_MOST_CONNECTIONS,
+        backlog=2048,
+        timeout_graceful_shutdown=max(1, int(grace)),
+    )
+    return _QuietServer(config)
