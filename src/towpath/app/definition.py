@@ -66,6 +66,9 @@ class App:
             setattr(cls, key, value)
         if "name" not in cls.__dict__:
             cls.name = kebab(cls.__name__)
+        if not isinstance(cls.name, str):
+            message = f"{cls.__name__}.name has to be a text, part of the URL; rename the method."
+            raise AppDefinitionError(message)
         checked_name(cls.name)
         if cls.__init__ is not object.__init__:
             message = f"{cls.__name__} defines __init__; put what it does into setup()."
