@@ -23,6 +23,8 @@ __all__ = ["Answer", "Patience", "PatientSocket", "declared_size"]
 _USEFUL = 64 * 1024  # so many bytes, or the rest of the file, reset the clock
 _MOST_HEAD = 128 * 1024
 _BUFFER = 256 * 1024
+_LONGEST_LINE = 4096
+_MOST_TRAILERS = 100
 
 
 class Patience:
@@ -150,16 +152,13 @@ class Answer:
             raise BadResponseError(self.url, reason)
 
     def _wire(self) -> Iterator[bytes]:
-        """Yield the body as it comes, and check its length."""
+        """Yield the body as it comes, and check its framing and length."""
         got = 0
+        parts = _chunked(self.url, self.raw.fp) if self.raw.chunked else self._plain()
         try:
-            while chunk := self.raw.read1(_BUFFER):
-                got += len(chunk)
-                yield chunk
-        except http.client.IncompleteRead:
-            raise TruncatedError(self.url, got=got, expected=self.size or got + 1) from None
-        except (http.client.HTTPException, ValueError):
-            raise BadResponseError(self.url, "its chunked framing is broken") from None
+            for part in parts:
+                got += len(part)
+                yield part
         except DownloadError:
             raise
         except OSError as error:
@@ -168,10 +167,48 @@ class Answer:
         if self.size is not None and got < self.size:
             raise TruncatedError(self.url, got=got, expected=self.size)
 
+    def _plain(self) -> Iterator[bytes]:
+        """Yield a body that is not chunked; `http.client` stops at the declared length."""
+        while part := self.raw.read1(_BUFFER):
+            yield part
+
     def close(self) -> None:
         """Close the connection; a body that was not read stays unread."""
         self.raw.close()
         self.sock.close()
+
+
+def _chunked(url: str, stream: io.BufferedIOBase) -> Iterator[bytes]:
+    """Undo the chunked coding, strictly (RFC 9112 section 7.1)."""
+    broken = BadResponseError(url, "its chunked framing is broken")
+    got = 0
+    while left := _chunk_size(url, stream.readline(_LONGEST_LINE), got):
+        while left:
+            part = stream.read1(min(left, _BUFFER))
+            if not part:
+                raise TruncatedError(url, got=got, expected=got + left)
+            got += len(part)
+            left -= len(part)
+            yield part
+        if stream.readline(3) not in {b"\r\n", b"\n"}:
+            raise broken
+    for _ in range(_MOST_TRAILERS):
+        line = stream.readline(_LONGEST_LINE)
+        if not line:
+            raise TruncatedError(url, got=got, expected=got + 1)
+        if line in {b"\r\n", b"\n"}:
+            return
+    raise broken
+
+
+def _chunk_size(url: str, line: bytes, got: int) -> int:
+    """Read the line before a chunk."""
+    if not line.endswith(b"\n") and len(line) < _LONGEST_LINE:
+        raise TruncatedError(url, got=got, expected=got + 1)
+    size = line.partition(b";")[0].strip()
+    if not re.fullmatch(rb"[0-9a-fA-F]{1,15}", size):
+        raise BadResponseError(url, "its chunked framing is broken")
+    return int(size, 16)
 
 
 def _inflated(url: str, wire: Iterator[bytes]) -> Iterator[bytes]:

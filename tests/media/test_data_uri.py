@@ -1,0 +1,67 @@
+import base64
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from towpath.errors import FileTooLargeError, InvalidURLError
+from towpath.media.data_uri import parse, write
+
+
+@pytest.mark.parametrize(
+    ("uri", "data", "kind"),
+    [
+        ("data:,hello%20you", b"hello you", "text/plain;charset=US-ASCII"),
+        ("data:text/plain;base64,aGVsbG8=", b"hello", "text/plain"),
+        ("DATA:text/plain;BASE64,aGVsbG8=", b"hello", "text/plain"),
+        ("data:text/plain;base64,aGVsbG8", b"hello", "text/plain"),
+        ("data:text/plain;base64,aGVs\nbG8=", b"hello", "text/plain"),
+        ("data:text/plain;base64,aGVsbG8%3D", b"hello", "text/plain"),
+        ("data:;base64,_-8=", b"\xff\xef", "text/plain;charset=US-ASCII"),
+        ("data:text/html;charset=utf-8,%3Cb%3E", b"<b>", "text/html;charset=utf-8"),
+        ("data:;charset=utf-8,x", b"x", "text/plain;charset=utf-8"),
+        ("data:image/png;base64,", b"", "image/png"),
+    ],
+)
+def test_the_forms_of_rfc_2397_are_read(uri: str, data: bytes, kind: str) -> None:
+    assert parse(uri) == (data, kind)
+
+
+@pytest.mark.parametrize(
+    ("uri", "word"),
+    [
+        ("data:text/plain;base64", "comma"),
+        ("data:text/plain;base64,a", "base64"),
+        ("data:text/plain;base64,aGVs*bG8=", "base64"),
+        ("data:text/plain;base64,aGVsbG8=x", "base64"),
+        ("data:text/plain;base64,aG=VsbG8", "base64"),
+        ("data:te\r\nxt/plain,x", "type"),
+        ("data:text/plain;base64,äöü", "ASCII"),
+    ],
+)
+def test_broken_ones_are_refused_with_the_reason(uri: str, word: str) -> None:
+    with pytest.raises(InvalidURLError, match=word):
+        parse(uri)
+
+
+@given(st.binary(max_size=2000))
+def test_what_is_written_is_read_back(data: bytes) -> None:
+    assert parse(write(data, "application/octet-stream"))[0] == data
+
+
+@given(st.integers(0, 300), st.integers(0, 300))
+def test_the_limit_holds_to_the_byte(size: int, limit: int) -> None:
+    uri = write(b"x" * size, "text/plain")
+    if size <= limit:
+        assert len(parse(uri, limit=limit)[0]) == size
+    else:
+        with pytest.raises(FileTooLargeError) as caught:
+            parse(uri, limit=limit)
+        assert caught.value.limit == limit
+
+
+def test_a_huge_uri_is_refused_by_its_length_and_its_error_is_short() -> None:
+    uri = "data:;base64," + base64.b64encode(b"x" * 3_000_000).decode()
+    with pytest.raises(FileTooLargeError) as caught:
+        parse(uri, limit=1000)
+    assert len(str(caught.value)) < 300
