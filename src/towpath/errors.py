@@ -273,7 +273,7 @@ class UnsafeArchiveError(MediaError):
 
     def __init__(self, reason: str, *, member: str | None = None, url: str | None = None) -> None:
         self.member = member
-        where = f"Member {shown(member)!r} of the archive" if member is not None else "The archive"
+        where = f"Member '{shown(member)}' of the archive" if member is not None else "The archive"
         super().__init__(f"{where} is refused: {reason}", url=url)
 
 

@@ -1,0 +1,115 @@
+from email.utils import formatdate
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from towpath.cdn.ranges import Selection, select
+from towpath.errors import RangeError
+
+ETAG = '"abc"'
+MODIFIED = 1_700_000_000
+DATE = formatdate(MODIFIED, usegmt=True)
+OLDER = formatdate(MODIFIED - 10, usegmt=True)
+NEWER = formatdate(MODIFIED + 10, usegmt=True)
+
+
+def ask(size: int = 10, **headers: str) -> Selection:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return select(named, etag=ETAG, modified=MODIFIED + 0.5, size=size)
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        ("bytes=0-0", (206, 0, 1)),
+        ("bytes=0-9", (206, 0, 10)),
+        ("bytes=0-", (206, 0, 10)),
+        ("bytes=5-", (206, 5, 10)),
+        ("bytes=2-4", (206, 2, 5)),
+        ("bytes=8-99", (206, 8, 10)),
+        ("bytes=-3", (206, 7, 10)),
+        ("bytes=-99", (206, 0, 10)),
+        ("Bytes= 2 - 4 ", (206, 2, 5)),
+        ("bytes=4-2", (200, 0, 10)),
+        ("bytes=-", (200, 0, 10)),
+        ("bytes=a-b", (200, 0, 10)),
+        ("bytes=1-2,4-5", (200, 0, 10)),
+        ("items=0-1", (200, 0, 10)),
+        ("bytes", (200, 0, 10)),
+        ("bytes=" + "0-1," * 5000, (200, 0, 10)),
+        ("bytes=0-" + "9" * 30, (200, 0, 10)),
+    ],
+)
+def test_a_range_gives_its_part_and_nonsense_gives_all(header: str, expected: tuple) -> None:
+    selection = ask(range=header)
+    assert (selection.status, selection.start, selection.stop) == expected
+
+
+@pytest.mark.parametrize(
+    ("header", "size"),
+    [("bytes=10-", 10), ("bytes=99-100", 10), ("bytes=-0", 10), ("bytes=0-", 0), ("bytes=-5", 0)],
+)
+def test_a_range_outside_is_an_error_with_the_size(header: str, size: int) -> None:
+    with pytest.raises(RangeError) as caught:
+        ask(size, range=header)
+    assert caught.value.size == size
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"if_none_match": ETAG}, 304),
+        ({"if_none_match": f"W/{ETAG}"}, 304),
+        ({"if_none_match": f'"x", {ETAG}'}, 304),
+        ({"if_none_match": "*"}, 304),
+        ({"if_none_match": '"x"'}, 200),
+        ({"if_none_match": '"x"', "if_modified_since": DATE}, 200),
+        ({"if_modified_since": DATE}, 304),
+        ({"if_modified_since": NEWER}, 304),
+        ({"if_modified_since": OLDER}, 200),
+        ({"if_modified_since": "nonsense"}, 200),
+        ({"if_match": ETAG}, 200),
+        ({"if_match": "*"}, 200),
+        ({"if_match": f"W/{ETAG}"}, 412),
+        ({"if_match": '"x"'}, 412),
+        ({"if_unmodified_since": OLDER}, 412),
+        ({"if_unmodified_since": DATE}, 200),
+        ({"if_match": ETAG, "if_unmodified_since": OLDER}, 200),
+        ({"if_match": '"x"', "if_none_match": ETAG}, 412),
+    ],
+)
+def test_conditions_are_judged_in_the_order_of_rfc_9110(headers: dict, status: int) -> None:
+    assert ask(**headers).status == status
+
+
+@pytest.mark.parametrize(
+    ("if_range", "status"),
+    [(ETAG, 206), ('"x"', 200), (f"W/{ETAG}", 200), (DATE, 206), (OLDER, 200), ("nonsense", 200)],
+)
+def test_if_range_compares_strongly(if_range: str, status: int) -> None:
+    assert ask(range="bytes=0-1", if_range=if_range).status == status
+
+
+@given(
+    st.integers(0, 50),
+    st.one_of(st.none(), st.integers(0, 60)),
+    st.one_of(st.none(), st.integers(0, 60)),
+)
+def test_every_range_agrees_with_slicing(size: int, first: int | None, last: int | None) -> None:
+    data = bytes(range(size))
+    header = f"bytes={'' if first is None else first}-{'' if last is None else last}"
+    if first is None and last is None:
+        expected = data
+    elif first is None:
+        expected = data[-last:] if last else None
+    elif last is not None and last < first:
+        expected = data
+    else:
+        expected = data[first : None if last is None else last + 1]
+    try:
+        selection = ask(size, range=header)
+    except RangeError:
+        assert not expected
+        return
+    assert data[selection.start : selection.stop] == expected

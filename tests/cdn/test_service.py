@@ -1,0 +1,143 @@
+"""The CDN over a real socket."""
+
+import base64
+import hashlib
+import os
+import threading
+from collections.abc import Iterator
+
+import httpx2
+import pytest
+import uvicorn
+
+from towpath.cdn.service import create_cdn
+from towpath.storage.hosting import Hosting
+from towpath.storage.records import NewFile, StoredFile
+
+DATA = os.urandom(3_000_000)
+
+
+class Clock:
+    offset = 0.0
+
+    def __call__(self) -> float:
+        import time
+
+        return time.time() + self.offset
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def cdn(hosting: Hosting, clock: Clock) -> Iterator[httpx2.Client]:
+    hosting.store._clock = clock
+    config = uvicorn.Config(
+        create_cdn(hosting.store, clock), port=0, log_level="error", lifespan="off"
+    )
+    server = uvicorn.Server(config)
+    sock = config.bind_socket()
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]})
+    thread.start()
+    with httpx2.Client(base_url=f"http://127.0.0.1:{sock.getsockname()[1]}") as client:
+        yield client
+    server.should_exit = True
+    thread.join()
+
+
+@pytest.fixture
+def file(hosting: Hosting) -> StoredFile:
+    return hosting.save(NewFile(DATA, "clip.mp4", "video/mp4"))[0]
+
+
+def test_a_file_is_served_exactly(cdn: httpx2.Client, file: StoredFile) -> None:
+    answer = cdn.get(f"/files/{file.id}/clip.mp4")
+    assert answer.status_code == 200
+    assert answer.content == DATA
+    assert answer.headers["content-type"] == "video/mp4"
+    assert answer.headers["content-length"] == str(len(DATA))
+    assert answer.headers["accept-ranges"] == "bytes"
+    digest = base64.b64encode(hashlib.sha256(DATA).digest()).decode()
+    assert answer.headers["repr-digest"] == f"sha-256=:{digest}:"
+
+
+def test_the_name_in_the_url_is_ignored(cdn: httpx2.Client, file: StoredFile) -> None:
+    for path in ("", "/", "/other.exe", "/a/b/c", "/%2e%2e%2f%2e%2e%2fetc%2fpasswd"):
+        assert cdn.get(f"/files/{file.id}{path}").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/files/x/y", "/files/", "/files/..%2f..%2findex.db/x", f"/files/{'a' * 32}/x", "/index.db"],
+)
+def test_nothing_else_is_served(cdn: httpx2.Client, path: str) -> None:
+    answer = cdn.get(path)
+    assert answer.status_code == 404
+    assert "detail" in answer.json()
+
+
+def test_head_says_what_get_would(cdn: httpx2.Client, file: StoredFile) -> None:
+    head, get = cdn.head(f"/files/{file.id}/x"), cdn.get(f"/files/{file.id}/x")
+    assert head.content == b""
+    drop = {"date"}
+    assert {k: v for k, v in head.headers.items() if k not in drop} == {
+        k: v for k, v in get.headers.items() if k not in drop
+    }
+
+
+def test_a_range_is_a_part(cdn: httpx2.Client, file: StoredFile) -> None:
+    answer = cdn.get(f"/files/{file.id}/x", headers={"Range": "bytes=1000000-2999998"})
+    assert answer.status_code == 206
+    assert answer.content == DATA[1_000_000:2_999_999]
+    assert answer.headers["content-range"] == f"bytes 1000000-2999998/{len(DATA)}"
+    head = cdn.head(f"/files/{file.id}/x", headers={"Range": "bytes=0-9"})
+    assert (head.status_code, head.headers["content-length"]) == (206, "10")
+
+
+def test_a_range_outside_is_416(cdn: httpx2.Client, file: StoredFile) -> None:
+    answer = cdn.get(f"/files/{file.id}/x", headers={"Range": f"bytes={len(DATA)}-"})
+    assert answer.status_code == 416
+    assert answer.headers["content-range"] == f"bytes */{len(DATA)}"
+
+
+def test_an_unchanged_file_is_304(cdn: httpx2.Client, file: StoredFile) -> None:
+    etag = cdn.head(f"/files/{file.id}/x").headers["etag"]
+    answer = cdn.get(f"/files/{file.id}/x", headers={"If-None-Match": etag})
+    assert (answer.status_code, answer.content) == (304, b"")
+    assert answer.headers["etag"] == etag
+
+
+def test_an_expired_file_is_410_and_caches_are_told(cdn, hosting: Hosting, clock: Clock) -> None:
+    record, _ = hosting.save(NewFile(b"x", "a.txt", "text/plain", lifetime=60))
+    alive = cdn.get(f"/files/{record.id}/a.txt")
+    assert alive.status_code == 200
+    assert alive.headers["x-expires-at"].endswith("+00:00")
+    clock.offset = 61
+    for _ in range(2):
+        gone = cdn.get(f"/files/{record.id}/a.txt")
+        assert gone.status_code == 410
+        assert gone.headers["cache-control"] == "no-store"
+        hosting.store.sweep_expired()
+
+
+def test_other_origins_may_read(cdn: httpx2.Client, file: StoredFile) -> None:
+    answer = cdn.get(f"/files/{file.id}/x", headers={"Origin": "https://page.test"})
+    assert answer.headers["access-control-allow-origin"] == "*"
+    assert "access-control-allow-credentials" not in answer.headers
+    options = cdn.options(
+        f"/files/{file.id}/x", headers={"Access-Control-Request-Headers": "range"}
+    )
+    assert options.headers["access-control-allow-headers"] == "range"
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
+def test_nothing_can_be_written(cdn: httpx2.Client, file: StoredFile, method: str) -> None:
+    assert cdn.request(method, f"/files/{file.id}/x").status_code == 405
+
+
+def test_an_empty_file_is_served(cdn: httpx2.Client, hosting: Hosting) -> None:
+    record, _ = hosting.save(NewFile(b"", "a.txt", "text/plain"))
+    answer = cdn.get(f"/files/{record.id}/a.txt")
+    assert (answer.status_code, answer.content) == (200, b"")

@@ -1,0 +1,169 @@
+import io
+import os
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from towpath.errors import ObjectExpiredError, ObjectNotFoundError, StoreFullError
+from towpath.storage.file_store import FileStore, new_file_id
+from towpath.storage.records import ID_PATTERN, NewFile
+
+
+class FakeClock:
+    def __init__(self, now: float = 1_000_000.0) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def store(tmp_path: Path, clock: FakeClock):
+    own = FileStore(tmp_path / "store", reserve=0, clock=clock)
+    yield own
+    own.close()
+
+
+def read(store: FileStore, file_id: str) -> bytes:
+    with store.open(store.find(file_id)) as stream:
+        return stream.read()
+
+
+@pytest.mark.parametrize("kind", ["bytes", "path", "stream", "move"])
+def test_what_is_saved_is_read_back(store: FileStore, tmp_path: Path, kind: str) -> None:
+    data = os.urandom(3_000_000)
+    source = tmp_path / "source.bin"
+    source.write_bytes(data)
+    given = {"bytes": data, "path": source, "stream": io.BytesIO(data), "move": source}[kind]
+    record = store.save(NewFile(given, "a.bin", "application/x-thing", move=kind == "move"))
+    assert read(store, record.id) == data
+    assert (record.size, record.content_type) == (len(data), "application/x-thing")
+    assert record == store.find(record.id)
+
+
+def test_every_upload_has_its_own_id(store: FileStore) -> None:
+    ids = {store.save(NewFile(b"same", "a", "text/plain")).id for _ in range(20)}
+    assert len(ids) == 20
+    assert all(ID_PATTERN.fullmatch(file_id) for file_id in ids)
+
+
+def test_ids_share_no_prefix() -> None:
+    assert len({new_file_id()[:6] for _ in range(1000)}) > 990
+
+
+def test_a_file_is_gone_from_the_second_it_expires(store: FileStore, clock: FakeClock) -> None:
+    record = store.save(NewFile(b"x", "a", "text/plain", lifetime=60))
+    assert record.expires == int(clock.now) + 60
+    clock.now = record.expires - 0.001
+    assert read(store, record.id) == b"x"
+    clock.now = record.expires
+    with pytest.raises(ObjectExpiredError):
+        store.find(record.id)
+
+
+def test_the_sweep_removes_the_bytes_and_the_answer_stays_expired(
+    store: FileStore, clock: FakeClock
+) -> None:
+    gone = store.save(NewFile(b"x", "a", "text/plain", lifetime=60))
+    kept = store.save(NewFile(b"y", "b", "text/plain"))
+    clock.now += 61
+    assert store.sweep_expired() == 1
+    assert not store.blobs.blob(gone.id).exists()
+    assert store.totals() == (1, 1)
+    with pytest.raises(ObjectExpiredError):
+        store.find(gone.id)
+    assert read(store, kept.id) == b"y"
+
+
+@pytest.mark.parametrize(
+    "file_id", ["x", "../../etc/passwd", "a" * 32, "A" * 32, "", "a" * 31 + "\n"]
+)
+def test_an_unknown_id_is_not_found(store: FileStore, file_id: str) -> None:
+    with pytest.raises(ObjectNotFoundError):
+        store.find(file_id)
+
+
+def test_a_lost_index_is_rebuilt_from_the_sidecars(store: FileStore, tmp_path: Path, clock) -> None:
+    records = [store.save(NewFile(b"x%d" % n, "a", "text/plain")) for n in range(5)]
+    store.close()
+    for path in (tmp_path / "store").glob("index.db*"):
+        path.unlink()
+    again = FileStore(tmp_path / "store", reserve=0, clock=clock)
+    assert read(again, records[0].id) == b"x0"
+    again.recover()
+    assert again.totals()[0] == 5
+    again.close()
+
+
+def test_a_broken_index_is_set_aside(store: FileStore, tmp_path: Path, clock) -> None:
+    record = store.save(NewFile(b"x", "a", "text/plain"))
+    store.close()
+    for path in (tmp_path / "store").glob("index.db*"):
+        path.write_bytes(b"this is no database, it is a text that is long enough")
+    again = FileStore(tmp_path / "store", reserve=0, clock=clock)
+    assert read(again, record.id) == b"x"
+    again.close()
+
+
+def test_what_killed_saves_left_is_swept(store: FileStore, tmp_path: Path) -> None:
+    dead = tmp_path / "store" / "tmp" / "999999999-abc"
+    dead.write_bytes(b"half")
+    mine = tmp_path / "store" / "tmp" / f"{os.getpid()}-abc"
+    mine.write_bytes(b"at work")
+    sidecar = tmp_path / "store" / "m" / "aa" / f"{'a' * 32}.json"
+    sidecar.parent.mkdir()
+    sidecar.write_text("{}")
+    os.utime(sidecar, (1, 1))
+    assert store.recover() == 2
+    assert mine.exists()
+    assert not dead.exists()
+    assert not sidecar.exists()
+
+
+def test_a_save_that_would_use_up_the_reserve_is_refused(tmp_path: Path) -> None:
+    store = FileStore(tmp_path / "store", reserve=2**60)
+    with pytest.raises(StoreFullError, match="TOWPATH_STORE_RESERVE"):
+        store.save(NewFile(b"x", "a", "text/plain"))
+    assert list((tmp_path / "store" / "tmp").iterdir()) == []
+    store.close()
+
+
+def test_two_processes_may_share_a_store(store: FileStore, tmp_path: Path, clock) -> None:
+    other = FileStore(tmp_path / "store", reserve=0, clock=clock)
+    record = other.save(NewFile(b"x", "a", "text/plain"))
+    assert read(store, record.id) == b"x"
+    other.close()
+
+
+def test_the_index_syncs_every_commit(store: FileStore, tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "store" / "index.db") as database:
+        assert database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    database.close()
+
+
+def test_a_stored_file_is_synced_before_it_appears(
+    store: FileStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The order of the system calls: blob and sidecar are synced, renamed, folders synced."""
+    calls: list[str] = []
+    real_sync, real_replace = os.fsync, Path.replace
+
+    def fsync(descriptor: int) -> None:
+        calls.append("sync folder" if os.path.isdir(f"/proc/self/fd/{descriptor}") else "sync")
+        real_sync(descriptor)
+
+    def replace(self: Path, target: Path) -> Path:
+        calls.append(f"rename {target.parent.parent.name}")
+        return real_replace(self, target)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(Path, "replace", replace)
+    store.save(NewFile(b"x", "a", "text/plain"))
+    assert calls[:4] == ["sync", "sync", "rename m", "rename o"]
+    assert calls[4:] == ["sync folder"] * 4

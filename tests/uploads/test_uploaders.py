@@ -1,0 +1,84 @@
+import pytest
+
+from towpath import settings as settings_room
+from towpath.errors import NoUploaderError, UploadError, UploadRefusedError
+from towpath.storage import hosting as hosting_room
+from towpath.storage.hosting import Hosting
+from towpath.testing import memory_uploads
+from towpath.toolkit import File, Image
+from towpath.uploads.direct import DirectUploader
+from towpath.uploads.fallback import FallbackUploader
+from towpath.uploads.in_memory import InMemoryUploader
+from towpath.uploads.uploader import Payload, Uploaded
+
+
+class Broken:
+    def upload(self, payload: Payload, *, lifetime) -> Uploaded:
+        raise UploadError("this one is broken")
+
+
+@pytest.fixture(params=["direct", "in_memory", "fallback"])
+def uploader(request: pytest.FixtureRequest, hosting: Hosting):
+    return {
+        "direct": DirectUploader(hosting, limit=100),
+        "in_memory": InMemoryUploader(limit=100),
+        "fallback": FallbackUploader(Broken(), DirectUploader(hosting, limit=100)),
+    }[request.param]
+
+
+class TestEveryUploader:
+    def test_gives_a_url_whose_content_is_the_payload(self, uploader) -> None:
+        uploaded = uploader.upload(Payload(b"hello", "text/plain", "a.txt", 5), lifetime=None)
+        assert File(url=uploaded.url).as_bytes() == b"hello"
+        assert (uploaded.size, uploaded.expires_at) == (5, None)
+
+    def test_takes_a_path(self, uploader, tmp_path) -> None:
+        (tmp_path / "a").write_bytes(b"from disk")
+        payload = Payload(tmp_path / "a", "text/plain", "a", 9)
+        uploaded = uploader.upload(payload, lifetime="1h")
+        assert File(url=uploaded.url).as_bytes() == b"from disk"
+
+    def test_refuses_what_is_over_its_limit(self, uploader) -> None:
+        with pytest.raises(UploadError, match="100"):
+            uploader.upload(Payload(b"x" * 101, "text/plain", "a", 101), lifetime=None)
+
+
+def test_all_reasons_are_told_when_none_takes_it() -> None:
+    with pytest.raises(UploadError, match=r"Broken: this one is broken.*InMemoryUploader"):
+        FallbackUploader(Broken(), InMemoryUploader(limit=0)).upload(
+            Payload(b"x", "text/plain", "a"), lifetime=None
+        )
+
+
+def test_a_process_without_a_store_names_the_three_ways(strict_settings, monkeypatch) -> None:
+    monkeypatch.setattr(hosting_room._Process, "hosting", None)
+    with pytest.raises(NoUploaderError, match=r"towpath run.*TOWPATH_STORE.*in_memory"):
+        File.from_bytes(b"x")
+    assert File.from_bytes(b"x", repository="in_memory").url.startswith("data:")
+    assert (
+        File.from_bytes(b"x", fallback_repository="in_memory", repository=Broken()).as_bytes()
+        == b"x"
+    )
+
+
+def test_memory_uploads_need_no_server(strict_settings) -> None:
+    from PIL import Image as PillowImage
+
+    with memory_uploads():
+        image = Image.from_pil(PillowImage.new("RGB", (3, 2), "red"))
+    assert image.to_pil().getpixel((0, 0)) == (255, 0, 0)
+
+
+def test_an_unknown_repository_is_named(hosting: Hosting) -> None:
+    with pytest.raises(ValueError, match="nowhere"):
+        File.from_bytes(b"x", repository="nowhere")
+
+
+def test_a_file_over_the_upload_limit_is_refused(hosting: Hosting, data_dir) -> None:
+    small = settings_room.load(data_dir=data_dir, max_upload_bytes="1KiB", store_reserve=0)
+    with (
+        settings_room.using(small),
+        pytest.raises(UploadRefusedError, match="TOWPATH_MAX_UPLOAD") as caught,
+    ):
+        File.from_bytes(b"x" * 1025)
+    assert caught.value.status == 413
