@@ -10,7 +10,6 @@
 import inspect
 import types
 from collections.abc import Callable, Coroutine, Mapping
-from copy import copy
 from dataclasses import dataclass
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
@@ -18,9 +17,8 @@ from fastapi import Body, Query, params
 from fastapi.exceptions import FastAPIError
 from fastapi.routing import APIRoute
 from fastapi.security import SecurityScopes
-from pydantic import BaseModel, ConfigDict, create_model
+from pydantic import BaseModel, ConfigDict, Field, create_model
 from pydantic.errors import PydanticUserError
-from pydantic.fields import FieldInfo
 from starlette.background import BackgroundTasks
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
@@ -164,9 +162,8 @@ def _model_of(endpoint: BoundEndpoint, values: list[inspect.Parameter]) -> type[
     fields: dict[str, Any] = {}
     for parameter in values:
         default = ... if parameter.default is parameter.empty else parameter.default
-        info = copy(default) if isinstance(default, FieldInfo) else FieldInfo(default=default)
-        info.validation_alias = info.alias = info.alias or parameter.name
-        fields[f"p_{parameter.name}"] = (parameter.annotation, info)
+        named = Annotated[parameter.annotation, Field(alias=parameter.name)]
+        fields[f"p_{parameter.name}"] = (named, default)
     title = "".join(word.capitalize() for word in endpoint.name.split("_"))
     config = ConfigDict(allow_inf_nan=False, protected_namespaces=())
     try:

@@ -77,7 +77,7 @@ class _ServerThread(threading.Thread):
         super().__init__(name="towpath-server", daemon=True)
         self._references = references
         self._settings = settings
-        self._started = threading.Event()
+        self._up = threading.Event()
         self._server: Server | None = None
         self._failure: BaseException | None = None
 
@@ -89,17 +89,17 @@ class _ServerThread(threading.Thread):
         except BaseException as error:  # noqa: BLE001 - handed to the thread that waits
             self._failure = error
         finally:
-            self._started.set()
+            self._up.set()
 
     async def _on_start(self, running: RunningServer) -> None:
         """Wait for the apps, then let the test go on."""
         await running.engine.settled()
         self._server = Server(running.settings.origin, running, asyncio.get_running_loop())
-        self._started.set()
+        self._up.set()
 
     def server(self) -> Server:
         """Return the server once it takes requests."""
-        self._started.wait()
+        self._up.wait()
         if self._server is None:
             raise self._failure or RuntimeError
         return self._server
