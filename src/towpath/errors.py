@@ -15,7 +15,7 @@ TowpathError
     ObjectNotFoundError (FileNotFoundError)   ObjectExpiredError   RangeError
     StoreFullError   StoreUnusableError
   RequestError               what a caller of the server did wrong
-    BodyTooLargeError   UnsupportedBodyError   MissingKeyError   ForbiddenError
+    BodyTooLargeError   BodyTimeoutError   UnsupportedBodyError   MissingKeyError   ForbiddenError
     UnknownAppError   UnknownEndpointError
   AppError
     AppDefinitionError   AppSetupError .traceback   StartTimeoutError
@@ -39,6 +39,7 @@ __all__ = [
     "AppSetupError",
     "BadResponseError",
     "BlockedAddressError",
+    "BodyTimeoutError",
     "BodyTooLargeError",
     "BrokenArchiveError",
     "BrokenImageError",
@@ -410,6 +411,14 @@ class BodyTooLargeError(RequestError):
             f"The body is {has}, and the limit is {limit} bytes. Send large files by URL, or raise "
             "TOWPATH_MAX_BODY_BYTES."
         )
+
+
+class BodyTimeoutError(RequestError):
+    """The request's body came too slowly."""
+
+    def __init__(self, got: int) -> None:
+        self.got = got
+        super().__init__(f"The body came too slowly: {got} bytes so far. Send it again.")
 
 
 class UnsupportedBodyError(RequestError):

@@ -6,8 +6,8 @@ import threading
 from pathlib import Path
 
 import pytest
-
 from tests.support.origin import Origin
+
 from towpath.errors import (
     BlockedAddressError,
     DownloadError,

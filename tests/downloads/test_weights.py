@@ -2,8 +2,8 @@ import hashlib
 from pathlib import Path
 
 import pytest
-
 from tests.support.origin import Origin
+
 from towpath.toolkit import MODEL_WEIGHTS_DIR, PERSISTENT_DIR, download_model_weights
 
 pytestmark = pytest.mark.usefixtures("settings")

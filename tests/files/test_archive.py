@@ -1,3 +1,4 @@
+import contextlib
 import gc
 import io
 import zipfile
@@ -100,16 +101,17 @@ def test_a_dangerous_member_is_refused_by_its_name(
     target.mkdir()
     with pytest.raises(UnsafeArchiveError) as caught:
         unpack_zip(data, target, BUDGET)
-    assert member.split("/")[0] in str(caught.value)
+    assert member.split("/", maxsplit=1)[0] in str(caught.value)
     assert list(target.iterdir()) == []
     assert sorted(p.name for p in tmp_path.iterdir()) == ["out"]
 
 
 def test_a_duplicate_is_refused(tmp_path: Path) -> None:
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive, pytest.warns(UserWarning):
+    with zipfile.ZipFile(buffer, "w") as archive:
         archive.writestr("a", b"1")
-        archive.writestr("a", b"2")
+        with pytest.warns(UserWarning, match="Duplicate"):
+            archive.writestr("a", b"2")
     with pytest.raises(UnsafeArchiveError, match="same name"):
         unpack_zip(buffer.getvalue(), tmp_path, BUDGET)
 
@@ -122,7 +124,7 @@ def test_a_duplicate_is_refused(tmp_path: Path) -> None:
     ],
 )
 def test_each_limit_is_crossed_by_one(budget: Budget, word: str, tmp_path: Path) -> None:
-    data = packed({name: b"x" * 10 for name in "abc"})
+    data = packed(dict.fromkeys("abc", b"x" * 10))
     with pytest.raises(UnsafeArchiveError, match=word):
         unpack_zip(data, tmp_path, budget)
     unpack_zip(data, tmp_path, Budget(entries=3, size=30, ratio=100, depth=8))
@@ -175,10 +177,8 @@ def test_no_name_leads_outside(name: str, tmp_path_factory) -> None:
         data = packed({name: b"x"})
     except (UnicodeEncodeError, ValueError):
         return
-    try:
+    with contextlib.suppress(UnsafeArchiveError, BrokenArchiveError):
         unpack_zip(data, target, BUDGET)
-    except (UnsafeArchiveError, BrokenArchiveError):
-        pass
     assert [p.name for p in root.iterdir()] == ["out"]
 
 

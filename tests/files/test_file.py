@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 from pydantic import BaseModel, ValidationError
-
 from tests.support.origin import Origin
+
 from towpath.errors import SourceStatusError
 from towpath.storage.hosting import Hosting
 from towpath.toolkit import Audio, CompressedFile, File, Image, Video

@@ -1,7 +1,7 @@
 import pytest
 from pydantic import BaseModel, ValidationError
-
 from tests.support.origin import Origin
+
 from towpath.context import ProcessPlaces, set_places
 from towpath.toolkit import AudioInput, File, FileInput, Image, ImageInput, Video, VideoInput
 

@@ -12,8 +12,8 @@ import httpx2
 import numpy as np
 import pytest
 from PIL import Image as PillowImage
-
 from tests.support.origin import Origin
+
 from towpath.testing import serve
 
 EXAMPLES = Path(__file__).parents[2] / "examples"

@@ -11,8 +11,8 @@ from pathlib import Path
 import httpx2
 import pytest
 from PIL import Image as PillowImage
-
 from tests.support.origin import Origin
+
 from towpath.context import ProcessPlaces, set_places
 from towpath.errors import FileTooLargeError
 

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import httpx2
 import pytest
-
 from tests.support.origin import Origin
 
 APP = """

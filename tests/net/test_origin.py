@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
-
 from tests.support.origin import Origin as WebServer
 from tests.support.origin import closed_port
+
 from towpath.errors import (
     BadResponseError,
     BlockedAddressError,

@@ -1,6 +1,7 @@
 import io
 import os
 import sqlite3
+import stat
 from pathlib import Path
 
 import pytest
@@ -155,7 +156,7 @@ def test_a_stored_file_is_synced_before_it_appears(
     real_sync, real_replace = os.fsync, Path.replace
 
     def fsync(descriptor: int) -> None:
-        calls.append("sync folder" if os.path.isdir(f"/proc/self/fd/{descriptor}") else "sync")
+        calls.append("sync folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "sync")
         real_sync(descriptor)
 
     def replace(self: Path, target: Path) -> Path:

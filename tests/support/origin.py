@@ -1,5 +1,6 @@
 """A web server on loopback: each path answers with what a test put there."""
 
+import contextlib
 import socket
 import threading
 from collections.abc import Callable, Mapping
@@ -71,44 +72,50 @@ class Origin:
 
 
 def _handler(origin: Origin) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_GET(self) -> None:
-            origin.seen.append(Seen(self.path, {k.lower(): v for k, v in self.headers.items()}))
-            reply = origin.replies.get(self.path.partition("?")[0], Reply(status=404))
-            if reply.before:
-                reply.before()
-            try:
-                self._answer(reply)
-            except (BrokenPipeError, ConnectionResetError):
-                pass
-            self.close_connection = True
-
-        def _answer(self, reply: Reply) -> None:
-            if reply.raw is not None:
-                self.wfile.write(reply.raw)
-                return
-            if reply.etag and self.headers.get("If-None-Match") == reply.etag:
-                self.send_response(304)
-                self.send_header("ETag", reply.etag)
-                self.end_headers()
-                return
-            self.send_response(reply.status)
-            if reply.declared is not None:
-                size = len(reply.body) if reply.declared == -1 else reply.declared
-                self.send_header("Content-Length", str(size))
-            if reply.etag:
-                self.send_header("ETag", reply.etag)
-            for name, value in reply.headers.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(reply.body)
-
-        def log_message(self, *args: object) -> None:
-            pass
+    class Handler(_Handler):
+        server_of = origin
 
     return Handler
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server_of: Origin
+
+    def do_GET(self) -> None:
+        headers = {k.lower(): v for k, v in self.headers.items()}
+        self.server_of.seen.append(Seen(self.path, headers))
+        reply = self.server_of.replies.get(self.path.partition("?")[0], Reply(status=404))
+        if reply.before:
+            reply.before()
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            self._answer(reply)
+        self.close_connection = True
+
+    def _answer(self, reply: Reply) -> None:
+        if reply.raw is not None:
+            self.wfile.write(reply.raw)
+        elif reply.etag and self.headers.get("If-None-Match") == reply.etag:
+            self.send_response(304)
+            self.send_header("ETag", reply.etag)
+            self.end_headers()
+        else:
+            self._answer_whole(reply)
+
+    def _answer_whole(self, reply: Reply) -> None:
+        self.send_response(reply.status)
+        if reply.declared is not None:
+            size = len(reply.body) if reply.declared == -1 else reply.declared
+            self.send_header("Content-Length", str(size))
+        if reply.etag:
+            self.send_header("ETag", reply.etag)
+        for name, value in reply.headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(reply.body)
+
+    def log_message(self, *args: object) -> None:
+        pass
 
 
 def closed_port() -> int:

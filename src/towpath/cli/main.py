@@ -17,7 +17,7 @@ app = typer.Typer(
 )
 
 
-def _show_version(*, wanted: bool) -> None:
+def _show_version(wanted: bool) -> None:  # noqa: FBT001 - Typer calls it
     """Print the version and leave."""
     if wanted:
         from importlib.metadata import version  # noqa: PLC0415 - reads a file
@@ -31,11 +31,16 @@ def main(
     *,
     version: Annotated[
         bool,
-        typer.Option("--version", help="Print the version and leave.", is_eager=True),
+        typer.Option(
+            "--version",
+            help="Print the version and leave.",
+            callback=_show_version,
+            is_eager=True,
+        ),
     ] = False,
 ) -> None:
     """Run apps that take files and give files: behind HTTP, with public file URLs."""
-    _show_version(wanted=version)
+    del version  # its callback has done the work
 
 
 @app.command("run")

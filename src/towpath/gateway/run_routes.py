@@ -9,7 +9,12 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from towpath.engine.local import LocalEngine
-from towpath.errors import RunnerIncompleteError, RunnerLostError, RunnerUnreachableError
+from towpath.errors import (
+    RunnerIncompleteError,
+    RunnerLostError,
+    RunnerUnreachableError,
+    TowpathError,
+)
 from towpath.net.upstream import Answer, Broken, Refused, Upstream, UpstreamError
 from towpath.runner.wire import APP_HEADER, ENDPOINT_HEADER, REQUEST_ID_HEADER, forwarded
 
@@ -37,22 +42,42 @@ async def call_app(request: Request, engine: LocalEngine) -> Response:
 
 async def _send(upstream: Upstream, request: Request, app: str) -> Answer:
     """Send the request; return when the head of the answer is here."""
-    body = request.stream() if _has_body(request) else None
+    body = _Body(request) if _has_body(request) else None
     try:
         return await upstream.request(
             request.method,
             f"http://runner{target_path(request)}",
             headers=upstream_headers(request),
-            data=body,
+            data=body.chunks() if body is not None else None,
             allow_redirects=False,
             skip_auto_headers=("User-Agent", "Content-Type", "Accept", "Accept-Encoding"),
         )
-    except Refused:
-        raise RunnerUnreachableError(app) from None
-    except Broken:
-        raise RunnerLostError(app) from None
-    except UpstreamError:
-        raise RunnerIncompleteError(app) from None
+    except UpstreamError as error:
+        raise (body.failure if body and body.failure else _failure(error, app)) from None
+
+
+def _failure(error: UpstreamError, app: str) -> TowpathError:
+    """Say what became of the runner."""
+    if isinstance(error, Refused):
+        return RunnerUnreachableError(app)
+    return RunnerLostError(app) if isinstance(error, Broken) else RunnerIncompleteError(app)
+
+
+class _Body:
+    """The caller's body on its way to the runner; keeps why it broke off."""
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+        self.failure: TowpathError | None = None
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """Yield the body as it comes."""
+        try:
+            async for chunk in self._request.stream():
+                yield chunk
+        except TowpathError as error:
+            self.failure = error
+            raise
 
 
 def _has_body(request: Request) -> bool:

@@ -9,7 +9,7 @@ import socket
 import sys
 import traceback
 
-from towpath.app.definition import endpoints_of
+from towpath.app.definition import App, endpoints_of
 from towpath.app.loading import AppReference, load_app, load_apps, parse_reference
 from towpath.context import ProcessPlaces, set_places
 from towpath.errors import TowpathError
@@ -44,19 +44,19 @@ def main() -> None:
 def _describe(reference: AppReference, pipe: int) -> None:
     """Write the specs of the reference's apps, or why there are none."""
     try:
-        specs = [
-            AppSpec.of(
-                kind,
-                str(AppReference(reference.source, kind.__name__)),
-                [endpoint.spec.path for endpoint in endpoints_of(kind)],
-            ).to_json()
-            for kind in load_apps(reference)
-        ]
+        specs = [_spec(kind, reference).to_json() for kind in load_apps(reference)]
     except TowpathError as error:
         traceback.print_exc()
         write_json(pipe, {"error": str(error)})
     else:
         write_json(pipe, {"apps": specs})
+
+
+def _spec(kind: type[App], reference: AppReference) -> AppSpec:
+    """Describe one app, after binding its endpoints: a signature may be one that cannot be."""
+    create_runner(AppHost(kind, exit_soon), load())
+    paths = [endpoint.spec.path for endpoint in endpoints_of(kind)]
+    return AppSpec.of(kind, str(AppReference(reference.source, kind.__name__)), paths)
 
 
 def _serve(reference: AppReference, arguments: argparse.Namespace) -> None:

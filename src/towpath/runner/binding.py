@@ -10,6 +10,7 @@
 import inspect
 import types
 from collections.abc import Callable, Coroutine, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
@@ -29,9 +30,10 @@ from towpath.errors import AppDefinitionError
 from towpath.files.file import File
 from towpath.runner.bodies import read_body
 
-__all__ = ["Plan", "plan_of", "route_of"]
+__all__ = ["Plan", "http_request", "plan_of", "route_of"]
 
 Handler = Callable[..., Coroutine[Any, Any, Any]]  # Any: the author's values
+_request: ContextVar[Request] = ContextVar("towpath_http_request")
 _NATIVE = (HTTPConnection, Response, BackgroundTasks, SecurityScopes)
 
 
@@ -97,6 +99,11 @@ def route_of(endpoint: BoundEndpoint, plan: Plan, handler: Handler) -> APIRoute:
         raise AppDefinitionError(message) from error
 
 
+def http_request() -> Request:
+    """Return the HTTP request that the running handler works for."""
+    return _request.get()
+
+
 class _BodyRoute(APIRoute):
     """A route whose body is decoded by us, strictly and also from forms and the query."""
 
@@ -107,7 +114,11 @@ class _BodyRoute(APIRoute):
         names: tuple[str, ...] | None = getattr(self.endpoint, "__towpath_names__", None)
 
         async def handle(request: Request) -> Response:
-            return await validated(await read_body(request, names))
+            token = _request.set(request)
+            try:
+                return await validated(await read_body(request, names))
+            finally:
+                _request.reset(token)
 
         return handle
 
@@ -162,7 +173,7 @@ def _model_of(endpoint: BoundEndpoint, values: list[inspect.Parameter]) -> type[
     fields: dict[str, Any] = {}
     for parameter in values:
         default = ... if parameter.default is parameter.empty else parameter.default
-        named = Annotated[parameter.annotation, Field(alias=parameter.name)]
+        named: Any = Annotated[parameter.annotation, Field(alias=parameter.name)]
         fields[f"p_{parameter.name}"] = (named, default)
     title = "".join(word.capitalize() for word in endpoint.name.split("_"))
     config = ConfigDict(allow_inf_nan=False, protected_namespaces=())

@@ -22,7 +22,7 @@ from towpath.app.hints import with_hints
 from towpath.context import serving
 from towpath.errors import DownloadError, MediaError, TowpathError, UnknownEndpointError
 from towpath.files.file import File
-from towpath.runner.binding import Plan, plan_of, route_of
+from towpath.runner.binding import Plan, http_request, plan_of, route_of
 from towpath.runner.host import AppHost
 from towpath.runner.invoke import Invoker
 from towpath.runner.wire import context_of
@@ -92,28 +92,19 @@ def _add(api: FastAPI, endpoint: BoundEndpoint) -> None:
         api.add_api_websocket_route(endpoint.spec.path, _socket_handler(endpoint))
         return
     plan = plan_of(endpoint)
-    api.router.routes.append(route_of(endpoint, _with_request(plan), _handler(endpoint, plan)))
-
-
-def _with_request(plan: Plan) -> Plan:
-    """Return the plan with our own view of the request beside the author's parameters."""
-    kind = inspect.Parameter.KEYWORD_ONLY
-    own = inspect.Parameter("towpath_request", kind, annotation=Request)
-    signature = plan.signature.replace(parameters=[own, *plan.signature.parameters.values()])
-    return Plan(signature, plan.model, plan.names)
+    api.router.routes.append(route_of(endpoint, plan, _handler(endpoint, plan)))
 
 
 def _handler(endpoint: BoundEndpoint, plan: Plan) -> Callable[..., Any]:  # Any: FastAPI's values
     """Return what FastAPI calls for *endpoint*."""
 
-    async def handle(towpath_request: Request, **bound: Any) -> Any:  # noqa: ANN401 - author's
-        arguments = plan.arguments(bound)
-        invoker = cast("Invoker", towpath_request.app.state.invoker)
+    async def handle(**bound: Any) -> Any:  # noqa: ANN401 - the author's values
+        request, arguments = http_request(), plan.arguments(bound)
+        invoker = cast("Invoker", request.app.state.invoker)
         try:
-            patience = _patience(towpath_request)
-            return await invoker.call(endpoint.call, arguments, patience=patience)
+            return await invoker.call(endpoint.call, arguments, patience=_patience(request))
         except (DownloadError, MediaError) as error:
-            towpath_request.state.blamed = _blamed(error.url, arguments)
+            request.state.blamed = _blamed(error.url, arguments)
             raise
 
     if plan.model is not None:

@@ -76,6 +76,7 @@ RULES: dict[type[TowpathError], _Rule] = {
     e.StoreUnusableError: _Rule(503),
     e.RequestError: _Rule(400),
     e.BodyTooLargeError: _Rule(413),
+    e.BodyTimeoutError: _Rule(408),
     e.UnsupportedBodyError: _Rule(415),
     e.MissingKeyError: _Rule(401),
     e.ForbiddenError: _Rule(403),

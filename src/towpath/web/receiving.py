@@ -5,10 +5,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import cast
 
+from starlette.datastructures import MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from towpath.errors import BodyTooLargeError, RequestError
+from towpath.errors import BodyTimeoutError, BodyTooLargeError, RequestError
 from towpath.web.errors import problem_of
 
 __all__ = ["RequestGuard"]
@@ -57,12 +58,16 @@ class _Exchange:
         self._done = asyncio.Event()
         self._began = self._clock()
         self._started = False
+        self._refused = False
 
     async def run(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the app; drop it when the caller disconnects."""
 
         async def noted_send(message: Message) -> None:
-            self._started = self._started or message["type"] == "http.response.start"
+            if message["type"] == "http.response.start":
+                self._started = True
+                if self._refused:  # the rest of the body is not read
+                    MutableHeaders(scope=message)["connection"] = "close"
             await send(message)
 
         async def limited_receive() -> Message:
@@ -83,10 +88,10 @@ class _Exchange:
         """Run the app, and answer what the guard itself refuses."""
         try:
             await self._app(scope, receive, noted)
-        except _RefusedError as refusal:
+        except RequestError as refusal:
             if self._started:
                 raise
-            await _refuse(refusal.reason, scope, receive, send)
+            await _refuse(refusal, scope, receive, send)
 
     async def _receive(self, receive: Receive) -> Message:
         """Receive one message, within the limits."""
@@ -96,10 +101,12 @@ class _Exchange:
         try:
             message = await asyncio.wait_for(receive(), max(left, 0.01))
         except TimeoutError:
-            raise _RefusedError(_SlowBodyError(self._got)) from None
+            self._refused = True
+            raise BodyTimeoutError(self._got) from None
         self._got += len(message.get("body", b""))
         if self._got > self._limit:
-            raise _RefusedError(BodyTooLargeError(limit=self._limit))
+            self._refused = True
+            raise BodyTooLargeError(limit=self._limit)
         if message["type"] == "http.disconnect" or not message.get("more_body", False):
             self._done.set()
         return message
@@ -113,21 +120,6 @@ class _Exchange:
                 return
 
 
-class _SlowBodyError(RequestError):
-    """The body came too slowly."""
-
-    def __init__(self, got: int) -> None:
-        super().__init__(f"The body came too slowly: {got} bytes so far. Send it again.")
-
-
-class _RefusedError(Exception):
-    """Carries a refusal from `receive` through the app to the guard."""
-
-    def __init__(self, reason: RequestError) -> None:
-        self.reason = reason
-        super().__init__(str(reason))
-
-
 def _declared(scope: Scope) -> int | None:
     """Return the declared length of the body."""
     for name, value in scope["headers"]:
@@ -139,9 +131,8 @@ def _declared(scope: Scope) -> int | None:
 async def _refuse(error: RequestError, scope: Scope, receive: Receive, send: Send) -> None:
     """Answer with an error and close, because the rest of the body is not read."""
     problem = problem_of(error)
-    status = 408 if isinstance(error, _SlowBodyError) else problem.status
     headers = {**problem.headers, "connection": "close"}
-    await JSONResponse(dict(problem.body), status, headers)(scope, receive, send)
+    await JSONResponse(dict(problem.body), problem.status, headers)(scope, receive, send)
 
 
 async def _stopped(task: "asyncio.Future[None]") -> None:
