@@ -18,7 +18,8 @@ import platformdirs
 from pydantic import BeforeValidator, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from towpath.errors import SettingsError, shown
+from towpath.errors import SettingsError
+from towpath.errors.redaction import shown
 
 __all__ = ["Settings", "active", "load", "using"]
 

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import httpx2
 import pytest
-
 from tests.support.command import Command, wait_until, write
 
 APP = '''
@@ -74,7 +73,9 @@ def test_help_takes_little_more_than_python_itself() -> None:
         return min(times)
 
     bare = fastest("import typer; typer.Typer()")
-    ours = fastest("import sys; sys.argv = ['t', '--help']; from towpath.cli.main import run; run()")
+    ours = fastest(
+        "import sys; sys.argv = ['t', '--help']; from towpath.cli.main import run; run()"
+    )
     assert ours < bare * 3
 
 
@@ -103,7 +104,7 @@ def test_the_first_lines_say_where_everything_is(app: str, tmp_path: Path) -> No
         assert httpx2.get(f"{server.url}/playground/local/nope").status_code == 404
 
 
-def test_ctrl_c_drains_and_a_second_one_ends(app: str, tmp_path: Path) -> None:
+def test_ctrl_c_drains(app: str, tmp_path: Path) -> None:
     with Command(app, "--port", "0", "--data-dir", str(tmp_path / "d")) as server:
         server.wait_for("ready in")
         [runner] = server.runners()
@@ -123,6 +124,8 @@ def test_ctrl_c_drains_and_a_second_one_ends(app: str, tmp_path: Path) -> None:
         assert not runner.is_running()
         assert list((tmp_path / "d" / ".towpath" / "state" / "runners").iterdir()) == []
 
+
+def test_a_second_ctrl_c_ends(app: str, tmp_path: Path) -> None:
     with Command(app, "--port", "0", "--data-dir", str(tmp_path / "d")) as server:
         server.wait_for("ready in")
         [runner] = server.runners()
@@ -132,7 +135,9 @@ def test_ctrl_c_drains_and_a_second_one_ends(app: str, tmp_path: Path) -> None:
         def call_long() -> None:
             body = {"text": "", "seconds": 60}
             try:
-                ends.append(httpx2.post(f"{server.url}/local/echo", json=body, timeout=90).status_code)
+                ends.append(
+                    httpx2.post(f"{server.url}/local/echo", json=body, timeout=90).status_code
+                )
             except httpx2.HTTPError:
                 ends.append(0)
 
@@ -184,7 +189,9 @@ def test_a_server_that_cannot_be_started_safely_is_not(
 
 def test_keys_open_a_public_address(app: str, tmp_path: Path) -> None:
     flags = ("--host", "0.0.0.0", "--port", "0", "--public-url", "http://files.test")
-    with Command(app, *flags, "--data-dir", str(tmp_path / "d"), env={"TOWPATH_KEYS": "a:b"}) as server:
+    with Command(
+        app, *flags, "--data-dir", str(tmp_path / "d"), env={"TOWPATH_KEYS": "a:b"}
+    ) as server:
         output = server.wait_for("ready in")
         assert "PUBLIC" in output
         assert "http://files.test/local/echo" in output
@@ -229,8 +236,10 @@ def test_a_second_server_on_one_state_folder_is_refused_with_the_ways_out(app, t
         ("option.py", "import towpath\nclass A(towpath.App, keep_alife=1): pass", ["keep_alive"]),
         (
             "twice.py",
-            "import towpath\nclass A(towpath.App):\n  @towpath.endpoint('/')\n  def a(self): pass\n"
-            "  @towpath.endpoint('/')\n  def b(self): pass",
+            (
+                "import towpath\nclass A(towpath.App):\n  @towpath.endpoint('/')\n  def a(self): pass\n"
+                "  @towpath.endpoint('/')\n  def b(self): pass"
+            ),
             ["'/'", "a and b"],
         ),
         (

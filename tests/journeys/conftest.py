@@ -7,6 +7,7 @@ from textwrap import dedent
 
 import httpx2
 import pytest
+from tests.support.everything import CODE
 
 from towpath.testing import Server, serve
 
@@ -31,3 +32,17 @@ def serve_code(tmp_path: Path) -> Iterator[Callable[..., Served]]:
             return stack.enter_context(client), server
 
         yield start
+
+
+@pytest.fixture(scope="module")
+def everything(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("app")
+    (folder / "app.py").write_text(dedent(CODE))
+    with serve(str(folder / "app.py"), data_dir=folder / "data", store_reserve=0) as own:
+        yield own
+
+
+@pytest.fixture(scope="module")
+def client(everything: Server) -> Iterator[httpx2.Client]:
+    with httpx2.Client(base_url=everything.url + "/local/all", timeout=30) as own:
+        yield own

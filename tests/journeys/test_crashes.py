@@ -8,10 +8,9 @@ from pathlib import Path
 
 import httpx2
 import psutil
-
 from tests.support.command import Command, wait_until, write
 
-APP = '''
+APP = """
     import os, subprocess, time
     import towpath
 
@@ -31,13 +30,15 @@ APP = '''
         @towpath.endpoint("/pids")
         def pids(self) -> list[int]:
             return [os.getpid(), self.child.pid]
-'''
+"""
 
 
 def run(tmp_path: Path, *flags: str) -> Command:
     file = write(tmp_path, "fragile.py", APP)
     data = str(tmp_path / "data")
-    return Command(file, "--port", "0", "--data-dir", data, *flags, env={"TOWPATH_STORE_RESERVE": "0"})
+    return Command(
+        file, "--port", "0", "--data-dir", data, *flags, env={"TOWPATH_STORE_RESERVE": "0"}
+    )
 
 
 def is_gone(pid: int) -> bool:
@@ -54,7 +55,9 @@ def test_a_runner_killed_at_work_is_a_clear_503_and_the_next_request_works(tmp_p
         pids = httpx2.post(f"{url}/pids").json()
         answers: list[httpx2.Response] = []
         call = threading.Thread(
-            target=lambda: answers.append(httpx2.post(f"{url}/slow", json={"seconds": 30}, timeout=60))
+            target=lambda: answers.append(
+                httpx2.post(f"{url}/slow", json={"seconds": 30}, timeout=60)
+            )
         )
         call.start()
         time.sleep(0.5)
@@ -130,7 +133,7 @@ def test_a_server_killed_at_random_moments_of_saves_loses_nothing(tmp_path: Path
 
 
 def test_an_app_that_cannot_start_says_so_and_is_tried_again(tmp_path: Path) -> None:
-    code = '''
+    code = """
         from pathlib import Path
         import towpath
         class Picky(towpath.App):
@@ -139,7 +142,7 @@ def test_an_app_that_cannot_start_says_so_and_is_tried_again(tmp_path: Path) -> 
             @towpath.endpoint("/")
             def run(self) -> int:
                 return 1
-    '''
+    """
     file = write(tmp_path, "picky.py", code)
     with Command(file, "--port", "0", "--data-dir", str(tmp_path / "data")) as server:
         output = server.wait_for("could not start")
@@ -159,7 +162,7 @@ def test_an_app_that_cannot_start_says_so_and_is_tried_again(tmp_path: Path) -> 
 
 
 def test_a_request_over_its_time_is_a_504_and_hung_code_is_replaced(tmp_path: Path) -> None:
-    code = '''
+    code = """
         import asyncio, os, time
         import towpath
         class Slow(towpath.App, request_timeout=0.5, request_start_timeout=0.3):
@@ -172,7 +175,7 @@ def test_a_request_over_its_time_is_a_504_and_hung_code_is_replaced(tmp_path: Pa
             @towpath.endpoint("/pid")
             def pid(self) -> int:
                 return os.getpid()
-    '''
+    """
     file = write(tmp_path, "slow.py", code)
     with Command(file, "--port", "0", "--data-dir", str(tmp_path / "data")) as server:
         server.wait_for("ready in")
@@ -192,7 +195,7 @@ def test_a_request_over_its_time_is_a_504_and_hung_code_is_replaced(tmp_path: Pa
 
 
 def test_work_of_callers_who_left_does_not_pile_up(tmp_path: Path) -> None:
-    code = '''
+    code = """
         import asyncio
         import towpath
         class Counting(towpath.App):
@@ -203,7 +206,7 @@ def test_work_of_callers_who_left_does_not_pile_up(tmp_path: Path) -> None:
             @towpath.endpoint("/")
             def run(self) -> int:
                 return 1
-    '''
+    """
     file = write(tmp_path, "counting.py", code)
     with Command(file, "--port", "0", "--data-dir", str(tmp_path / "data")) as server:
         server.wait_for("ready in")

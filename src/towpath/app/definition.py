@@ -10,7 +10,8 @@ from typing_extensions import override
 from towpath.app.endpoints import EndpointSpec, spec_of
 from towpath.app.naming import checked_name, kebab
 from towpath.context import Lifetime, RequestContext, current_request
-from towpath.errors import AppDefinitionError, shown
+from towpath.errors import AppDefinitionError
+from towpath.errors.redaction import shown
 
 __all__ = ["App", "BoundEndpoint", "endpoints_of"]
 

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from towpath.errors import AppDefinitionError, shown
+from towpath.errors import AppDefinitionError
+from towpath.errors.redaction import shown
 
 __all__ = ["EndpointSpec", "endpoint", "spec_of"]
 

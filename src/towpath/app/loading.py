@@ -11,7 +11,8 @@ from types import ModuleType
 from typing_extensions import override
 
 from towpath.app.definition import App, endpoints_of
-from towpath.errors import AppDefinitionError, shown
+from towpath.errors import AppDefinitionError
+from towpath.errors.redaction import shown
 
 __all__ = ["AppReference", "load_app", "load_apps", "parse_reference"]
 

@@ -2,7 +2,8 @@
 
 import re
 
-from towpath.errors import AppDefinitionError, shown
+from towpath.errors import AppDefinitionError
+from towpath.errors.redaction import shown
 
 __all__ = ["RESERVED_OWNERS", "checked_name", "kebab"]
 

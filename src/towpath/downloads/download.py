@@ -16,7 +16,7 @@ from towpath.downloads.opening import Wanted, open_source
 from towpath.downloads.places import facts_dir, key_of, target_folder
 from towpath.downloads.reuse import verdict
 from towpath.downloads.sources import Opened
-from towpath.errors import shown_url
+from towpath.errors.redaction import shown_url
 from towpath.media.content_types import extension_of
 from towpath.media.data_uri import is_data_uri
 from towpath.media.names import with_mark

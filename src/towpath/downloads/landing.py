@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from towpath.downloads.reuse import Facts, Head
-from towpath.errors import DiskFullError, DownloadError, FileTooLargeError, shown
+from towpath.errors import DiskFullError, DownloadError, FileTooLargeError
+from towpath.errors.redaction import shown
 from towpath.media.names import with_mark
 
 __all__ = ["Limits", "counted", "land"]

@@ -10,7 +10,8 @@ from typing import Any, BinaryIO
 from PIL import Image as PillowImage
 from PIL import ImageOps, UnidentifiedImageError
 
-from towpath.errors import BrokenImageError, ImageTooLargeError, UnsupportedFormatError, shown
+from towpath.errors import BrokenImageError, ImageTooLargeError, UnsupportedFormatError
+from towpath.errors.redaction import shown
 
 __all__ = ["PILImage", "content_type_of", "decode", "encode", "format_named", "size_in"]
 

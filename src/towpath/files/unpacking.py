@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from towpath.errors import BrokenArchiveError, UnsafeArchiveError, shown
+from towpath.errors import BrokenArchiveError, UnsafeArchiveError
+from towpath.errors.redaction import shown
 from towpath.media.names import clean_name
 
 __all__ = ["Budget", "unpack_zip"]

@@ -8,7 +8,8 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
-from towpath.errors import ForbiddenError, MissingKeyError, TowpathError, shown
+from towpath.errors import ForbiddenError, MissingKeyError, TowpathError
+from towpath.errors.redaction import shown
 from towpath.gateway.answers import error_answer
 from towpath.settings import Settings
 

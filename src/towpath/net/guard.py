@@ -4,7 +4,8 @@ import socket
 import ssl
 from dataclasses import dataclass
 
-from towpath.errors import DownloadError, InvalidURLError, SourceUnavailableError, shown
+from towpath.errors import DownloadError, InvalidURLError, SourceUnavailableError
+from towpath.errors.redaction import shown
 from towpath.net.policy import AddressPolicy, Target
 
 __all__ = ["Guard"]

@@ -17,7 +17,8 @@ from ipaddress import (
 )
 from urllib.parse import SplitResult, urlsplit
 
-from towpath.errors import BlockedAddressError, InvalidURLError, shown
+from towpath.errors import BlockedAddressError, InvalidURLError
+from towpath.errors.redaction import shown
 
 __all__ = ["AddressPolicy", "Target", "is_public", "parse_target"]
 

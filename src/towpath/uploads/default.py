@@ -6,7 +6,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 from towpath.context import Lifetime, current_request, lifetime_default
-from towpath.errors import NoUploaderError, shown
+from towpath.errors import NoUploaderError
+from towpath.errors.redaction import shown
 from towpath.settings import active
 from towpath.storage.hosting import current_hosting
 from towpath.uploads.direct import DirectUploader

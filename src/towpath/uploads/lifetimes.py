@@ -4,7 +4,7 @@ import json
 from typing import cast
 
 from towpath.context import Lifetime
-from towpath.errors import shown
+from towpath.errors.redaction import shown
 
 __all__ = ["lifetime_in_header", "seconds_of"]
 

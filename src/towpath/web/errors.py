@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from towpath import errors as e
-from towpath.errors import TowpathError, shown, shown_url
+from towpath.errors import TowpathError
+from towpath.errors.redaction import shown, shown_url
 
 __all__ = ["RULES", "Problem", "problem_of", "shown_input", "validation_problem"]
 

@@ -1,0 +1,109 @@
+"""Every error that towpath raises on purpose: one tree, one file.
+
+TowpathError
+  DownloadError              .url .retryable
+    InvalidURLError (ValueError)   BlockedAddressError   TooManyRedirectsError
+    BadResponseError   SourceStatusError .status   FileTooLargeError .size .limit
+    SourceUnavailableError (T)   TruncatedError (T)   DiskFullError (OSError)
+  MediaError                 .url
+    UnsupportedFormatError (ValueError)   BrokenImageError   ImageTooLargeError .pixels .limit
+    BrokenMediaError   BrokenArchiveError   UnsafeArchiveError .member
+  InputError                 .field .type .ctx
+  UploadError
+    NoUploaderError   UploadRefusedError .status   UploadUnavailableError (T)
+  StorageError               .key
+    ObjectNotFoundError (FileNotFoundError)   ObjectExpiredError   RangeError
+    StoreFullError   StoreUnusableError
+  RequestError               what a caller of the server did wrong
+    BodyTooLargeError   BodyTimeoutError   UnsupportedBodyError   MissingKeyError   ForbiddenError
+    UnknownAppError   UnknownEndpointError
+  AppError
+    AppDefinitionError   AppSetupError .traceback   StartTimeoutError
+    DeadlineError   RunnerLostError (T)   RunnerUnreachableError (T)   RunnerIncompleteError
+    RequestCancelledError
+  ServerError                why a command cannot serve
+    SettingsError (ValueError)   AddressInUseError   StateInUseError
+TransientError (T)           mix-in: the same call may work a moment later
+
+A message says what failed, on what, why, with the numbers, and what to do. URLs appear without
+their query and user info, because signed URLs are secrets.
+"""
+
+from towpath.errors.downloads import (
+    BadResponseError,
+    BlockedAddressError,
+    DiskFullError,
+    DownloadError,
+    FileTooLargeError,
+    InvalidURLError,
+    SourceStatusError,
+    SourceUnavailableError,
+    TooManyRedirectsError,
+    TruncatedError,
+)
+from towpath.errors.media import (
+    BrokenArchiveError,
+    BrokenImageError,
+    BrokenMediaError,
+    ImageTooLargeError,
+    InputError,
+    MediaError,
+    UnsafeArchiveError,
+    UnsupportedFormatError,
+)
+from towpath.errors.root import (
+    TowpathError,
+    TransientError,
+)
+from towpath.errors.serving import (
+    AddressInUseError,
+    AppDefinitionError,
+    AppError,
+    AppSetupError,
+    BodyTimeoutError,
+    BodyTooLargeError,
+    DeadlineError,
+    ForbiddenError,
+    MissingKeyError,
+    RequestCancelledError,
+    RequestError,
+    RunnerIncompleteError,
+    RunnerLostError,
+    RunnerUnreachableError,
+    ServerError,
+    SettingsError,
+    StartTimeoutError,
+    StateInUseError,
+    UnknownAppError,
+    UnknownEndpointError,
+    UnsupportedBodyError,
+)
+from towpath.errors.storage import (
+    NoUploaderError,
+    ObjectExpiredError,
+    ObjectNotFoundError,
+    RangeError,
+    StorageError,
+    StoreFullError,
+    StoreUnusableError,
+    UploadError,
+    UploadRefusedError,
+    UploadUnavailableError,
+)
+
+# fmt: off
+__all__ = [
+    "AddressInUseError", "AppDefinitionError", "AppError", "AppSetupError", "BadResponseError",
+    "BlockedAddressError", "BodyTimeoutError", "BodyTooLargeError", "BrokenArchiveError",
+    "BrokenImageError", "BrokenMediaError", "DeadlineError", "DiskFullError", "DownloadError",
+    "FileTooLargeError", "ForbiddenError", "ImageTooLargeError", "InputError", "InvalidURLError",
+    "MediaError", "MissingKeyError", "NoUploaderError", "ObjectExpiredError",
+    "ObjectNotFoundError", "RangeError", "RequestCancelledError", "RequestError",
+    "RunnerIncompleteError", "RunnerLostError", "RunnerUnreachableError", "ServerError",
+    "SettingsError", "SourceStatusError", "SourceUnavailableError", "StartTimeoutError",
+    "StateInUseError", "StorageError", "StoreFullError", "StoreUnusableError",
+    "TooManyRedirectsError", "TowpathError", "TransientError", "TruncatedError",
+    "UnknownAppError", "UnknownEndpointError", "UnsafeArchiveError", "UnsupportedBodyError",
+    "UnsupportedFormatError", "UploadError", "UploadRefusedError", "UploadUnavailableError",
+]
+# fmt: on

@@ -1,0 +1,27 @@
+"""What a message or a log line may show of a value: short, printable, without secrets."""
+
+from urllib.parse import urlsplit
+
+__all__ = ["shown", "shown_url"]
+
+_LONGEST = 200
+
+
+def shown(value: str, longest: int = _LONGEST) -> str:
+    """Cut *value* for a message and replace its control characters."""
+    clean = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in value[:longest])
+    return clean if len(value) <= longest else f"{clean}…"
+
+
+def shown_url(url: str) -> str:
+    """Return *url* as a message may show it: no query, no user info, no inline data."""
+    if url[:5].lower() == "data:":
+        return f"{shown(url[: url.find(',') + 1] or 'data:', 60)}… ({len(url)} characters)"
+    try:
+        parts = urlsplit(url)
+        host = parts.netloc.rpartition("@")[2]
+    except ValueError:
+        return shown(url.partition("?")[0], 60)
+    if not parts.scheme:
+        return shown(url.partition("?")[0])
+    return shown(f"{parts.scheme}://{host}{parts.path}")

@@ -1,0 +1,102 @@
+"""What keeps a file from being stored or found."""
+
+from towpath.errors.redaction import shown
+from towpath.errors.root import TowpathError, TransientError
+
+__all__ = [
+    "NoUploaderError",
+    "ObjectExpiredError",
+    "ObjectNotFoundError",
+    "RangeError",
+    "StorageError",
+    "StoreFullError",
+    "StoreUnusableError",
+    "UploadError",
+    "UploadRefusedError",
+    "UploadUnavailableError",
+]
+
+
+class UploadError(TowpathError):
+    """A file could not be given a public URL."""
+
+
+class NoUploaderError(UploadError):
+    """Nothing in this process can give a file a URL."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This process has nowhere to put files. Run the app with `towpath run file.py`, or set "
+            "TOWPATH_STORE and TOWPATH_PUBLIC_URL, or pass repository='in_memory' for a data: URI."
+        )
+
+
+class UploadRefusedError(UploadError):
+    """The place that keeps files said no.
+
+    Attributes:
+        status: the HTTP status that says why.
+    """
+
+    def __init__(self, reason: str, *, status: int) -> None:
+        self.status = status
+        super().__init__(f"The file was not stored: {reason}")
+
+
+class UploadUnavailableError(UploadError, TransientError):
+    """The place that keeps files did not answer."""
+
+
+class StorageError(TowpathError):
+    """The store could not do what was asked.
+
+    Attributes:
+        key: the object's id, if one is concerned.
+    """
+
+    def __init__(self, message: str, *, key: str | None = None) -> None:
+        self.key = key
+        super().__init__(message)
+
+
+class ObjectNotFoundError(StorageError, FileNotFoundError):
+    """There is no such object."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"There is no file {shown(key, 64)!r} here.", key=key)
+
+
+class ObjectExpiredError(StorageError):
+    """The object's life is over."""
+
+    def __init__(self, key: str, *, expired_at: str) -> None:
+        self.expired_at = expired_at
+        super().__init__(
+            f"File {shown(key, 64)!r} expired at {expired_at}. Make it again with a longer life.",
+            key=key,
+        )
+
+
+class RangeError(StorageError):
+    """The range lies outside the object."""
+
+    def __init__(self, size: int, *, key: str | None = None) -> None:
+        self.size = size
+        super().__init__(f"The range lies outside the file's {size} bytes.", key=key)
+
+
+class StoreFullError(StorageError):
+    """Storing the object would use up the reserve of free space."""
+
+    def __init__(self, *, need: int, free: int, reserve: int) -> None:
+        self.need = need
+        self.free = free
+        self.reserve = reserve
+        super().__init__(
+            f"Storing {need} bytes would leave less than the reserve of {reserve}: {free} are "
+            "free. Free some space, or lower TOWPATH_STORE_RESERVE."
+        )
+
+
+class StoreUnusableError(StorageError):
+    """The store's folder cannot be used."""

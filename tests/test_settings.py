@@ -1,0 +1,113 @@
+from pathlib import Path
+
+import pytest
+
+from towpath.errors import SettingsError
+from towpath.settings import load
+
+
+def test_what_code_gives_wins_over_the_environment_and_dotenv(monkeypatch, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text(
+        "TOWPATH_PORT=1\nTOWPATH_OWNER=dotenv\nTOWPATH_LOG_LEVEL=debug\n"
+    )
+    monkeypatch.setenv("TOWPATH_PORT", "2")
+    monkeypatch.setenv("TOWPATH_OWNER", "env")
+    settings = load(port=3)
+    assert (settings.port, settings.owner, settings.log_level) == (3, "env", "debug")
+
+
+def test_sizes_lists_and_lifetimes_are_read_as_people_write_them(monkeypatch) -> None:
+    monkeypatch.setenv("TOWPATH_MAX_BODY_BYTES", "1.5MiB")
+    monkeypatch.setenv("TOWPATH_ALLOW_HOSTS", "127.0.0.1, *.internal ,")
+    monkeypatch.setenv("TOWPATH_MEDIA_EXPIRES_IN", "90")
+    settings = load()
+    assert settings.max_body_bytes == 1_572_864
+    assert settings.allow_hosts == ("127.0.0.1", "*.internal")
+    assert settings.media_expires_in == 90
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PORT", "99999"),
+        ("MAX_BODY_BYTES", "lots"),
+        ("MAX_BODY_BYTES", "-1"),
+        ("MEDIA_EXPIRES_IN", "0"),
+        ("MEDIA_EXPIRES_IN", "soon"),
+        ("PUBLIC_URL", "ftp://x"),
+        ("PUBLIC_URL", "files.example.org"),
+        ("OWNER", "Not OK"),
+        ("STORE", "s3://bucket"),
+        ("TRUSTED_PROXIES", "nonsense"),
+        ("LOG_FORMAT", "xml"),
+    ],
+)
+def test_a_value_that_cannot_be_used_is_named(monkeypatch, name: str, value: str) -> None:
+    monkeypatch.setenv(f"TOWPATH_{name}", value)
+    with pytest.raises(SettingsError, match=f"TOWPATH_{name}"):
+        load()
+
+
+def test_an_unknown_variable_names_the_nearest(monkeypatch) -> None:
+    monkeypatch.setenv("TOWPATH_ALOW_HOSTS", "x")
+    with pytest.raises(SettingsError, match="Did you mean TOWPATH_ALLOW_HOSTS"):
+        load()
+
+
+def test_secrets_are_not_shown_and_do_not_reach_a_runner(monkeypatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("TOWPATH_KEYS", "me:s3cret")
+    settings = load(data_dir=tmp_path)
+    assert "s3cret" not in repr(settings)
+    environment = settings.environment_of_runner()
+    assert "TOWPATH_KEYS" not in environment
+    assert environment["TOWPATH_DATA_DIR"] == str(tmp_path)
+    assert "PATH" in environment
+
+
+def test_what_a_runner_gets_means_the_same(monkeypatch, tmp_path: Path) -> None:
+    given = load(data_dir=tmp_path, allow_hosts="a,b", media_expires_in=60, store_reserve=0)
+    for name, value in given.to_environment().items():
+        monkeypatch.setenv(name, value)
+    assert load() == given
+
+
+@pytest.mark.parametrize(
+    ("given", "origin", "files"),
+    [
+        ({}, "http://127.0.0.1:8000", "http://127.0.0.1:8000"),
+        ({"host": "::1", "port": 1}, "http://[::1]:1", "http://[::1]:1"),
+        ({"public_url": "https://x.test/base/"}, "https://x.test/base", "https://x.test/base"),
+        ({"cdn_url": "https://f.test"}, "http://127.0.0.1:8000", "https://f.test"),
+        ({"cdn_port": 9}, "http://127.0.0.1:8000", "http://127.0.0.1:9"),
+        ({"cdn_port": 9, "public_url": "https://x.test"}, "https://x.test", "https://x.test"),
+    ],
+)
+def test_urls_start_where_the_settings_say(given: dict, origin: str, files: str) -> None:
+    settings = load(**given)
+    assert (settings.origin, settings.files_origin) == (origin, files)
+
+
+@pytest.mark.parametrize(
+    ("given", "safe"),
+    [
+        ({}, True),
+        ({"host": "localhost"}, True),
+        ({"host": "127.0.0.9"}, True),
+        ({"host": "10.0.0.5"}, False),
+        ({"host": "10.0.0.5", "keys": "a:b"}, True),
+        ({"host": "10.0.0.5", "no_auth": True}, True),
+        ({"host": "0.0.0.0", "keys": "a:b"}, False),
+        ({"host": "0.0.0.0", "keys": "a:b", "public_url": "http://x.test"}, True),
+    ],
+)
+def test_nobody_gets_in_by_accident(given: dict, safe: bool) -> None:
+    if safe:
+        assert load(**given).checked_for_serving()
+    else:
+        with pytest.raises(SettingsError):
+            load(**given).checked_for_serving()
+
+
+def test_folders_follow_the_data_directory(tmp_path: Path) -> None:
+    assert load(data_dir=tmp_path).state == tmp_path / ".towpath" / "state"
+    assert load(data_dir="~/x").data_dir == Path.home() / "x"

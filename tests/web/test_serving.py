@@ -1,0 +1,129 @@
+"""Half requests, floods and slow bodies against the real server."""
+
+import asyncio
+import socket
+import time
+from collections.abc import Iterator
+from textwrap import dedent
+
+import httpx2
+import pytest
+
+from towpath.errors import BodyTimeoutError
+from towpath.testing import Server, serve
+from towpath.web import receiving, serving
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    file = tmp_path_factory.mktemp("app") / "echo.py"
+    file.write_text(
+        dedent("""
+        import towpath
+        class Echo(towpath.App):
+            @towpath.endpoint("/")
+            def run(self, text: str = "") -> int:
+                return len(text)
+        """)
+    )
+    patch = pytest.MonkeyPatch()
+    patch.setattr(serving, "_HEADER_SECONDS", 1.0)
+    with serve(str(file), store_reserve=0) as own:
+        yield own
+    patch.undo()
+
+
+def talk(server: Server, data: bytes, seconds: float = 5) -> bytes:
+    """Send *data*; return all that comes until the server hangs up or is silent."""
+    host, port = server.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=seconds) as sock:
+        sock.sendall(data)
+        answer = b""
+        try:
+            while chunk := sock.recv(65536):
+                answer += chunk
+        except TimeoutError:
+            pass
+        return answer
+
+
+def is_served(server: Server) -> bool:
+    return httpx2.post(f"{server.url}/local/echo", json={"text": "abc"}).json() == 3
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"POST /local/echo HTTP/1.1\r\nHost: x\r\n",
+        b"GET /health HTTP/1.1\r\nHost: x\r\n\r\nGET /hea",
+    ],
+)
+def test_headers_that_do_not_come_end_the_connection(server: Server, data: bytes) -> None:
+    began = time.monotonic()
+    answer = talk(server, data, seconds=10)
+    assert time.monotonic() - began < 8
+    assert b"408" in answer
+    assert is_served(server)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"GET /health HTTP/1.1\r\nHost: x\r\n" + b"X-A: b\r\n" * 200 + b"\r\n",
+        b"GET /health HTTP/1.1\r\nHost: x\r\nX-A: " + b"b" * 100_000 + b"\r\n\r\n",
+        b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"POST /local/echo HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+        b"POST /local/echo HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
+        b"POST /local/echo HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"SSH-2.0-OpenSSH_9\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+    ],
+)
+def test_what_is_not_proper_http_is_refused_and_others_are_served(server, data: bytes) -> None:
+    answer = talk(server, data)
+    assert answer.startswith((b"HTTP/1.1 4", b"HTTP/1.1 5")) or answer == b""
+    assert b"200 OK" not in answer
+    assert is_served(server)
+
+
+def test_slow_clients_do_not_keep_others_waiting(server: Server) -> None:
+    host, port = server.url.removeprefix("http://").split(":")
+    slow = [socket.create_connection((host, int(port))) for _ in range(200)]
+    for sock in slow:
+        sock.sendall(b"POST /local/echo HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n")
+    began = time.monotonic()
+    assert is_served(server)
+    assert time.monotonic() - began < 2
+    for sock in slow:
+        sock.close()
+
+
+def test_a_body_that_does_not_come_is_408() -> None:
+    now = 0.0
+
+    async def app(scope, receive, send) -> None:
+        nonlocal now
+        while (await receive()).get("more_body"):
+            now += 100.0
+
+    async def run() -> list[dict]:
+        sent: list[dict] = []
+
+        async def receive() -> dict:
+            if now:
+                await asyncio.Event().wait()
+            return {"type": "http.request", "body": b"x", "more_body": True}
+
+        async def send(message: dict) -> None:
+            sent.append(message)
+
+        guard = receiving.RequestGuard(app, limit=100, clock=lambda: now)
+        scope = {"type": "http", "headers": [], "method": "POST", "path": "/"}
+        await guard(scope, receive, send)
+        return sent
+
+    start = asyncio.run(run())[0]
+    assert start["status"] == 408
+    assert (b"connection", b"close") in start["headers"]
+    assert "1 bytes" in str(BodyTimeoutError(1))
