@@ -58,5 +58,17 @@ def test_its_curl_command_works(tmp_path: Path) -> None:
 
 def test_make_help_lists_every_command() -> None:
     text = (ROOT / "Makefile").read_text()
-    for name in ["setup", "demo", "test", "test-all", "check", "format", "lock", "build", "bench", "coverage", "clean"]:
+    for name in [
+        "setup",
+        "demo",
+        "test",
+        "test-all",
+        "check",
+        "format",
+        "lock",
+        "build",
+        "bench",
+        "coverage",
+        "clean",
+    ]:
         assert re.search(rf"^{name}:.*## ", text, re.MULTILINE), name

@@ -18,6 +18,7 @@ from towpath.cli.logs import set_up_logs
 from towpath.errors import AppError, ServerError, SettingsError, TowpathError
 from towpath.gateway.server import RunningServer, run_server
 from towpath.settings import Settings, load, using
+from towpath.web.serving import run_loop
 
 __all__ = ["serve_apps"]
 
@@ -41,7 +42,7 @@ def serve_apps(
         set_up_logs(settings.log_format, settings.log_level)
         with using(settings):
             session = _Session(references, settings, reload=reload, open_page=open_page)
-            return asyncio.run(session.run())
+            return run_loop(session.run())
     except SettingsError as error:
         return _say(error, _USAGE)
     except (ServerError, AppError, TowpathError) as error:

@@ -34,8 +34,10 @@ def listening(host: str, port: int) -> Iterator[socket.socket]:
 def _bound(host: str, port: int) -> socket.socket:
     """Return a socket bound to the first address of *host*."""
     try:
-        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        sock = socket.socket(family, kind)
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM
+        )[0]
+        sock = socket.socket(family, kind, protocol)  # asyncio sets TCP_NODELAY by it
     except OSError as error:
         message = f"host {host!r} is not an address of this machine ({error.strerror or error})."
         raise SettingsError(message) from None

@@ -19,7 +19,7 @@ from towpath.runner.server import create_runner
 from towpath.runner.wire import AppSpec
 from towpath.settings import Settings, load, using
 from towpath.storage.hosting import hosting_of, using_hosting
-from towpath.web.serving import Listener, ServerGroup
+from towpath.web.serving import Listener, ServerGroup, run_loop
 
 
 def main() -> None:
@@ -71,7 +71,7 @@ def _serve(reference: AppReference, arguments: argparse.Namespace) -> None:
         host = AppHost(load_app(reference), exit_soon)
         owner = f"{arguments.owner}/{host.kind.name}"
         with using(settings), using_hosting(hosting_of(settings, owner=owner)):
-            asyncio.run(_run(host, settings, arguments.socket))
+            run_loop(_run(host, settings, arguments.socket))
     except Exception:  # noqa: BLE001 - the author's code may raise anything
         folder.failure.write_text(traceback.format_exc())
         traceback.print_exc()

@@ -16,6 +16,7 @@ from towpath.gateway.server import RunningServer, run_server
 from towpath.settings import load
 from towpath.uploads.default import using_uploader
 from towpath.uploads.in_memory import InMemoryUploader
+from towpath.web.serving import run_loop
 
 __all__ = ["Server", "memory_uploads", "serve"]
 
@@ -85,7 +86,7 @@ class _ServerThread(threading.Thread):
     def run(self) -> None:
         """Serve until stopped."""
         try:
-            asyncio.run(run_server(self._references, load(**self._settings), self._on_start))
+            run_loop(run_server(self._references, load(**self._settings), self._on_start))
         except BaseException as error:  # noqa: BLE001 - handed to the thread that waits
             self._failure = error
         finally:

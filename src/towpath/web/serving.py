@@ -3,15 +3,18 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import uvicorn
 from starlette.types import ASGIApp
 from typing_extensions import override
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-__all__ = ["Listener", "ServerGroup"]
+__all__ = ["Listener", "ServerGroup", "run_loop"]
+
+T = TypeVar("T")
 
 _HEADER_SECONDS = 20.0
 _MOST_HEADER_BYTES = 64 * 1024
@@ -154,6 +157,21 @@ class ServerGroup:
         for server, _ in self._pairs:
             server.should_exit = True
             server.force_exit = server.force_exit or at_once
+
+
+def run_loop(main: Coroutine[Any, Any, T]) -> T:
+    """Run *main* in a fresh event loop: uvloop's where it is installed, which serves faster."""
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        return runner.run(main)
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Return what makes a loop, or None for the standard library's."""
+    with contextlib.suppress(ImportError):
+        import uvloop  # noqa: PLC0415 - not on every platform
+
+        return uvloop.new_event_loop
+    return None
 
 
 def _server(
