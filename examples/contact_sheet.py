@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 import towpath
 
 _MOST_PICTURES = 400
+_MOST_PIXELS = 50_000_000
 
 
 class ContactSheetInput(BaseModel):
@@ -47,10 +48,20 @@ class ContactSheet(towpath.App, title="Contact sheet"):
         return ContactSheetOutput(image=towpath.Image.from_pil(sheet), names=names)
 
     def _thumbnail(self, path: Path, side: int) -> PillowImage.Image:
-        """Return a small copy of one picture; the toolkit decodes within its limits."""
-        picture = towpath.Image.from_path(path, repository="in_memory").to_pil()
-        picture.thumbnail((side, side))
-        return picture
+        """Return a small copy of one picture, after a look at its header."""
+        try:
+            with PillowImage.open(path, formats=["PNG"]) as picture:
+                if picture.width * picture.height > _MOST_PIXELS:
+                    message = (
+                        f"{path.name} has {picture.width} x {picture.height} pixels: too many."
+                    )
+                    raise towpath.InputError(message, "archive_url", ctx={"max": _MOST_PIXELS})
+                small = picture.convert("RGB")
+        except (OSError, ValueError, SyntaxError):
+            message = f"{path.name} is not a whole PNG; pack it again."
+            raise towpath.InputError(message, "archive_url") from None
+        small.thumbnail((side, side))
+        return small
 
     def _sheet(
         self, pictures: list[PillowImage.Image], request: ContactSheetInput

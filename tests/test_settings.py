@@ -54,6 +54,17 @@ def test_an_unknown_variable_names_the_nearest(monkeypatch) -> None:
         load()
 
 
+def test_dotenv_may_hold_other_programs_variables_but_no_unknown_one_of_ours(tmp_path) -> None:
+    (tmp_path / ".env").write_text("OPENAI_API_KEY=x\nexport TOWPATH_PORT=9\n")
+    assert load().port == 9
+    (tmp_path / ".env").write_text("TOWPATH_PRT=9\n")
+    with pytest.raises(SettingsError, match="Did you mean TOWPATH_PORT"):
+        load()
+    (tmp_path / ".env").unlink()
+    with pytest.raises(SettingsError, match="TOWPATH_PROT"):
+        load(prot=1)
+
+
 def test_secrets_are_not_shown_and_do_not_reach_a_runner(monkeypatch, tmp_path: Path) -> None:
     monkeypatch.setenv("TOWPATH_KEYS", "me:s3cret")
     settings = load(data_dir=tmp_path)

@@ -8,7 +8,7 @@ import difflib
 import ipaddress
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -24,6 +24,7 @@ from towpath.errors.redaction import shown
 __all__ = ["Settings", "active", "load", "using"]
 
 _PREFIX = "TOWPATH_"
+_DOTENV = ".env"  # may hold the variables of other programs too
 _UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
 _UNITS |= {"kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40}
 _LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -73,7 +74,7 @@ class Settings(BaseSettings):
     """Everything that an operator can set."""
 
     model_config = SettingsConfigDict(
-        env_prefix=_PREFIX, env_file=".env", frozen=True, extra="forbid", env_ignore_empty=True
+        env_prefix=_PREFIX, env_file=_DOTENV, frozen=True, extra="ignore", env_ignore_empty=True
     )
 
     data_dir: Path = Field(default_factory=default_data_dir)
@@ -217,10 +218,19 @@ class Settings(BaseSettings):
         return others | self.to_environment()
 
 
-def _refuse_unknown(environment: Mapping[str, str]) -> None:
+def _dotenv_names() -> list[str]:
+    """Return the names of our variables in `.env`."""
+    try:
+        text = Path(_DOTENV).read_text(errors="replace")
+    except OSError:
+        return []
+    return re.findall(rf"^\s*(?:export\s+)?({_PREFIX}\w*)\s*=", text, re.MULTILINE)
+
+
+def _refuse_unknown(names: Iterable[str]) -> None:
     """Raise SettingsError for a `TOWPATH_` variable that means nothing."""
     known = {f"{_PREFIX}{name.upper()}" for name in Settings.model_fields}
-    for name in environment:
+    for name in names:
         if name.upper().startswith(_PREFIX) and name.upper() not in known:
             near = difflib.get_close_matches(name.upper(), known, n=1)
             hint = f" Did you mean {near[0]}?" if near else ""
@@ -234,7 +244,9 @@ def load(**given: object) -> Settings:
     Raises:
         SettingsError: a value cannot be used, or a `TOWPATH_` variable is unknown.
     """
-    _refuse_unknown(os.environ)
+    _refuse_unknown(
+        [*os.environ, *_dotenv_names(), *(f"{_PREFIX}{name.upper()}" for name in given)]
+    )
     try:
         return Settings(**{name: v for name, v in given.items() if v is not None})  # type: ignore[arg-type]
     except ValidationError as failure:

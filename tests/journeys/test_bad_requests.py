@@ -13,6 +13,12 @@ def test_an_exception_of_the_app_tells_nothing(client: httpx2.Client) -> None:
     assert "x-fal-request-id" in answer.headers
 
 
+def test_an_exception_of_the_app_harms_no_request_after_it(client: httpx2.Client) -> None:
+    for _ in range(50):
+        assert client.post("/raise", json={"what": "error"}).status_code == 500
+        assert client.post("/async", json={"n": 1}).json() == 2
+
+
 def test_an_http_exception_is_passed_on(client: httpx2.Client) -> None:
     answer = client.post("/raise", json={"what": "http"})
     assert (answer.status_code, answer.json()) == (418, {"detail": "teapot"})

@@ -199,3 +199,47 @@ def test_colours_loads_its_weights_once_and_has_two_endpoints(client, weights: O
     painted = picture(run(client, "colours/repaint", image_url=source_uri)["image"])
     assert sorted(painted.getcolors()) == [(400, (0, 0, 255)), (1200, (255, 0, 0))]
     assert len(weights.seen) == 1
+
+
+def broken_zip() -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("a.png", b"no picture")
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("path", "inputs", "field", "kind", "words"),
+    [
+        ("upscale", {"scale": 2}, "image_url", "missing", ["Field required"]),
+        ("upscale", {"image_url": "data:,x", "scale": "x"}, "scale", "int_parsing", ["integer"]),
+        ("upscale", {"image_url": "photo.png"}, "image_url", "value_error", ["https://"]),
+        ("upscale", {"image_url": "http://10.0.0.1/a"}, "image_url", "file_download_error", ["10.0.0.1", "not public", "TOWPATH_ALLOW_HOSTS"]),
+        ("upscale", {"image_url": "http://nowhere.invalid/a"}, "image_url", "file_download_error", ["does not resolve"]),
+        ("upscale", {"image_url": "{origin}/missing.png"}, "image_url", "file_download_error", ["404", "private window"]),
+        ("upscale", {"image_url": "{origin}/weights/colours.json"}, "image_url", "image_load_error", ["not an image", "PNG"]),
+        ("upscale", {"image_url": "{origin}/huge.png"}, "image_url", "file_too_large", ["900000000", "limit"]),
+        ("upscale", {"image_url": uri(png(PillowImage.new("1", (4000, 3000))), "image/png"), "scale": 8}, "scale", "value_error", ["32000 x 24000", "smaller scale"]),
+        ("contact-sheet", {"archive_url": "data:application/zip,x"}, "archive_url", "invalid_archive", ["not a whole ZIP"]),
+        ("contact-sheet", {"archive_url": uri(broken_zip(), "application/zip")}, "archive_url", "value_error", ["a.png"]),
+        ("speech/loudness", {"audio_url": "data:audio/wav,x"}, "audio_url", "value_error", ["WAV"]),
+        ("text-to-image", {"prompt": "x", "image_size": "huge"}, "image_size", "literal_error", ["square_hd"]),
+    ],
+)  # fmt: skip
+def test_a_bad_input_is_named_with_its_field_its_value_and_the_fix(
+    client: httpx2.Client, weights: Origin, *, path, inputs, field, kind, words
+) -> None:
+    weights.put("/huge.png", b"", declared=900_000_000)
+    given = {
+        name: value.format(origin=weights.url("")) if isinstance(value, str) else value
+        for name, value in inputs.items()
+    }
+    answer = client.post(f"/local/{path}", json=given)
+    assert answer.status_code == 422, answer.text
+    entries = [e for e in answer.json()["detail"] if e["loc"][1] == field and e["type"] == kind]
+    assert entries, answer.text
+    for word in words:
+        assert word in entries[0]["msg"]
+    if kind != "missing":
+        assert "input" in entries[0]
+    assert answer.headers["x-fal-billable-units"] == "0"

@@ -8,6 +8,7 @@ import pytest
 from tests.support.origin import Origin
 
 APP = """
+    import subprocess
     import tempfile
     from pathlib import Path
     import towpath
@@ -27,7 +28,8 @@ APP = """
         def scratch(self) -> dict:
             path = Path(tempfile.mkdtemp()) / "scratch.txt"
             path.write_text("x")
-            return {"path": str(path)}
+            child = subprocess.run(["sh", "-c", "echo $TMPDIR"], capture_output=True, text=True)
+            return {"path": str(path), "tmpdir": child.stdout.strip()}
 """
 
 
@@ -99,7 +101,9 @@ def test_tmp_is_the_runners_own_and_goes_with_it(serve_code, tmp_path: Path) -> 
     import asyncio
 
     client, server = serve_code(APP)
-    scratch = Path(client.post("/local/files/scratch").json()["path"])
+    answer = client.post("/local/files/scratch").json()
+    scratch = Path(answer["path"])
+    assert scratch.is_relative_to(answer["tmpdir"])
     runners = tmp_path / "data" / ".towpath" / "state" / "runners"
     assert scratch.is_relative_to(runners)
     assert scratch.exists()

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from os import PathLike, fspath
 from pathlib import Path
@@ -25,6 +25,7 @@ from towpath.settings import active
 __all__ = [
     "DownloadOptions",
     "bring",
+    "bring_to",
     "download_file",
     "download_file_async",
     "fetch_bytes",
@@ -125,11 +126,21 @@ def _path(opened: Opened, landing: Landing, ledger: Ledger) -> Path:
 
 
 def fetch_bytes(request: Wanted) -> bytes:
-    """Return the content of a URL, kept in memory."""
+    """Return the content of a URL, kept in memory: never more than an undeclared body may have."""
+    limits = _limits(request.limit)
+    most = limits.undeclared if limits.given is None else limits.given
+    opened = open_source(request)
+    with closing(opened):
+        verdict(opened.head, None, limit=most, force=True)
+        return b"".join(counted(opened.head, opened.chunks(), replace(limits, given=most)))
+
+
+def bring_to(request: Wanted, target: Path) -> None:
+    """Bring what is wanted to the path *target*, in place of what is there."""
     opened = open_source(request)
     with closing(opened):
         verdict(opened.head, None, limit=request.limit, force=True)
-        return b"".join(counted(opened.head, opened.chunks(), _limits(request.limit)))
+        land(opened.head, opened.chunks(), target, limits=_limits(request.limit))
 
 
 def wanted(

@@ -13,8 +13,9 @@ from pathlib import Path
 from shutil import rmtree
 from typing import Any
 
+from towpath.engine.process import ChildProcess
 from towpath.errors import AppDefinitionError, AppSetupError, StartTimeoutError
-from towpath.net.upstream import Upstream, UpstreamError, open_upstream
+from towpath.net.upstream import Upstream, UpstreamError, open_upstream, runner_url
 from towpath.runner.process import RunnerFolder, end_group
 from towpath.runner.wire import AppSpec
 from towpath.settings import Settings
@@ -38,7 +39,7 @@ class Child:
     """
 
     spec: AppSpec
-    process: asyncio.subprocess.Process
+    process: ChildProcess
     upstream: Upstream
     lifeline: int
     home: Path
@@ -54,7 +55,7 @@ class Child:
             listener.listen(512)
             read_end, write_end = os.pipe()
             try:
-                process = await _spawn(spec, settings, owner, (listener.fileno(), read_end))
+                process = _spawn(spec, settings, owner, (listener.fileno(), read_end))
             finally:
                 os.close(read_end)
         runners = settings.state / "runners"
@@ -87,7 +88,7 @@ class Child:
         """Return when the runner answers; its socket takes the connection before it is ready."""
         while True:
             try:
-                async with self.upstream.get("http://runner/health"):
+                async with self.upstream.get(runner_url("/health")):
                     return
             except UpstreamError:
                 await asyncio.sleep(0.05)
@@ -121,19 +122,17 @@ class Child:
                 rmtree(path, ignore_errors=True)
 
 
-async def _spawn(
+def _spawn(
     spec: AppSpec, settings: Settings, owner: str, descriptors: tuple[int, int]
-) -> asyncio.subprocess.Process:
+) -> ChildProcess:
     """Start the process; what the app prints goes to our standard error."""
-    listener, lifeline = descriptors
-    return await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", _MODULE, spec.reference, "--owner", owner),
-        *("--socket", str(listener), "--lifeline", str(lifeline)),
-        pass_fds=descriptors,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=sys.__stderr__.fileno() if sys.__stderr__ else None,
-        start_new_session=True,
+    listener, lifeline = (str(descriptor) for descriptor in descriptors)
+    flags = ("--owner", owner, "--socket", listener, "--lifeline", lifeline)
+    return ChildProcess(
+        (sys.executable, "-m", _MODULE, spec.reference, *flags),
+        descriptors=descriptors,
         env=settings.environment_of_runner(),
+        own_group=True,
     )
 
 
@@ -145,11 +144,9 @@ async def describe(reference: str, settings: Settings) -> list[AppSpec]:
     """
     read_end, write_end = os.pipe()
     try:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", _MODULE, reference, "--describe", str(write_end)),
-            pass_fds=(write_end,),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=sys.__stderr__.fileno() if sys.__stderr__ else None,
+        process = ChildProcess(
+            (sys.executable, "-m", _MODULE, reference, "--describe", str(write_end)),
+            descriptors=(write_end,),
             env=settings.environment_of_runner(),
         )
     finally:

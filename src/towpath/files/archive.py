@@ -1,8 +1,10 @@
 """CompressedFile: an archive that unpacks itself, within limits."""
 
+import io
 import tempfile
 import weakref
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from shutil import rmtree
 from types import TracebackType
@@ -11,6 +13,7 @@ from typing import Self
 from pydantic import PrivateAttr
 from typing_extensions import override
 
+from towpath.downloads.download import bring_to, wanted
 from towpath.files.file import File
 from towpath.files.unpacking import Budget, unpack_zip
 from towpath.settings import active
@@ -62,12 +65,25 @@ class CompressedFile(File):
             folder = Path(tempfile.mkdtemp(prefix="towpath-archive-"))
             self._remove = weakref.finalize(self, rmtree, str(folder), True)  # noqa: FBT003
             try:
-                unpack_zip(self.as_bytes(), folder, budget, url=self.url)
+                self._unpack(folder, budget)
             except BaseException:
                 self.close()
                 raise
             self._folder = folder
         return self._folder
+
+    def _unpack(self, folder: Path, budget: Budget) -> None:
+        """Unpack what is here, or what the URL gives: from disk, so that memory stays small."""
+        if self._data is not None:
+            unpack_zip(io.BytesIO(self._data), folder, budget, url=self.url)
+            return
+        packed = folder.with_suffix(".zip")
+        try:
+            bring_to(replace(wanted(self.url, None, None, {}), limit=budget.size), packed)
+            with packed.open("rb") as stream:
+                unpack_zip(stream, folder, budget, url=self.url)
+        finally:
+            packed.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Remove what was unpacked; the next use unpacks again."""

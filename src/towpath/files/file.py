@@ -1,6 +1,7 @@
 """File: a public URL and what is known of the bytes behind it."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any, Self, Unpack
@@ -18,9 +19,10 @@ from pydantic_core import CoreSchema
 from typing_extensions import override
 
 from towpath.concurrency import in_thread
-from towpath.downloads.download import fetch_bytes, wanted
+from towpath.downloads.download import bring_to, fetch_bytes, wanted
 from towpath.downloads.landing import Limits, land
 from towpath.downloads.reuse import Head
+from towpath.errors import FileTooLargeError
 from towpath.files.upload_options import UploadOptions, described, upload
 from towpath.uploads.uploader import Payload, Uploaded
 
@@ -182,11 +184,17 @@ class File(BaseModel):
         Raises:
             DownloadError: the URL cannot be read.
         """
-        if self._data is not None:
-            return self._data
-        data = fetch_bytes(wanted(self.url, None, None, {}))
-        self.holding(data)
-        return data
+        return self._fetched(None)
+
+    def _fetched(self, limit: int | None) -> bytes:
+        """Return the content; fetched unless it is here, refused over *limit* bytes."""
+        if self._data is None:
+            data = fetch_bytes(replace(wanted(self.url, None, None, {}), limit=limit))
+            self.holding(data)
+            return data
+        if limit is not None and len(self._data) > limit:
+            raise FileTooLargeError(self.url, size=len(self._data), limit=limit)
+        return self._data
 
     def save(self, path: str | PathLike[str], overwrite: bool = False) -> Path:  # noqa: FBT001, FBT002 - the seed's signature
         """Write the content to *path* and return it; the file appears whole or not at all.
@@ -199,9 +207,11 @@ class File(BaseModel):
         if target.exists() and not overwrite:
             message = f"{target} exists. Pass overwrite=True to replace it."
             raise FileExistsError(message)
-        data = self.as_bytes()
-        head = Head(self.url, target.name, len(data))
-        land(head, [data], target, limits=Limits(None, len(data), 0))
+        if self._data is None:
+            bring_to(wanted(self.url, None, None, {}), target)
+        else:
+            head = Head(self.url, target.name, len(self._data))
+            land(head, [self._data], target, limits=Limits(None, len(self._data), 0))
         return target
 
     @classmethod

@@ -18,6 +18,9 @@ from towpath.uploads.uploader import Payload
 
 __all__ = ["Image"]
 
+_BYTES_A_PIXEL = 8  # of 16-bit RGBA, uncompressed: no image that is decoded is larger
+_HEADER = 2**20
+
 
 class Image(File):
     """An image with a public URL; the Playground shows it.
@@ -122,9 +125,11 @@ class Image(File):
             DownloadError: the URL cannot be read.
             BrokenImageError: it is not a whole image.
             ImageTooLargeError: it has more pixels than TOWPATH_IMAGE_MAX_PIXELS.
+            FileTooLargeError: it has more bytes than such an image can have.
         """
         most = active().image_max_pixels
-        return image_codec.decode(self.as_bytes(), mode, most_pixels=most, url=self.url)
+        data = self._fetched(most * _BYTES_A_PIXEL + _HEADER)
+        return image_codec.decode(data, mode, most_pixels=most, url=self.url)
 
     @classmethod
     async def from_pil_async(

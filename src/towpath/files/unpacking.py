@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, BinaryIO
 
 from towpath.errors import BrokenArchiveError, UnsafeArchiveError
 from towpath.errors.redaction import shown
@@ -47,16 +47,17 @@ class _Member:
     parts: tuple[str, ...]
 
 
-def unpack_zip(data: bytes, folder: Path, budget: Budget, *, url: str | None = None) -> None:
-    """Unpack the ZIP in *data* below *folder*: regular files and folders, nothing else.
+def unpack_zip(stream: BinaryIO, folder: Path, budget: Budget, *, url: str | None = None) -> None:
+    """Unpack the ZIP in *stream* below *folder*: regular files and folders, nothing else.
 
     Raises:
         BrokenArchiveError: it is not a whole ZIP.
         UnsafeArchiveError: a limit is crossed or a member may not be unpacked.
     """
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            members = _judged(archive.infolist(), budget, packed=len(data), url=url)
+        packed = stream.seek(0, io.SEEK_END)
+        with zipfile.ZipFile(stream) as archive:
+            members = _judged(archive.infolist(), budget, packed=packed, url=url)
             left = budget.size
             for member in members:
                 left -= _write(archive, member, folder, left, url)

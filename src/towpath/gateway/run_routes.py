@@ -6,17 +6,24 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from towpath.engine.local import LocalEngine
 from towpath.errors import (
+    DeadlineError,
     RunnerIncompleteError,
     RunnerLostError,
     RunnerUnreachableError,
     TowpathError,
 )
-from towpath.net.upstream import Answer, Broken, Refused, Upstream, UpstreamError
-from towpath.runner.wire import APP_HEADER, ENDPOINT_HEADER, REQUEST_ID_HEADER, forwarded
+from towpath.net.upstream import Answer, Broken, Refused, Upstream, UpstreamError, runner_url
+from towpath.runner.wire import (
+    APP_HEADER,
+    ENDPOINT_HEADER,
+    REQUEST_ID_HEADER,
+    forwarded,
+    patience_in,
+)
 
 __all__ = ["call_app", "target_path", "upstream_headers"]
 
@@ -32,12 +39,25 @@ async def call_app(request: Request, engine: LocalEngine) -> Response:
     owner, app = request.path_params["owner"], request.path_params["app"]
     engine.spec(owner, app)
     request.state.app = f"{owner}/{app}"
+    state = engine.states()[app]
+    if state != "ready" and request.method == "GET" and target_path(request) == "/health":
+        return JSONResponse({"status": state}, 503)
     async with AsyncExitStack() as stack:
-        upstream = await stack.enter_async_context(engine.acquire(app))
+        upstream = await _upstream(engine, app, patience_in(request.headers), stack)
         answer = await _send(upstream, request, app)
         stack.callback(answer.close)
         passed = stack.pop_all()
     return _response(answer, _body(answer, app, passed))
+
+
+async def _upstream(
+    engine: LocalEngine, app: str, patience: float | None, stack: AsyncExitStack
+) -> Upstream:
+    """Wait for a runner, no longer than the caller would."""
+    try:
+        return await asyncio.wait_for(stack.enter_async_context(engine.acquire(app)), patience)
+    except TimeoutError:
+        raise DeadlineError(patience or 0, what="did not start", by_user=True) from None
 
 
 async def _send(upstream: Upstream, request: Request, app: str) -> Answer:
@@ -46,7 +66,7 @@ async def _send(upstream: Upstream, request: Request, app: str) -> Answer:
     try:
         return await upstream.request(
             request.method,
-            f"http://runner{target_path(request)}",
+            runner_url(target_path(request)),
             headers=upstream_headers(request),
             data=body.chunks() if body is not None else None,
             allow_redirects=False,

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from towpath.errors.redaction import shown
 from towpath.gateway.metrics import Metrics
 from towpath.runner.wire import REQUEST_ID_HEADER
 
@@ -65,7 +66,7 @@ class RequestTracer:
         fields = {
             "request_id": request_id,
             "method": scope.get("method", "WEBSOCKET"),
-            "path": scope["path"][:200],
+            "path": shown(scope["path"]),
             "status": status,
             "ms": round(seconds * 1000, 1),
         }

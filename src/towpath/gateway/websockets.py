@@ -8,7 +8,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from towpath.engine.local import LocalEngine
 from towpath.errors import TowpathError
 from towpath.gateway.run_routes import target_path, upstream_headers
-from towpath.net.upstream import Socket, SocketKind, UpstreamError
+from towpath.net.upstream import Socket, SocketKind, UpstreamError, runner_url
 
 __all__ = ["pass_websocket"]
 
@@ -25,7 +25,7 @@ async def pass_websocket(caller: WebSocket, engine: LocalEngine) -> None:
         caller.scope["state"]["app"] = f"{owner}/{app}"
         headers = [p for p in upstream_headers(caller) if p[0].lower() not in _HANDSHAKE]
         async with engine.acquire(app) as upstream:
-            url = f"http://runner{target_path(caller)}"
+            url = runner_url(target_path(caller))
             async with upstream.ws_connect(url, headers=headers, max_msg_size=2**20) as runner:
                 await caller.accept()
                 await _pass_both(caller, runner)

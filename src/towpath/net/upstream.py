@@ -1,6 +1,7 @@
 """HTTP towards our own runners: aiohttp over a unix socket. Never for strangers."""
 
 import aiohttp
+import yarl
 
 __all__ = [
     "Answer",
@@ -11,6 +12,7 @@ __all__ = [
     "Upstream",
     "UpstreamError",
     "open_upstream",
+    "runner_url",
 ]
 
 Upstream = aiohttp.ClientSession
@@ -36,3 +38,8 @@ def open_upstream(socket_path: str) -> Upstream:
         max_line_size=64 * 1024,
         max_field_size=64 * 1024,
     )
+
+
+def runner_url(path: str) -> yarl.URL:
+    """Return the URL of *path* at a runner; path and query go out as they came in."""
+    return yarl.URL(f"http://runner{path}", encoded=True)

@@ -21,6 +21,8 @@ from towpath.settings import Settings, load, using
 from towpath.storage.hosting import hosting_of, using_hosting
 from towpath.web.serving import Listener, ServerGroup, run_loop
 
+_KEEP_ALIVE = 300
+
 
 def main() -> None:
     """Read the arguments that the server gives, and do it."""
@@ -84,7 +86,9 @@ async def _run(host: AppHost, settings: Settings, descriptor: int) -> None:
     sock = socket.socket(fileno=descriptor)
     sock.set_inheritable(False)
     grace = host.kind.termination_grace_period_seconds
-    group = ServerGroup([Listener(create_runner(host, settings), sock)], grace=grace)
+    listener = Listener(create_runner(host, settings), sock)
+    # The gateway closes idle connections first, so that none is closed under a request.
+    group = ServerGroup([listener], grace=grace, keep_alive=_KEEP_ALIVE)
 
     def stop() -> None:
         host.handle_exit()

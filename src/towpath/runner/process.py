@@ -32,11 +32,12 @@ class RunnerFolder:
 
     @classmethod
     def create(cls, runners: Path) -> "RunnerFolder":
-        """Make the folder of this process and let `tempfile` use it."""
+        """Make the folder of this process; `tempfile` and child processes use it as TMPDIR."""
         started = int(psutil.Process().create_time())
         folder = cls(runners / f"{os.getpid()}-{started}")
         folder.temp.mkdir(parents=True, mode=0o700, exist_ok=True)
         tempfile.tempdir = str(folder.temp)
+        os.environ["TMPDIR"] = str(folder.temp)  # noqa: TID251 - told to the app's own children
         return folder
 
     @property
@@ -69,9 +70,11 @@ def sweep_runners(runners: Path) -> int:
 
 
 def _is_alive(pid: int, started: int) -> bool:
-    """Return whether the process that made a folder still runs."""
+    """Return whether the process that made a folder still runs; a zombie does not."""
     try:
-        return abs(psutil.Process(pid).create_time() - started) < 2  # noqa: PLR2004 - seconds
+        process = psutil.Process(pid)
+        same = abs(process.create_time() - started) < 2  # noqa: PLR2004 - seconds
+        return same and process.status() != psutil.STATUS_ZOMBIE
     except psutil.Error:
         return False
 

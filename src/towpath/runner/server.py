@@ -20,12 +20,18 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from towpath.app.definition import BoundEndpoint
 from towpath.app.hints import with_hints
 from towpath.context import serving
-from towpath.errors import DownloadError, MediaError, TowpathError, UnknownEndpointError
+from towpath.errors import (
+    DownloadError,
+    InputError,
+    MediaError,
+    TowpathError,
+    UnknownEndpointError,
+)
 from towpath.files.file import File
 from towpath.runner.binding import Plan, http_request, plan_of, route_of
 from towpath.runner.host import AppHost
 from towpath.runner.invoke import Invoker
-from towpath.runner.wire import context_of
+from towpath.runner.wire import context_of, patience_in
 from towpath.settings import Settings
 from towpath.web.errors import Problem, problem_of, validation_problem
 from towpath.web.receiving import RequestGuard
@@ -34,7 +40,6 @@ __all__ = ["create_runner"]
 
 log = logging.getLogger(__name__)
 
-_START_TIMEOUTS = ("x-fal-request-start-timeout", "x-fal-request-timeout")
 _NOT_FOUND = 404
 _DEPTH = 6
 
@@ -102,9 +107,14 @@ def _handler(endpoint: BoundEndpoint, plan: Plan) -> Callable[..., Any]:  # Any:
         request, arguments = http_request(), plan.arguments(bound)
         invoker = cast("Invoker", request.app.state.invoker)
         try:
-            return await invoker.call(endpoint.call, arguments, patience=_patience(request))
+            return await invoker.call(
+                endpoint.call, arguments, patience=patience_in(request.headers)
+            )
         except (DownloadError, MediaError) as error:
             request.state.blamed = _blamed(error.url, arguments)
+            raise
+        except InputError as error:
+            request.state.value = _value_of(error.field, arguments)
             raise
 
     if plan.model is not None:
@@ -122,18 +132,6 @@ def _socket_handler(endpoint: BoundEndpoint) -> Callable[..., Awaitable[None]]:
         await invoker.call(endpoint.call, kwargs)
 
     return handle
-
-
-def _patience(request: Request) -> float | None:
-    """Return how long the caller waits for its turn, if it says so."""
-    for name in _START_TIMEOUTS:
-        try:
-            seconds = float(request.headers.get(name, ""))
-        except ValueError:
-            continue
-        if 0 < seconds < float("inf"):
-            return seconds
-    return None
 
 
 def _add_own_routes(api: FastAPI, host: AppHost) -> None:
@@ -170,7 +168,8 @@ def _add_error_answers(api: FastAPI, host: AppHost) -> None:
         return _answer(validation_problem(cast("RequestValidationError", error).errors()))
 
     async def ours(request: Request, error: Exception) -> Response:
-        problem = problem_of(error, loc=getattr(request.state, "blamed", None))
+        blamed = getattr(request.state, "blamed", None)
+        problem = problem_of(error, loc=blamed, value=getattr(request.state, "value", None))
         if problem.status >= 500:  # noqa: PLR2004
             _log_failure(request, error)
         return _answer(problem)
@@ -201,6 +200,14 @@ def _log_failure(request: Request, error: BaseException) -> None:
 def _answer(problem: Problem) -> Response:
     """Return a problem as a response."""
     return JSONResponse(dict(problem.body), problem.status, dict(problem.headers))
+
+
+def _value_of(field: str | None, arguments: Mapping[str, Any]) -> object:  # Any: author's values
+    """Return the value of the input *field*: a parameter, or a field of the body's model."""
+    if field is None:
+        return None
+    models = [dict(value) for value in arguments.values() if isinstance(value, BaseModel)]
+    return next((given[field] for given in (arguments, *models) if field in given), None)
 
 
 def _blamed(url: str | None, arguments: Mapping[str, Any]) -> list[str | int] | None:

@@ -16,11 +16,13 @@ __all__ = [
     "AppSpec",
     "context_of",
     "forwarded",
+    "patience_in",
 ]
 
 REQUEST_ID_HEADER = "x-fal-request-id"
 ENDPOINT_HEADER = "x-fal-endpoint"
 APP_HEADER = "x-towpath-app"
+_START_TIMEOUTS = ("x-fal-request-start-timeout", "x-fal-request-timeout")
 _LIFECYCLE = ("x-fal-object-lifecycle-preference", "x-fal-object-lifecycle")
 
 HOP_BY_HOP = frozenset(
@@ -81,6 +83,18 @@ class AppSpec:
         """Read a spec."""
         lists = {key: tuple(content[key]) for key in ("machine_type", "endpoints")}
         return cls(**{**content, **lists})
+
+
+def patience_in(headers: Mapping[str, str]) -> float | None:
+    """Return how long the caller waits for its turn, if its headers say so."""
+    for name in _START_TIMEOUTS:
+        try:
+            seconds = float(headers.get(name, ""))
+        except ValueError:
+            continue
+        if 0 < seconds < float("inf"):
+            return seconds
+    return None
 
 
 def context_of(headers: Sequence[tuple[bytes, bytes]], path: str) -> RequestContext:

@@ -100,19 +100,22 @@ RULES: dict[type[TowpathError], _Rule] = {
 _INSIDE = Problem(500, {"detail": "Internal Server Error"})
 
 
-def problem_of(error: BaseException, *, loc: Sequence[str | int] | None = None) -> Problem:
+def problem_of(
+    error: BaseException, *, loc: Sequence[str | int] | None = None, value: object = None
+) -> Problem:
     """Return the answer to *error*; anything that is not ours is a 500 that says nothing.
 
     Args:
         error: what was raised.
         loc: the input that is to blame; without one, a download or media error is the app's own
             fault: 500.
+        value: the input's value, where the error does not know it.
     """
     rule = next((RULES[kind] for kind in type(error).__mro__ if kind in RULES), None)
     if rule is None or not isinstance(error, TowpathError):
         return _INSIDE
     if rule.shape == "list":
-        return _entry(error, rule, loc)
+        return _entry(error, rule, loc, value)
     body: dict[str, Any] = {"detail": shown(str(error), _LONGEST_MESSAGE)}
     headers: dict[str, str] = {}
     if rule.shape == "infra":
@@ -133,7 +136,9 @@ def _extra_headers(error: TowpathError) -> dict[str, str]:
     return {}
 
 
-def _entry(error: TowpathError, rule: _Rule, loc: Sequence[str | int] | None) -> Problem:
+def _entry(
+    error: TowpathError, rule: _Rule, loc: Sequence[str | int] | None, value: object
+) -> Problem:
     """Return a list of one entry."""
     if isinstance(error, e.InputError):
         loc = ["body", error.field] if error.field else ["body"]
@@ -146,9 +151,9 @@ def _entry(error: TowpathError, rule: _Rule, loc: Sequence[str | int] | None) ->
     }
     if ctx := _ctx(error):
         entry["ctx"] = ctx
-    url = getattr(error, "url", None)
-    if isinstance(url, str):
-        entry["input"] = shown_url(url)
+    echo = shown_input(getattr(error, "url", None) or value)
+    if echo is not None:
+        entry["input"] = echo
     return Problem(rule.status, {"detail": [entry]}, {"x-fal-billable-units": "0"})
 
 

@@ -1,6 +1,7 @@
 """Receive a request within limits, and stop working on it when its caller has gone."""
 
 import asyncio
+import logging
 from collections.abc import Callable
 from contextlib import suppress
 from typing import cast
@@ -14,6 +15,9 @@ from towpath.web.errors import problem_of
 
 __all__ = ["RequestGuard"]
 
+log = logging.getLogger(__name__)
+
+_BODY = "http.response.body"
 _FIRST_SECONDS = 30.0
 _SLOWEST = 16 * 1024  # bytes a second, once the first seconds are over
 
@@ -59,6 +63,7 @@ class _Exchange:
         self._began = self._clock()
         self._started = False
         self._refused = False
+        self._finished = False
 
     async def run(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the app; drop it when the caller disconnects."""
@@ -69,6 +74,7 @@ class _Exchange:
                 if self._refused:  # the rest of the body is not read
                     MutableHeaders(scope=message)["connection"] = "close"
             await send(message)
+            self._finished = message["type"] == _BODY and not message.get("more_body", False)
 
         async def limited_receive() -> Message:
             return await self._receive(receive)
@@ -85,13 +91,21 @@ class _Exchange:
             work.result()
 
     async def _work(self, scope: Scope, receive: Receive, noted: Send, send: Send) -> None:
-        """Run the app, and answer what the guard itself refuses."""
+        """Run the app, and answer what the guard itself refuses.
+
+        Frameworks raise an error again after they have answered it. That would close a connection
+        that its other end takes for good, and fail the request that comes over it next.
+        """
         try:
             await self._app(scope, receive, noted)
         except RequestError as refusal:
             if self._started:
                 raise
             await _refuse(refusal, scope, receive, send)
+        except Exception:
+            if not self._finished:
+                raise
+            log.debug("an error was answered and raised again", exc_info=True)
 
     async def _receive(self, receive: Receive) -> Message:
         """Receive one message, within the limits."""

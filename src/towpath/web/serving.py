@@ -127,6 +127,7 @@ class ServerGroup:
         listeners: the first one's lifespan runs; it owns what the others share.
         grace: seconds that requests at work may take after `stop`.
         trusted_proxies: peers whose forwarding headers count; others' are ignored.
+        keep_alive: seconds that an idle connection stays open.
     """
 
     def __init__(
@@ -135,11 +136,14 @@ class ServerGroup:
         *,
         grace: float = 5.0,
         trusted_proxies: Sequence[str] = (),
+        keep_alive: int = 5,
     ) -> None:
-        self._pairs = [
-            (_server(listener.app, grace, trusted_proxies, lifespan=index == 0), listener.sock)
-            for index, listener in enumerate(listeners)
-        ]
+        self._pairs: list[tuple[_QuietServer, socket.socket]] = []
+        for listener in listeners:
+            config = _config(listener.app, grace, trusted_proxies)
+            config.timeout_keep_alive = keep_alive
+            config.lifespan = "off" if self._pairs else "on"
+            self._pairs.append((_QuietServer(config), listener.sock))
 
     async def serve(self) -> None:
         """Serve until `stop`; requests at work are finished first."""
@@ -174,11 +178,9 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return None
 
 
-def _server(
-    app: ASGIApp, grace: float, trusted_proxies: Sequence[str], *, lifespan: bool
-) -> _QuietServer:
-    """Return one configured server."""
-    config = uvicorn.Config(
+def _config(app: ASGIApp, grace: float, trusted_proxies: Sequence[str]) -> uvicorn.Config:
+    """Return the hardened configuration of one server."""
+    return uvicorn.Config(
         app,
         http=HardenedProtocol,
         ws="websockets-sansio",
@@ -187,7 +189,6 @@ def _server(
         ws_ping_interval=20,
         ws_ping_timeout=20,
         ws_per_message_deflate=False,
-        lifespan="on" if lifespan else "off",
         log_config=None,
         access_log=False,
         server_header=False,
@@ -197,4 +198,3 @@ def _server(
         backlog=2048,
         timeout_graceful_shutdown=max(1, int(grace)),
     )
-    return _QuietServer(config)
