@@ -48,7 +48,7 @@ lock: $(READY) ## resolve requirements/*.txt again
 	$(BIN)/python -m pip install --quiet uv
 	$(UV) pyproject.toml -o requirements/base.txt
 	$(UV) pyproject.toml --all-extras -o requirements/all.txt
-	$(UV) pyproject.toml --all-extras --group dev -o requirements/dev.txt
+	$(UV) pyproject.toml --group dev -o requirements/dev.txt
 	$(UV) bench/requirements.in -o requirements/bench.txt
 
 build: $(READY) ## make the wheel and the sdist in dist/

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import httpx2
 import pytest
+from tests.support.command import wait_until
 from websockets.sync.client import connect
 
 from towpath.testing import Server
@@ -109,6 +110,18 @@ def test_a_stream_that_fails_at_once_has_its_status(client: httpx2.Client) -> No
     answer = client.post("/bad-stream", json={"url": "http://127.0.0.1:1/x"})
     assert answer.status_code == 422
     assert answer.json()["detail"][0]["loc"] == ["body", "url"]
+
+
+def test_a_stream_whose_reader_left_is_closed(client: httpx2.Client) -> None:
+    with client.stream("POST", "/endless") as answer:
+        assert next(answer.iter_lines()) == "data: 1"
+    wait_until(lambda: client.post("/closed").json() == 1)
+
+
+def test_an_app_says_how_long_its_files_live_and_what_it_has_warm(client: httpx2.Client) -> None:
+    answer = client.post("/file")
+    assert answer.json()["expires_at"] is not None
+    assert answer.headers["x-fal-runner-hints"] == "warm-model"
 
 
 def test_the_code_knows_its_request(client: httpx2.Client) -> None:

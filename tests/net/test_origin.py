@@ -153,6 +153,10 @@ def test_chunked_and_gzip_bodies_are_decoded(origin: WebServer) -> None:
     packed = gzip.compress(b"x" * 100_000)
     url = origin.put("/g", packed, headers={"Content-Encoding": "gzip"})
     assert body_of(url) == b"x" * 100_000
+    bomb = gzip.compress(b"\0" * 50_000_000)
+    url = origin.put("/bomb", bomb, headers={"Content-Encoding": "gzip"})
+    with pytest.raises(BadResponseError, match="200 times"):
+        body_of(url)
     cut = origin.put("/cut", packed[:-10], headers={"Content-Encoding": "gzip"})
     with pytest.raises(BadResponseError):
         body_of(cut)

@@ -22,8 +22,31 @@ CODE = '''
     class Everything(towpath.App, name="all", max_multiplexing=8):
         """What endpoints may look like."""
 
+        media_expires_in = "1h"
+
         async def setup(self):
             self.ready = True
+            self.closed = 0
+
+        def provide_hints(self):
+            return ["warm-model", "b\u00e4d", "line\\nbreak"]
+
+        @towpath.endpoint("/file")
+        def file(self) -> towpath.File:
+            return towpath.File.from_bytes(b"x", "text/plain")
+
+        @towpath.endpoint("/endless")
+        async def endless(self) -> AsyncIterator[int]:
+            try:
+                while True:
+                    yield 1
+                    await asyncio.sleep(0.01)
+            finally:
+                self.closed += 1
+
+        @towpath.endpoint("/closed")
+        def count_closed(self) -> int:
+            return self.closed
 
         @towpath.endpoint("/model")
         def model(self, point: Point) -> Point:

@@ -112,10 +112,12 @@ class LocalEngine:
 
 def machine_warning(spec: AppSpec, *, has_gpu: bool) -> str | None:
     """Return what to say about an app that would like another machine, or None."""
-    wants_gpu = spec.machine_type[0].upper().startswith("GPU") or bool(spec.num_gpus)
+    first = spec.machine_type[0] if spec.machine_type else ""
+    wants_gpu = first.upper().startswith("GPU") or bool(spec.num_gpus)
     if not wants_gpu or has_gpu:
         return None
-    wish = f"app {spec.name} asks for {spec.machine_type[0]}"
+    asked = f"{spec.num_gpus} x {first}" if spec.num_gpus else first
+    wish = f"app {spec.name} asks for {asked}"
     return f"{wish}; this machine has no GPU, so it runs on the CPU"
 
 

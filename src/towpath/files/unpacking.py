@@ -101,27 +101,31 @@ def _parts(info: zipfile.ZipInfo, budget: Budget, url: str | None) -> tuple[str,
     Raises:
         UnsafeArchiveError: it leads outside, is no regular file or folder, or is encrypted.
     """
-
-    def refuse(reason: str) -> UnsafeArchiveError:
-        return UnsafeArchiveError(reason, member=info.filename, url=url)
-
-    kind = stat.S_IFMT(info.external_attr >> 16)
-    if kind and not stat.S_ISREG(kind) and not stat.S_ISDIR(kind):
-        raise refuse("it is a link or a special file; only files and folders are unpacked")
-    if info.flag_bits & _ENCRYPTED:
-        raise refuse("it is encrypted; send the archive without a password")
-    if info.flag_bits & _PATCHED or info.compress_type not in _METHODS:
-        raise refuse(f"its compression method {info.compress_type} is not read; use deflate")
     name = info.orig_filename.replace("\\", "/")
     parts = [part for part in name.split("/") if part not in ("", ".")]
-    if name.startswith("/") or ".." in parts or (parts and parts[0].endswith(":")):
-        raise refuse("its name leads outside of the archive")
-    if len(parts) > budget.depth or "\0" in name:
-        raise refuse(f"it lies {len(parts)} folders deep, and the limit is {budget.depth}")
     cleaned = tuple(_segment(part) for part in parts)
-    if not cleaned or not all(cleaned):
-        raise refuse("its name has nothing in it that a file name may have")
+    reason = _kind_problem(info)
+    if name.startswith("/") or ".." in parts or (parts and parts[0].endswith(":")):
+        reason = "its name leads outside of the archive"
+    elif len(parts) > budget.depth:
+        reason = f"it lies {len(parts)} folders deep, and the limit is {budget.depth}"
+    elif "\0" in name or not cleaned or not all(cleaned):
+        reason = "its name is not one that a file may have"
+    if reason is not None:
+        raise UnsafeArchiveError(reason, member=info.filename, url=url)
     return cleaned
+
+
+def _kind_problem(info: zipfile.ZipInfo) -> str | None:
+    """Return why a member of this kind is not unpacked, or None."""
+    kind = stat.S_IFMT(info.external_attr >> 16)
+    if kind and not stat.S_ISREG(kind) and not stat.S_ISDIR(kind):
+        return "it is a link or a special file; only files and folders are unpacked"
+    if info.flag_bits & _ENCRYPTED:
+        return "it is encrypted; send the archive without a password"
+    if info.flag_bits & _PATCHED or info.compress_type not in _METHODS:
+        return f"its compression method {info.compress_type} is not read; use deflate"
+    return None
 
 
 def _segment(part: str) -> str:

@@ -25,6 +25,8 @@ _MOST_HEAD = 128 * 1024
 _BUFFER = 256 * 1024
 _LONGEST_LINE = 4096
 _MOST_TRAILERS = 100
+_MOST_RATIO = 200
+_RATIO_FREE = 10 * 2**20
 
 
 class Patience:
@@ -214,13 +216,19 @@ def _chunk_size(url: str, line: bytes, got: int) -> int:
 def _inflated(url: str, wire: Iterator[bytes]) -> Iterator[bytes]:
     """Undo gzip or zlib, at most a buffer at a time."""
     decoder = zlib.decompressobj(zlib.MAX_WBITS | 32)
+    packed = plain = 0
     try:
         for chunk in wire:
+            packed += len(chunk)
             rest = chunk
             while rest and not decoder.eof:
-                yield decoder.decompress(rest, _BUFFER)
+                part = decoder.decompress(rest, _BUFFER)
+                plain += len(part)
+                if plain > _RATIO_FREE and plain > _MOST_RATIO * packed:
+                    reason = f"its body unpacks to more than {_MOST_RATIO} times its size"
+                    raise BadResponseError(url, reason)
+                yield part
                 rest = decoder.unconsumed_tail
-        yield decoder.flush()
     except zlib.error:
         raise BadResponseError(url, "its compressed body is broken") from None
     if not decoder.eof:

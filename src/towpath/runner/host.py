@@ -62,6 +62,15 @@ class AppHost:
         except Exception:
             log.exception("teardown failed", extra={"app": self.kind.name})
 
+    def hints(self) -> str:
+        """Return what the app says it has warm, as the value of a header."""
+        try:
+            given = [str(hint) for hint in self.app.provide_hints()]
+        except Exception:
+            log.exception("provide_hints failed", extra={"app": self.kind.name})
+            return ""
+        return ",".join(h for h in given if h.isprintable() and h.isascii() and "," not in h)
+
     async def health(self) -> Any:  # noqa: ANN401 - the author's value
         """Return what the app says of its health."""
         call = self.app.health

@@ -2,7 +2,7 @@
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -117,6 +117,7 @@ class Invoker:
     async def _streamed(self, values: Any, stack: AsyncExitStack) -> Response:  # noqa: ANN401 - a generator
         """Answer with server-sent events; the first value is waited for, so that errors are."""
         iterator = values if inspect.isasyncgen(values) else self._stepped(values)
+        stack.push_async_callback(iterator.aclose)
         try:
             first = await anext(iterator, _END)
         except BaseException:
@@ -124,7 +125,7 @@ class Invoker:
             raise
         return StreamingResponse(_events(first, iterator, stack), media_type="text/event-stream")
 
-    async def _stepped(self, values: Iterator[Any]) -> AsyncIterator[Any]:  # Any: author's values
+    async def _stepped(self, values: Iterator[Any]) -> AsyncGenerator[Any, None]:  # Any: author's
         """Take a sync generator's values in a thread, one after the other."""
         while (value := await self._in_thread(lambda: next(values, _END))) is not _END:
             yield value

@@ -13,9 +13,10 @@ from fastapi import FastAPI, Request, WebSocket
 from fastapi.exceptions import RequestValidationError, ResponseValidationError
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
+from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from towpath.app.definition import BoundEndpoint
 from towpath.app.hints import with_hints
@@ -70,22 +71,29 @@ def create_runner(host: AppHost, settings: Settings) -> ASGIApp:
         _add(api, endpoint)
     _add_own_routes(api, host)
     _add_error_answers(api, host)
-    return RequestGuard(_InContext(api), limit=settings.max_body_bytes)
+    return RequestGuard(_InContext(api, host), limit=settings.max_body_bytes)
 
 
 class _InContext:
-    """ASGI middleware: the request's context around everything that works for it."""
+    """ASGI middleware: the request's context around all that works for it; hints on answers."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, host: AppHost) -> None:
         self._app = app
+        self._host = host
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request or websocket."""
         if scope["type"] not in {"http", "websocket"}:
             await self._app(scope, receive, send)
             return
+
+        async def hinting_send(message: Message) -> None:
+            if message["type"] == "http.response.start" and (hints := self._host.hints()):
+                MutableHeaders(scope=message)["x-fal-runner-hints"] = hints
+            await send(message)
+
         with serving(context_of(scope["headers"], scope["path"])):
-            await self._app(scope, receive, send)
+            await self._app(scope, receive, hinting_send)
 
 
 # --- routes --------------------------------------------------------------------------------------
