@@ -97,6 +97,22 @@ def test_two_urls_with_one_name_keep_their_own_bytes(origin: Origin) -> None:
     assert download_file(origin.url("/a/img.bin"), "in").read_bytes() == b"A" * 1000
 
 
+def test_two_urls_with_one_name_at_the_same_moment_keep_their_own_bytes(origin: Origin) -> None:
+    urls = [origin.put(f"/{user}/photo.bin", str(user).encode() * 100_000) for user in range(8)]
+    results: dict[str, bytes] = {}
+
+    def call(url: str) -> None:
+        results[url] = download_file(url, "in").read_bytes()
+
+    threads = [threading.Thread(target=call, args=(url,)) for url in urls]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for user, url in enumerate(urls):
+        assert results[url] == str(user).encode() * 100_000
+
+
 def test_an_unknown_file_of_equal_size_is_adopted_and_of_another_size_replaced(
     origin: Origin, data_dir: Path
 ) -> None:

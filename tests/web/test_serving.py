@@ -99,31 +99,84 @@ def test_slow_clients_do_not_keep_others_waiting(server: Server) -> None:
         sock.close()
 
 
-def test_a_body_that_does_not_come_is_408() -> None:
+class Clock:
+    """A clock that the test moves."""
+
     now = 0.0
 
+    def __call__(self) -> float:
+        return self.now
+
+
+def exchange(app, receive, **headers: bytes) -> list[dict]:
+    """Run *app* behind a guard; return what it sent."""
+    sent: list[dict] = []
+
+    async def send(message: dict) -> None:
+        sent.append(message)
+
+    async def run() -> None:
+        guard = receiving.RequestGuard(app, limit=10**6, clock=clock)
+        pairs = [(name.replace("_", "-").encode(), value) for name, value in headers.items()]
+        await guard(
+            {"type": "http", "headers": pairs, "method": "POST", "path": "/"}, receive, send
+        )
+
+    clock = Clock()
+    receive.clock = app.clock = clock
+    asyncio.run(run())
+    return sent
+
+
+def test_a_body_that_comes_too_slowly_is_408() -> None:
     async def app(scope, receive, send) -> None:
-        nonlocal now
         while (await receive()).get("more_body"):
-            now += 100.0
+            pass
 
-    async def run() -> list[dict]:
-        sent: list[dict] = []
+    async def receive() -> dict:
+        if receive.clock.now > 100:
+            await asyncio.Event().wait()
+        receive.clock.now += 60
+        return {"type": "http.request", "body": b"x", "more_body": True}
 
-        async def receive() -> dict:
-            if now:
-                await asyncio.Event().wait()
-            return {"type": "http.request", "body": b"x", "more_body": True}
-
-        async def send(message: dict) -> None:
-            sent.append(message)
-
-        guard = receiving.RequestGuard(app, limit=100, clock=lambda: now)
-        scope = {"type": "http", "headers": [], "method": "POST", "path": "/"}
-        await guard(scope, receive, send)
-        return sent
-
-    start = asyncio.run(run())[0]
+    start = exchange(app, receive, transfer_encoding=b"chunked")[0]
     assert start["status"] == 408
     assert (b"connection", b"close") in start["headers"]
     assert "1 bytes" in str(BodyTimeoutError(1))
+
+
+def test_an_app_that_takes_its_time_makes_no_body_slow() -> None:
+    async def app(scope, receive, send) -> None:
+        app.clock.now += 1000
+        while (await receive()).get("more_body"):
+            app.clock.now += 1000
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    parts = iter([True, True, False])
+
+    async def receive() -> dict:
+        more = next(parts, None)
+        if more is None:
+            await asyncio.Event().wait()
+        return {"type": "http.request", "body": b"x", "more_body": more}
+
+    assert exchange(app, receive, content_length=b"3")[0]["status"] == 200
+
+
+def test_a_caller_who_leaves_ends_the_work_also_without_a_body() -> None:
+    ended = []
+
+    async def app(scope, receive, send) -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.append(True)
+
+    messages = iter([{"type": "http.request", "body": b"", "more_body": False}])
+
+    async def receive() -> dict:
+        return next(messages, {"type": "http.disconnect"})
+
+    assert exchange(app, receive) == []
+    assert ended == [True]

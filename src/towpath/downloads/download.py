@@ -29,6 +29,7 @@ __all__ = [
     "download_file",
     "download_file_async",
     "fetch_bytes",
+    "fetch_into",
     "mebibytes",
     "wanted",
 ]
@@ -93,7 +94,7 @@ class Landing:
 
 def bring(request: Wanted, landing: Landing, *, force: bool = False) -> Path:
     """Bring what is wanted to its folder, if it is not there already."""
-    ledger = Ledger(facts_dir(active().data_dir))
+    ledger = _ledger(landing.folder)
     facts = None if force else ledger.facts(landing.key)
     if facts is not None and ledger.have(landing.folder / facts.name, facts) is None:
         facts = None
@@ -101,9 +102,9 @@ def bring(request: Wanted, landing: Landing, *, force: bool = False) -> Path:
     with closing(opened):
         if opened.not_modified and facts is not None:
             return landing.folder / facts.name
-        path = _path(opened, landing, ledger)
+        path, is_known = _claimed(opened, landing, ledger)
         mine = facts if facts is not None and facts.name == path.name else None
-        have = ledger.have(path, mine) if mine or ledger.owner(path) is None else None
+        have = ledger.have(path, mine) if mine or not is_known else None
         if verdict(opened.head, have, limit=request.limit, force=force) == "reuse":
             return path
         limits = _limits(request.limit)
@@ -112,17 +113,43 @@ def bring(request: Wanted, landing: Landing, *, force: bool = False) -> Path:
     return path
 
 
-def _path(opened: Opened, landing: Landing, ledger: Ledger) -> Path:
-    """Return the path of the file; a name that another URL took gets a mark."""
-    name = opened.head.name
+def _ledger(folder: Path) -> Ledger:
+    """Return the ledger of downloads to *folder*; a runner's temp folder has its own."""
+    temp = places().temp
+    if temp is not None and folder.is_relative_to(temp):
+        return Ledger(temp / ".towpath-downloads")
+    return Ledger(facts_dir(active().data_dir))
+
+
+def _claimed(opened: Opened, landing: Landing, ledger: Ledger) -> tuple[Path, bool]:
+    """Return the path of the file, and whether a download of ours was there before.
+
+    A name that another URL took gets a mark.
+    """
+    path = landing.folder / _name(opened)
+    is_known = ledger.is_claimed(path)
+    if ledger.claim(path, landing.key):
+        return path, is_known
+    marked = path.with_name(with_mark(path.name, landing.key[:8]))
+    return marked, ledger.is_claimed(marked)
+
+
+def _name(opened: Opened) -> str:
+    """Return the name that the source gives, or one made of the URL's hash."""
+    digest = sha256(opened.head.url.encode("utf-8", "surrogatepass")).hexdigest()[:32]
     if is_data_uri(opened.head.url):
-        digest = sha256(opened.head.url.encode("utf-8", "surrogatepass")).hexdigest()[:32]
-        name = f"{digest}.{extension_of(opened.head.content_type or '')}"
-    path = landing.folder / (name or landing.key[:32])
-    owner = ledger.owner(path)
-    if owner in (None, landing.key) or not path.exists():
-        return path
-    return path.with_name(with_mark(path.name, landing.key[:8]))
+        return f"{digest}.{extension_of(opened.head.content_type or '')}"
+    return opened.head.name or digest
+
+
+def fetch_into(request: Wanted, folder: Path) -> Path:
+    """Bring what is wanted to a fresh *folder* of the caller's own; nothing is remembered."""
+    opened = open_source(request)
+    with closing(opened):
+        verdict(opened.head, None, limit=request.limit, force=True)
+        path = folder / _name(opened)
+        land(opened.head, opened.chunks(), path, limits=_limits(request.limit))
+    return path
 
 
 def fetch_bytes(request: Wanted) -> bytes:

@@ -5,12 +5,16 @@ import json
 import os
 import secrets
 import stat
+import threading
 from dataclasses import asdict
 from pathlib import Path
 
 from towpath.downloads.reuse import Facts, Have
 
 __all__ = ["Ledger"]
+
+_KEY_LENGTH = 64
+_MOMENT = threading.Event()
 
 
 class Ledger:
@@ -29,18 +33,30 @@ class Ledger:
         except (OSError, ValueError, TypeError, KeyError):
             return None
 
-    def owner(self, path: Path) -> str | None:
-        """Return the key whose download lies at *path*, if it is known."""
+    def is_claimed(self, path: Path) -> bool:
+        """Return whether a download of ours took *path*."""
+        return self._path(_digest(path), "owner").exists()
+
+    def claim(self, path: Path, key: str) -> bool:
+        """Take *path* for the download *key*; return False when it is another's.
+
+        The first to claim a path keeps it, so that two URLs with one name never meet in one file.
+        """
+        claim = self._path(_digest(path), "owner")
         try:
-            return self._path(_digest(path), "owner").read_text().strip()
-        except (OSError, ValueError):
-            return None
+            claim.parent.mkdir(parents=True, exist_ok=True)
+            with claim.open("x") as file:
+                file.write(key)
+        except FileExistsError:
+            return _owner(claim) == key
+        except OSError:
+            return True  # no ledger here: the last one wins, as without claims
+        return True
 
     def note(self, key: str, path: Path, facts: Facts, url: str) -> None:
         """Write down what lies at *path*; *url* is for people and holds no secrets."""
         content = json.dumps({"v": 1, "url": url, "path": str(path), "facts": asdict(facts)})
         self._write(self._path(key, "json"), content)
-        self._write(self._path(_digest(path), "owner"), key)
 
     def have(self, path: Path, facts: Facts | None) -> Have | None:
         """Return what lies at *path*: None when nothing that could be reused."""
@@ -70,6 +86,16 @@ class Ledger:
             draft.replace(path)
         except OSError:
             draft.unlink(missing_ok=True)
+
+
+def _owner(claim: Path) -> str:
+    """Return whose claim it is; one that is just being written is waited for a moment."""
+    for _ in range(50):
+        text = claim.read_text()
+        if len(text) == _KEY_LENGTH:
+            return text
+        _MOMENT.wait(0.01)
+    return text
 
 
 def _digest(path: Path) -> str:

@@ -59,8 +59,9 @@ class _Exchange:
         self._limit = limit
         self._clock = clock or asyncio.get_running_loop().time
         self._got = 0
+        self._waited = 0.0
         self._done = asyncio.Event()
-        self._began = self._clock()
+        self._empty: Message | None = None
         self._started = False
         self._refused = False
         self._finished = False
@@ -79,6 +80,9 @@ class _Exchange:
         async def limited_receive() -> Message:
             return await self._receive(receive)
 
+        if not _has_body(scope):  # so that the caller's leaving is noticed from the start on
+            self._empty = await receive()
+            self._done.set()
         work = asyncio.ensure_future(self._work(scope, limited_receive, noted_send, send))
         watch = asyncio.ensure_future(self._until_gone(receive))
         try:
@@ -109,14 +113,19 @@ class _Exchange:
 
     async def _receive(self, receive: Receive) -> Message:
         """Receive one message, within the limits."""
+        if self._empty is not None:
+            message, self._empty = self._empty, None
+            return message
         if self._done.is_set():
             await asyncio.Event().wait()  # the watcher owns the connection from here on
-        left = self._began + _FIRST_SECONDS + self._got / _SLOWEST - self._clock()
+        began = self._clock()
+        left = _FIRST_SECONDS + self._got / _SLOWEST - self._waited
         try:
             message = await asyncio.wait_for(receive(), max(left, 0.01))
         except TimeoutError:
             self._refused = True
             raise BodyTimeoutError(self._got) from None
+        self._waited += self._clock() - began
         self._got += len(message.get("body", b""))
         if self._got > self._limit:
             self._refused = True
@@ -132,6 +141,11 @@ class _Exchange:
             message = await receive()
             if message["type"] == "http.disconnect":
                 return
+
+
+def _has_body(scope: Scope) -> bool:
+    """Return whether the head says that a body follows."""
+    return any(n in {b"content-length", b"transfer-encoding"} for n, _ in scope["headers"])
 
 
 def _declared(scope: Scope) -> int | None:
