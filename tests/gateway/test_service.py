@@ -149,6 +149,15 @@ def test_forwarding_headers_and_host_are_not_believed(opened: Server) -> None:
     assert opened.url in page.text
 
 
+@pytest.mark.parametrize(
+    "where", ["/health/", "/playground/local/echo/", "/local/echo/", "/x/", "/"]
+)
+def test_no_answer_repeats_the_host(opened: Server, where: str) -> None:
+    answer = httpx2.get(opened.url + where, headers={"Host": "evil.test"})
+    assert "evil.test" not in answer.text
+    assert "evil.test" not in str(answer.headers)
+
+
 def test_a_page_of_the_server_runs_and_loads_nothing(opened: Server) -> None:
     page = httpx2.get(f"{opened.url}/playground/")
     assert "default-src 'none'" in page.headers["content-security-policy"]

@@ -114,6 +114,29 @@ def test_another_kind_of_body_is_415(client: httpx2.Client, headers: dict) -> No
     assert "application/json" in answer.json()["detail"]
 
 
+@pytest.mark.parametrize(
+    ("kind", "content"),
+    [
+        ("multipart/form-data", b"x"),
+        ("multipart/form-data; boundary=b", b"x"),
+        (
+            "multipart/form-data; boundary=b",
+            b"--b\r\nContent-Disposition: form-data\r\n\r\nx\r\n--b--\r\n",
+        ),
+        (
+            "multipart/form-data; boundary=b",
+            b'--b\r\nContent-Disposition: form-data; name="a"\r\n\r\nx\r\n' * 2000 + b"--b--\r\n",
+        ),
+        ("multipart/form-data; boundary=" + "b" * 5000, b"x"),
+    ],
+)
+def test_a_broken_or_flooding_form_is_the_callers_fault(client, kind: str, content: bytes) -> None:
+    answer = client.post("/async", content=content, headers={"content-type": kind})
+    assert 400 <= answer.status_code < 500, answer.text
+    assert len(answer.content) < 1000
+    assert client.post("/async", json={"n": 1}).json() == 2
+
+
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
 def test_only_post_runs_an_endpoint(client: httpx2.Client, method: str) -> None:
     answer = client.request(method, "/async")

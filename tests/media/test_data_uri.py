@@ -60,6 +60,12 @@ def test_the_limit_holds_to_the_byte(size: int, limit: int) -> None:
         assert caught.value.limit == limit
 
 
+def test_escapes_and_blanks_are_not_counted_as_data() -> None:
+    assert parse("data:,%41%42%43", limit=3)[0] == b"ABC"
+    assert parse("data:;base64,QU%4AD", limit=3)[0] == b"ABC"
+    assert parse("data:;base64, Q U J D \n", limit=3)[0] == b"ABC"
+
+
 def test_a_huge_uri_is_refused_by_its_length_and_its_error_is_short() -> None:
     uri = "data:;base64," + base64.b64encode(b"x" * 3_000_000).decode()
     with pytest.raises(FileTooLargeError) as caught:

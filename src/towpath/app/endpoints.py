@@ -33,7 +33,7 @@ def endpoint(path: str, *, is_websocket: bool = False) -> Callable[[F], F]:
     """Serve a method of an App at *path*, by POST or as a websocket.
 
     Args:
-        path: starts with "/"; "/" is the app itself.
+        path: starts with "/"; "/" is the app itself; a slash at the end means nothing.
         is_websocket: the method is async and takes a `fastapi.WebSocket`.
 
     Raises:
@@ -45,6 +45,8 @@ def endpoint(path: str, *, is_websocket: bool = False) -> Callable[[F], F]:
         )
         raise AppDefinitionError(message)
 
+    served_at = path.rstrip("/") or "/"
+
     def mark(function: F) -> F:
         if spec_of(function) is not None:
             message = f"{function.__qualname__} is an endpoint already; give it one path."
@@ -52,7 +54,7 @@ def endpoint(path: str, *, is_websocket: bool = False) -> Callable[[F], F]:
         if is_websocket and not inspect.iscoroutinefunction(function):
             message = f"Websocket endpoint {function.__qualname__} has to be an async def."
             raise AppDefinitionError(message)
-        setattr(function, _MARK, EndpointSpec(path, is_websocket))
+        setattr(function, _MARK, EndpointSpec(served_at, is_websocket))
         return function
 
     return mark

@@ -22,13 +22,15 @@ def create_cdn(store: FileStore, clock: Clock = system_clock) -> Starlette:
     """
     serve = FileEndpoint(store, clock)
     methods = ["GET", "HEAD", "OPTIONS"]
-    return Starlette(
+    app = Starlette(
         routes=[
             Route("/files/{file_id}", serve.__call__, methods=methods),
             Route("/files/{file_id}/{name:path}", serve.__call__, methods=methods),
         ],
         exception_handlers={404: _not_found, 405: _not_allowed, 500: _failed},
     )
+    app.router.redirect_slashes = False  # a redirect would repeat the caller's Host
+    return app
 
 
 async def _not_found(_: Request, __: Exception) -> Response:

@@ -16,6 +16,8 @@ from towpath.media.names import clean_name
 __all__ = ["Budget", "unpack_zip"]
 
 _BUFFER = 256 * 1024
+_SMALL = 4096
+_BOUNDED = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 _METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA}
 _ENCRYPTED = 0x1
 _PATCHED = 0x20
@@ -173,16 +175,22 @@ def _write(
     target.parent.mkdir(parents=True, exist_ok=True)
     most = min(left, member.info.file_size)
     with archive.open(member.info) as source, target.open("xb") as file:
-        return _copy(source, file, most, member.info.filename, url)
+        return _copy(source, file, most, member.info, url)
 
 
-def _copy(source: IO[bytes], file: IO[bytes], most: int, name: str, url: str | None) -> int:
-    """Copy at most *most* bytes; one more is an archive that lies about its sizes."""
+def _copy(
+    source: IO[bytes], file: IO[bytes], most: int, info: zipfile.ZipInfo, url: str | None
+) -> int:
+    """Copy at most *most* bytes; one more is an archive that lies about its sizes.
+
+    `zipfile` bounds what deflate makes of one read, but not what bzip2 and LZMA do.
+    """
+    step = _BUFFER if info.compress_type in _BOUNDED else _SMALL
     size = 0
-    while chunk := source.read(_BUFFER):
+    while chunk := source.read(step):
         size += len(chunk)
         if size > most:
             reason = f"it holds more than the {most} bytes that it declares or that are left"
-            raise UnsafeArchiveError(reason, member=shown(name), url=url)
+            raise UnsafeArchiveError(reason, member=shown(info.filename), url=url)
         file.write(chunk)
     return size

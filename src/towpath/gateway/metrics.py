@@ -14,34 +14,34 @@ class Metrics:
     """What one server counts."""
 
     def __init__(self) -> None:
-        self._registry = CollectorRegistry()
+        self._counts = CollectorRegistry()
         self._requests = Counter(
             "towpath_requests",
             "Requests by app and status; files and pages have no app.",
             ["app", "status"],
-            registry=self._registry,
+            registry=self._counts,
         )
         self._seconds = Histogram(
             "towpath_request_seconds",
             "Time from a request's first byte to its answer's last.",
             ["app"],
             buckets=(0.005, 0.02, 0.1, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600),
-            registry=self._registry,
+            registry=self._counts,
         )
         self._ready = Gauge(
             "towpath_app_ready",
             "1 when the app has a runner that takes requests.",
             ["app"],
-            registry=self._registry,
+            registry=self._counts,
         )
         self._restarts = Gauge(
             "towpath_runner_restarts",
             "How often a runner was replaced.",
             ["app"],
-            registry=self._registry,
+            registry=self._counts,
         )
-        self._files = Gauge("towpath_files", "Files in the store.", registry=self._registry)
-        self._bytes = Gauge("towpath_files_bytes", "Bytes in the store.", registry=self._registry)
+        self._files = Gauge("towpath_files", "Files in the store.", registry=self._counts)
+        self._bytes = Gauge("towpath_files_bytes", "Bytes in the store.", registry=self._counts)
 
     def note_request(self, app: str, status: int, seconds: float) -> None:
         """Count a request."""
@@ -61,4 +61,4 @@ class Metrics:
 
     def exposition(self) -> bytes:
         """Return all counts as Prometheus reads them."""
-        return generate_latest(self._registry)
+        return generate_latest(self._counts)

@@ -101,7 +101,7 @@ class _Api:
             allow_headers=["*"],
             expose_headers=_EXPOSED,
         )
-        return Starlette(
+        app = Starlette(
             routes=self._routes(),
             lifespan=self._lifespan,
             middleware=[
@@ -111,6 +111,8 @@ class _Api:
             ],
             exception_handlers={TowpathError: _ours, HTTPException: _http, Exception: _unknown},
         )
+        app.router.redirect_slashes = False  # a redirect would repeat the caller's Host
+        return app
 
     def _routes(self) -> list[Route | WebSocketRoute]:
         """Return the routes; an app's own come last."""
@@ -122,6 +124,7 @@ class _Api:
             Route("/playground", self._home),
             Route("/playground/", self._pages),
             Route("/playground/{owner}/{app}", self._page),
+            Route("/playground/{owner}/{app}/", self._page),
             WebSocketRoute("/{owner}/{app}", self._socket),
             WebSocketRoute("/{owner}/{app}/{path:path}", self._socket),
             Route("/{owner}/{app}", self._call, methods=_METHODS),

@@ -30,12 +30,13 @@ def parse(uri: str, *, limit: int | None = None) -> tuple[bytes, str]:
         InvalidURLError: there is no comma, or the base64 is broken.
         FileTooLargeError: the decoded bytes are more than *limit*.
     """
-    header, comma, body = uri[5:].partition(",")
-    if not comma:
+    comma = uri.find(",", 5)
+    if comma < 0:
         raise InvalidURLError(uri, "a data: URI needs a comma between its type and its data")
-    kind, is_base64 = _split_header(uri, header)
-    encoded = _bytes_of(uri, body)
-    data = _from_base64(uri, encoded, limit) if is_base64 else unquote_to_bytes(encoded)
+    kind, is_base64 = _split_header(uri, uri[5:comma])
+    _check_size(uri, _least_size(uri, comma + 1, is_base64=is_base64), limit)
+    encoded = _bytes_of(uri, uri[comma + 1 :])
+    data = _from_base64(uri, encoded) if is_base64 else unquote_to_bytes(encoded)
     _check_size(uri, len(data), limit)
     return data, kind
 
@@ -60,11 +61,18 @@ def _bytes_of(uri: str, body: str) -> bytes:
         raise InvalidURLError(uri, "the data of a data: URI must be ASCII") from None
 
 
-def _from_base64(uri: str, encoded: bytes, limit: int | None) -> bytes:
-    """Decode base64 strictly, after judging its length."""
-    if limit is not None and b"%" not in encoded:
-        blanks = sum(encoded.count(blank) for blank in _BLANKS)
-        _check_size(uri, (len(encoded.rstrip(b"= \r\n\t")) - blanks) * 3 // 4, limit)
+def _least_size(uri: str, start: int, *, is_base64: bool) -> int:
+    """Return how many bytes the data has at least, judged without a copy of it."""
+    escapes = uri.count("%", start)
+    if not is_base64:
+        return len(uri) - start - 2 * escapes
+    blanks = sum(uri.count(chr(blank), start) for blank in _BLANKS)
+    padding = uri.count("=", max(start, len(uri) - 8))
+    return max(0, len(uri) - start - 3 * escapes - blanks - padding) * 3 // 4
+
+
+def _from_base64(uri: str, encoded: bytes) -> bytes:
+    """Decode base64 strictly."""
     plain = unquote_to_bytes(encoded) if b"%" in encoded else encoded
     text = plain.translate(_URL_SAFE, _BLANKS)
     missing = -len(text) % 4

@@ -66,6 +66,7 @@ def create_runner(host: AppHost, settings: Settings) -> ASGIApp:
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
+        redirect_slashes=False,
     )
     for endpoint in host.endpoints:
         _add(api, endpoint)
