@@ -35,6 +35,7 @@ check: $(READY) ## format, lint, types, floors, dead code, dependencies, spellin
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/basedpyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
 	$(BIN)/vulture
 	$(BIN)/deptry src

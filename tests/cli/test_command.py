@@ -1,5 +1,6 @@
 """The command as a user types it."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -23,6 +24,8 @@ APP = '''
 
         @towpath.endpoint("/")
         def run(self, text: str, seconds: float = 0) -> dict:
+            if seconds:
+                print("at work", flush=True)
             time.sleep(seconds)
             return {"text": text}
 
@@ -114,7 +117,7 @@ def test_ctrl_c_drains(app: str, tmp_path: Path) -> None:
             target=lambda: answers.append(httpx2.post(f"{server.url}/local/echo", json=body))
         )
         call.start()
-        time.sleep(0.5)
+        server.wait_for("at work")
         server.send(signal.SIGINT)
         call.join(20)
         assert answers[0].json() == {"text": "finished"}
@@ -143,7 +146,7 @@ def test_a_second_ctrl_c_ends(app: str, tmp_path: Path) -> None:
 
         call = threading.Thread(target=call_long)
         call.start()
-        time.sleep(0.5)
+        server.wait_for("at work")
         server.send(signal.SIGINT)
         server.wait_for("Finishing")
         began = time.monotonic()
@@ -309,9 +312,11 @@ def test_reload_serves_new_code_and_keeps_the_old_while_the_new_is_broken(app, t
         def answer() -> dict:
             return httpx2.post(url, json={"text": "x"}).json()
 
-        time.sleep(0.5)
-        Path(app).write_text("this is no Python")
-        server.wait_for("the running code is kept")
+        for _ in range(60):  # the watch begins a moment after the server
+            Path(app).write_text(f"this is no Python {time.monotonic()}")
+            with contextlib.suppress(AssertionError):
+                server.wait_for("the running code is kept", seconds=1)
+                break
         assert answer() == {"text": "x"}
         write(tmp_path, "echo.py", APP.replace('{"text": text}', '{"text": text * 3}'))
         wait_until(lambda: answer() == {"text": "xxx"})

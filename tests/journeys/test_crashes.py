@@ -24,6 +24,7 @@ APP = """
 
         @towpath.endpoint("/slow")
         def slow(self, seconds: float) -> int:
+            print("at work", flush=True)
             time.sleep(seconds)
             return 1
 
@@ -60,7 +61,7 @@ def test_a_runner_killed_at_work_is_a_clear_503_and_the_next_request_works(tmp_p
             )
         )
         call.start()
-        time.sleep(0.5)
+        server.wait_for("at work")
         killed_at = time.monotonic()
         os.kill(pids[0], signal.SIGKILL)
         call.join(10)
@@ -171,6 +172,7 @@ def test_a_request_over_its_time_is_a_504_and_hung_code_is_replaced(tmp_path: Pa
                 await asyncio.sleep(60)
             @towpath.endpoint("/hang")
             def hang(self) -> int:
+                print("at work", flush=True)
                 time.sleep(600)
             @towpath.endpoint("/pid")
             def pid(self) -> int:
@@ -185,7 +187,7 @@ def test_a_request_over_its_time_is_a_504_and_hung_code_is_replaced(tmp_path: Pa
         pid = httpx2.post(f"{url}/pid").json()
         hung = threading.Thread(target=lambda: httpx2.post(f"{url}/hang", timeout=60))
         hung.start()
-        time.sleep(0.2)
+        server.wait_for("at work")
         waiting = httpx2.post(f"{url}/pid", headers={"X-Fal-Request-Timeout": "0.2"})
         assert waiting.status_code == 504
         assert waiting.headers["x-fal-request-timeout-type"] == "user"
