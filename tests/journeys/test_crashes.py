@@ -2,6 +2,7 @@
 
 import os
 import signal
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -88,12 +89,14 @@ def test_a_server_killed_keeps_every_file_and_leaves_no_process(tmp_path: Path) 
         server.finish()
         for pid in pids:
             wait_until(lambda pid=pid: is_gone(pid))
+        dead = server.process.pid
     with run(tmp_path) as server:
         server.wait_for("ready in")
         for path, text in saved.items():
             assert httpx2.get(f"{server.url}/files/{path}").text == text
         folders = list((tmp_path / "data" / ".towpath" / "state" / "runners").iterdir())
         assert len(folders) == 1, "the dead runner's folder was swept"
+        assert not list(Path(tempfile.gettempdir()).glob(f"towpath-{dead}-*"))
 
 
 def test_a_server_killed_at_random_moments_of_saves_loses_nothing(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """What an endpoint may look like, and what its callers see."""
 
+import contextlib
 import io
 import json
 from pathlib import Path
@@ -116,6 +117,31 @@ def test_a_stream_whose_reader_left_is_closed(client: httpx2.Client) -> None:
     with client.stream("POST", "/endless") as answer:
         assert next(answer.iter_lines()) == "data: 1"
     wait_until(lambda: client.post("/closed").json() == 1)
+
+
+def test_a_stream_gives_its_place_back_however_it_ends(serve_code) -> None:
+    client, _ = serve_code(
+        """
+        import towpath
+        class Counter(towpath.App):
+            @towpath.endpoint("/")
+            def count(self, to: int) -> list[int]:
+                for number in range(to):
+                    yield number
+            @towpath.endpoint("/fail")
+            def fail(self, after: int) -> list[int]:
+                for number in range(after):
+                    yield number
+                raise RuntimeError("inner")
+        """
+    )
+    for _ in range(3):
+        with client.stream("POST", "/local/counter", json={"to": 10**9}) as answer:
+            assert next(answer.iter_lines()) == "data: 0"
+        assert client.post("/local/counter/fail", json={"after": 0}).status_code == 500
+        with contextlib.suppress(httpx2.RemoteProtocolError):
+            client.post("/local/counter/fail", json={"after": 2})
+        assert client.post("/local/counter", json={"to": 1}, timeout=10).text == "data: 0\n\n"
 
 
 def test_an_app_says_how_long_its_files_live_and_what_it_has_warm(client: httpx2.Client) -> None:

@@ -13,6 +13,8 @@ from pathlib import Path
 from shutil import rmtree
 from typing import Any
 
+import psutil
+
 from towpath.engine.process import ChildProcess
 from towpath.errors import AppDefinitionError, AppSetupError, StartTimeoutError
 from towpath.net.upstream import Upstream, UpstreamError, open_upstream, runner_url
@@ -20,9 +22,10 @@ from towpath.runner.process import RunnerFolder, end_group
 from towpath.runner.wire import AppSpec
 from towpath.settings import Settings
 
-__all__ = ["Child", "describe"]
+__all__ = ["Child", "describe", "sweep_homes"]
 
 _MODULE = "towpath.runner"
+_LONGEST_TEMP = 60
 
 
 @dataclass(slots=True)
@@ -48,7 +51,7 @@ class Child:
     @classmethod
     async def start(cls, spec: AppSpec, settings: Settings, *, owner: str) -> "Child":
         """Start a runner; it takes requests once `ready` returns."""
-        home = Path(tempfile.mkdtemp(prefix="towpath-"))
+        home = Path(tempfile.mkdtemp(prefix=f"towpath-{os.getpid()}-", dir=_short_temp()))
         path = home / "r.sock"
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
             listener.bind(str(path))
@@ -120,6 +123,23 @@ class Child:
         for path in (self.home, folder.path if folder else None):
             if path is not None:
                 rmtree(path, ignore_errors=True)
+
+
+def _short_temp() -> str:
+    """Return a temp folder whose path is short enough for a socket's (103 bytes)."""
+    usual = tempfile.gettempdir()
+    return usual if len(usual) <= _LONGEST_TEMP else "/tmp"  # noqa: S108 - a folder of random name is made in it
+
+
+def sweep_homes() -> int:
+    """Remove the socket folders that killed servers left; return how many."""
+    removed = 0
+    for home in Path(_short_temp()).glob("towpath-*-*"):
+        pid = home.name.split("-")[1]
+        if pid.isdigit() and not psutil.pid_exists(int(pid)):
+            rmtree(home, ignore_errors=True)
+            removed += 1
+    return removed
 
 
 def _spawn(

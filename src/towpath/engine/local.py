@@ -8,7 +8,7 @@ from pathlib import Path
 
 import anyio
 
-from towpath.engine.child import Child, describe
+from towpath.engine.child import Child, describe, sweep_homes
 from towpath.engine.supervisor import State, Supervisor
 from towpath.errors import UnknownAppError
 from towpath.net.upstream import Upstream
@@ -43,6 +43,7 @@ class LocalEngine:
     async def start(self) -> None:
         """Sweep what dead runners left, then start every app."""
         await anyio.to_thread.run_sync(sweep_runners, self._settings.state / "runners")
+        await anyio.to_thread.run_sync(sweep_homes)
         for supervisor in self._supervisors.values():
             warning = machine_warning(supervisor.spec, has_gpu=_has_gpu())
             if warning:

@@ -4,6 +4,7 @@ import asyncio
 import inspect
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,9 +15,26 @@ from starlette.responses import Response, StreamingResponse
 
 from towpath.errors import DeadlineError
 
-__all__ = ["Invoker", "Limits"]
+__all__ = ["Invoker", "Limits", "holding"]
 
 _END = object()
+_held: ContextVar[AsyncExitStack] = ContextVar("towpath_held")
+
+
+@asynccontextmanager
+async def holding() -> AsyncIterator[None]:
+    """Give back what a request's answer holds, its place among others, when the request is over."""
+    async with AsyncExitStack() as stack:
+        token = _held.set(stack)
+        try:
+            yield
+        finally:
+            _held.reset(token)
+
+
+def _is_generator(function: Callable[..., Any]) -> bool:
+    """Return whether an endpoint yields its values."""
+    return inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,16 +88,19 @@ class Invoker:
         """
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self._turn(patience))
-            if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-                return await self._streamed(function(**arguments), stack.pop_all())
-            return await self._answered(function, arguments)
+            if not _is_generator(function):
+                return await self._answered(function, arguments)
+            answer = await self._streamed(function(**arguments), stack)
+            _held.get().push_async_callback(stack.pop_all().aclose)
+            return answer
 
     @asynccontextmanager
     async def _turn(self, patience: float | None) -> AsyncIterator[None]:
         """Wait for a place."""
         seconds = patience if patience is not None else self._limits.start
         try:
-            await asyncio.wait_for(self._places.acquire(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._places.acquire()
         except TimeoutError:
             by_user = patience is not None
             raise DeadlineError(seconds or 0, what="did not start", by_user=by_user) from None
@@ -118,12 +139,8 @@ class Invoker:
         """Answer with server-sent events; the first value is waited for, so that errors are."""
         iterator = values if inspect.isasyncgen(values) else self._stepped(values)
         stack.push_async_callback(iterator.aclose)
-        try:
-            first = await anext(iterator, _END)
-        except BaseException:
-            await stack.aclose()
-            raise
-        return StreamingResponse(_events(first, iterator, stack), media_type="text/event-stream")
+        first = await anext(iterator, _END)
+        return StreamingResponse(_events(first, iterator), media_type="text/event-stream")
 
     async def _stepped(self, values: Iterator[Any]) -> AsyncGenerator[Any, None]:  # Any: author's
         """Take a sync generator's values in a thread, one after the other."""
@@ -152,11 +169,9 @@ class _Watchdog:
 async def _events(
     first: Any,  # noqa: ANN401 - the author's value
     rest: AsyncIterator[Any],
-    stack: AsyncExitStack,
 ) -> AsyncIterator[bytes]:
     """Write each value as one `data:` line of JSON; no sentinel at the end."""
-    async with stack:
-        value = first
-        while value is not _END:
-            yield b"data: " + to_json(value, serialize_unknown=False) + b"\n\n"
-            value = await anext(rest, _END)
+    value = first
+    while value is not _END:
+        yield b"data: " + to_json(value, serialize_unknown=False) + b"\n\n"
+        value = await anext(rest, _END)

@@ -31,7 +31,7 @@ from towpath.errors import (
 from towpath.files.file import File
 from towpath.runner.binding import Plan, http_request, plan_of, route_of
 from towpath.runner.host import AppHost
-from towpath.runner.invoke import Invoker
+from towpath.runner.invoke import Invoker, holding
 from towpath.runner.wire import context_of, patience_in
 from towpath.settings import Settings
 from towpath.web.errors import Problem, problem_of, validation_problem
@@ -94,7 +94,8 @@ class _InContext:
             await send(message)
 
         with serving(context_of(scope["headers"], scope["path"])):
-            await self._app(scope, receive, hinting_send)
+            async with holding():
+                await self._app(scope, receive, hinting_send)
 
 
 # --- routes --------------------------------------------------------------------------------------
