@@ -240,9 +240,15 @@ def test_an_unwritable_folder_is_named(origin: Origin, tmp_path: Path) -> None:
 
 def test_parts_of_dead_processes_are_swept(origin: Origin, data_dir: Path) -> None:
     (data_dir / "in").mkdir(parents=True)
-    (data_dir / "in" / ".a-deadbeef.bin.deadbeef.part").write_bytes(b"half")
+    (data_dir / "in" / ".a.bin.deadbeef.part").write_bytes(b"half")
     download_file(origin.put("/a.bin", b"x"), "in")
     assert leftovers(data_dir / "in") == ["a.bin"]
+
+
+def test_the_longest_name_that_a_file_may_have_is_downloaded(origin: Origin) -> None:
+    name = "n" * 251 + ".bin"
+    url = origin.put("/x", b"1", headers={"Content-Disposition": f'attachment; filename="{name}"'})
+    assert download_file(url, "in").name == name
 
 
 def test_sixteen_callers_of_one_url_all_get_the_file(origin: Origin, data_dir: Path) -> None:

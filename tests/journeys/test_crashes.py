@@ -1,6 +1,7 @@
 """kill -9: of the runner, of the server. What was promised before still holds."""
 
 import os
+import secrets
 import signal
 import tempfile
 import threading
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import httpx2
 import psutil
+import pytest
 from tests.support.command import Command, wait_until, write
 
 APP = """
@@ -99,10 +101,15 @@ def test_a_server_killed_keeps_every_file_and_leaves_no_process(tmp_path: Path) 
         assert not list(Path(tempfile.gettempdir()).glob(f"towpath-{dead}-*"))
 
 
-def test_a_server_killed_at_random_moments_of_saves_loses_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "rounds", [3, pytest.param(30, marks=[pytest.mark.crash, pytest.mark.timeout(600)])]
+)
+def test_a_server_killed_at_random_moments_of_saves_loses_nothing(
+    tmp_path: Path, rounds: int
+) -> None:
     """What was answered is there after the restart; what was not left nothing behind."""
     saved: dict[str, str] = {}
-    for round_ in range(3):
+    for round_ in range(rounds):
         with run(tmp_path) as server:
             server.wait_for("ready in")
             url = f"{server.url}/local/fragile"
@@ -122,7 +129,7 @@ def test_a_server_killed_at_random_moments_of_saves_loses_nothing(tmp_path: Path
             threads = [threading.Thread(target=save) for _ in range(3)]
             for thread in threads:
                 thread.start()
-            time.sleep(0.4 + round_ * 0.13)
+            time.sleep(0.3 + secrets.randbelow(700) / 1000)
             server.send(signal.SIGKILL)
             stop.set()
             for thread in threads:

@@ -3,10 +3,10 @@
 import contextlib
 import os
 import re
-import select
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from types import TracebackType
@@ -22,6 +22,8 @@ class Command:
         self.arguments = arguments
         self.env = env or {}
         self.output = ""
+        self._came = threading.Condition()
+        self._ended = False
 
     def __enter__(self) -> Self:
         self.process = subprocess.Popen(
@@ -30,20 +32,30 @@ class Command:
             stderr=subprocess.STDOUT,
             env={**os.environ, **self.env},
         )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
         return self
 
     def wait_for(self, word: str, seconds: float = 40) -> str:
-        """Read the output until *word* is in it."""
+        """Wait until *word* is in the output."""
         deadline = time.monotonic() + seconds
-        stream = self.process.stdout
-        while word not in self.output:
-            if not select.select([stream], [], [], 0.2)[0]:
-                assert time.monotonic() < deadline, f"no {word!r} in: {self.output}"
-                continue
-            chunk = os.read(stream.fileno(), 65536).decode()
-            assert chunk, f"ended without {word!r}: {self.output}"
-            self.output += chunk
-        return self.output
+        with self._came:
+            while word not in self.output:
+                left = deadline - time.monotonic()
+                assert left > 0, f"no {word!r} in: {self.output}"
+                assert not self._ended, f"ended without {word!r}: {self.output}"
+                self._came.wait(min(left, 0.5))
+            return self.output
+
+    def _read(self) -> None:
+        """Take the output as it comes: a full pipe would stop the server."""
+        while chunk := os.read(self.process.stdout.fileno(), 65536):
+            with self._came:
+                self.output += chunk.decode(errors="replace")
+                self._came.notify_all()
+        with self._came:
+            self._ended = True
+            self._came.notify_all()
 
     @property
     def url(self) -> str:
@@ -60,8 +72,8 @@ class Command:
 
     def finish(self, seconds: float = 30) -> int:
         """Return the exit code."""
-        rest, _ = self.process.communicate(timeout=seconds)
-        self.output += rest.decode()
+        self.process.wait(seconds)
+        self._reader.join(seconds)
         return self.process.returncode
 
     def __exit__(
@@ -73,10 +85,11 @@ class Command:
         with contextlib.suppress(ProcessLookupError):
             self.process.terminate()
         try:
-            self.process.communicate(timeout=20)
+            self.finish(20)
         except subprocess.TimeoutExpired:
             self.process.kill()
-            self.process.communicate()
+            self.finish()
+        self.process.stdout.close()
 
 
 def wait_until(condition, seconds: float = 20) -> None:

@@ -14,13 +14,13 @@ from pathlib import Path
 from towpath.downloads.reuse import Facts, Head
 from towpath.errors import DiskFullError, DownloadError, FileTooLargeError
 from towpath.errors.redaction import shown
-from towpath.media.names import with_mark
 
 __all__ = ["Limits", "counted", "land"]
 
 _PART = re.compile(r"\..+\.[0-9a-f]{8}\.part")
 _STALE_SECONDS = 24 * 3600
 _MARK = 8
+_LONGEST_STEM = 230  # bytes, so that the part's own name fits 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +99,11 @@ def _write(descriptor: int, chunks: Iterable[bytes]) -> None:
 
 def _create(target: Path) -> tuple[Path, int]:
     """Open a new part beside *target* and lock it, so that a sweep knows it is alive."""
+    name = target.name.encode()[:_LONGEST_STEM].decode(errors="ignore")
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
     while True:
         token = secrets.token_hex(_MARK // 2)
-        part = target.with_name(f".{with_mark(target.name, token)[:200]}.{token}.part")
+        part = target.with_name(f".{name}.{token}.part")
         descriptor = os.open(part, flags, 0o666)
         with suppress(OSError):
             fcntl.flock(descriptor, fcntl.LOCK_EX)
