@@ -21,7 +21,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from towpath.errors import SettingsError
 from towpath.errors.redaction import shown
 
-__all__ = ["Settings", "active", "load", "using"]
+__all__ = ["Settings", "active", "load", "reserve_of", "using"]
 
 _PREFIX = "TOWPATH_"
 _DOTENV = ".env"  # may hold the variables of other programs too
@@ -236,6 +236,11 @@ def _refuse_unknown(names: Iterable[str]) -> None:
             hint = f" Did you mean {near[0]}?" if near else ""
             message = f"{shown(name)} is not a setting.{hint}"
             raise SettingsError(message)
+
+
+def reserve_of(total: int, reserve: int | None) -> int:
+    """Return the bytes that stay free on a disk of *total*: as set, else max(1 GiB, 5 %)."""
+    return reserve if reserve is not None else max(2**30, total // 20)
 
 
 def load(**given: object) -> Settings:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from tests.support.origin import Origin
 
+from towpath import settings as settings_room
 from towpath.errors import (
     BlockedAddressError,
     DownloadError,
@@ -169,6 +170,12 @@ def test_a_limit_of_zero_is_a_limit(origin: Origin) -> None:
 def test_an_absurd_length_is_refused_by_the_disk_before_a_byte(origin: Origin) -> None:
     with pytest.raises(DownloadError, match="disk"):
         download_file(origin.put("/a", b"x", declared=9223372036854775807), "in")
+
+
+def test_the_disks_reserve_stays_free(origin: Origin, data_dir: Path) -> None:
+    own = settings_room.load(data_dir=data_dir, store_reserve=2**60, allow_hosts="127.0.0.1")
+    with settings_room.using(own), pytest.raises(DownloadError, match="Free some space"):
+        download_file(origin.put("/a", b"x"), "in")
 
 
 def test_a_cut_body_leaves_nothing_and_the_older_file_stays(origin: Origin, data_dir: Path) -> None:

@@ -34,8 +34,6 @@ __all__ = [
     "wanted",
 ]
 
-_RESERVE = 2**28
-
 
 class DownloadOptions(TypedDict, total=False):
     """What a download may be told beside its main arguments."""
@@ -193,5 +191,4 @@ def mebibytes(number: float) -> int:
 def _limits(given: int | None) -> Limits:
     """Return the limits of a download."""
     settings = active()
-    reserve = settings.store_reserve if settings.store_reserve is not None else _RESERVE
-    return Limits(given, settings.download_undeclared_max_bytes, reserve)
+    return Limits(given, settings.download_undeclared_max_bytes, settings.store_reserve)

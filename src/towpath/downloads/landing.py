@@ -14,6 +14,7 @@ from pathlib import Path
 from towpath.downloads.reuse import Facts, Head
 from towpath.errors import DiskFullError, DownloadError, FileTooLargeError
 from towpath.errors.redaction import shown
+from towpath.settings import reserve_of
 
 __all__ = ["Limits", "counted", "land"]
 
@@ -30,12 +31,12 @@ class Limits:
     Attributes:
         given: bytes that the caller allows; None = no such limit.
         undeclared: bytes of a body whose length nobody declared.
-        reserve: bytes of the disk that stay free.
+        reserve: bytes of the disk that stay free; None = the default of the settings.
     """
 
     given: int | None
     undeclared: int
-    reserve: int
+    reserve: int | None
 
     def most(self, head: Head) -> int | None:
         """Return the bytes at which to stop, or None when only the disk limits."""
@@ -138,7 +139,8 @@ def _remove_if_orphaned(part: Path) -> None:
 
 def _check_room(head: Head, folder: Path, limits: Limits) -> None:
     """Refuse what the disk cannot hold, before its first byte."""
-    spare = max(0, shutil.disk_usage(folder).free - limits.reserve)
+    usage = shutil.disk_usage(folder)
+    spare = max(0, usage.free - reserve_of(usage.total, limits.reserve))
     if head.size is not None and head.size > spare:
         raise DiskFullError(head.url, need=head.size, free=spare)
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from towpath.errors import StoreFullError, StoreUnusableError
+from towpath.settings import reserve_of
 from towpath.storage.records import ID_PATTERN, StoredFile
 
 __all__ = ["LocalStore", "Staged"]
@@ -137,7 +138,7 @@ class LocalStore:
 
     def reserve(self, total: int) -> int:
         """Return the bytes that stay free on a disk of *total* bytes."""
-        return self._reserve if self._reserve is not None else max(2**30, total // 20)
+        return reserve_of(total, self._reserve)
 
     # --- reading ---
 
