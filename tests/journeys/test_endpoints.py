@@ -27,6 +27,8 @@ from towpath.testing import Server
             {"json": {"point": {"x": 1}, "size": {"width": 2}}},
             {"x": 1, "width": 2.0},
         ),
+        ("/optional-model", {}, {"x": None}),
+        ("/optional-model", {"json": {"x": 1}}, {"x": 1}),
         ("/async", {"json": {"n": 1}}, 2),
         ("/async", {"params": {"n": 1}}, 2),
         ("/async", {"json": {"n": 5}, "params": {"n": 1}}, 6),

@@ -52,6 +52,10 @@ CODE = '''
         def model(self, point: Point) -> Point:
             return Point(x=point.x + 1, y=point.y)
 
+        @towpath.endpoint("/optional-model")
+        def optional_model(self, point: Point | None = None) -> dict:
+            return {"x": None if point is None else point.x}
+
         @towpath.endpoint("/model-and-query")
         def model_and_query(self, point: Point, factor: int = 1, tags: list[str] = []) -> dict:
             return {"x": point.x * factor, "tags": tags}

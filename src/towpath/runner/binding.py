@@ -28,7 +28,7 @@ from typing_extensions import override
 from towpath.app.definition import BoundEndpoint
 from towpath.errors import AppDefinitionError
 from towpath.files.file import File
-from towpath.runner.bodies import read_body
+from towpath.runner.bodies import NO_BODY, read_body
 
 __all__ = ["Plan", "http_request", "plan_of", "route_of"]
 
@@ -112,11 +112,13 @@ class _BodyRoute(APIRoute):
         """Decode, then let FastAPI validate."""
         validated = super().get_route_handler()
         names: tuple[str, ...] | None = getattr(self.endpoint, "__towpath_names__", None)
+        optional = self.body_field is not None and not self.body_field.field_info.is_required()
+        empty: object = NO_BODY if optional else {}
 
         async def handle(request: Request) -> Response:
             token = _request.set(request)
             try:
-                return await validated(await read_body(request, names))
+                return await validated(await read_body(request, names, empty=empty))
             finally:
                 _request.reset(token)
 

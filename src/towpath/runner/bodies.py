@@ -18,8 +18,10 @@ from towpath.settings import active
 from towpath.uploads.default import choose_uploader
 from towpath.uploads.uploader import Payload
 
-__all__ = ["JsonRequest", "read_body"]
+__all__ = ["NO_BODY", "JsonRequest", "read_body"]
 
+NO_BODY = object()
+"""Stands for the body of a request that has none."""
 _MOST_FIELDS = 1000
 _UPLOAD_LIFE: Lifetime = "1h"
 
@@ -35,8 +37,8 @@ class JsonRequest(Request):
 
     @override
     async def body(self) -> bytes:
-        """Return something that is not empty: the value is in `json`."""
-        return b"{}"
+        """Return whether there is a body, as FastAPI asks: the value is in `json`."""
+        return b"" if self._value is NO_BODY else b"{}"
 
     @override
     async def json(self) -> Any:
@@ -44,13 +46,16 @@ class JsonRequest(Request):
         return self._value
 
 
-async def read_body(request: Request, names: Collection[str] | None) -> JsonRequest:
+async def read_body(
+    request: Request, names: Collection[str] | None, *, empty: object
+) -> JsonRequest:
     """Decode the body of *request*.
 
     Args:
         request: JSON, or a form whose files are stored for an hour and become their URLs.
         names: the endpoint's scalar parameters; those that an object in the body lacks are taken
             from the query. None: the body is the endpoint's own model.
+        empty: what an empty body means: an object without fields, or NO_BODY.
 
     Raises:
         UnsupportedBodyError: it is neither JSON nor a form.
@@ -66,7 +71,7 @@ async def read_body(request: Request, names: Collection[str] | None) -> JsonRequ
         raw = await request.body()
         if raw and kind != "application/json" and not kind.endswith("+json"):
             raise UnsupportedBodyError(kind or "unknown")
-        value = _decoded(raw) if raw.strip() else {}
+        value = _decoded(raw) if raw.strip() else empty
     if names is not None and isinstance(value, dict):
         value = {**_from_query(request, names), **value}
     return JsonRequest(request, value)
