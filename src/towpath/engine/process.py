@@ -1,7 +1,7 @@
 """A child process that async code waits for.
 
-Started by `subprocess`, whose fork and exec run no Python code in between: the loops' own ways
-do, and deadlock when other threads hold a lock at that moment.
+Started by `subprocess`, whose fork and exec run no Python code in between. uvloop's own way does,
+and dead-locked when another thread held a lock at that moment.
 """
 
 import asyncio
