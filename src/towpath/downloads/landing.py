@@ -15,6 +15,7 @@ from towpath.downloads.reuse import Facts, Head
 from towpath.errors import DiskFullError, DownloadError, FileTooLargeError
 from towpath.errors.redaction import shown
 from towpath.settings import reserve_of
+from towpath.storage.local import sync_folder
 
 __all__ = ["Limits", "counted", "land"]
 
@@ -86,7 +87,7 @@ def land(
         finally:
             os.close(descriptor)
         if durable:
-            _sync_folder(target.parent)
+            sync_folder(target.parent)
     return Facts(target.name, status.st_size, status.st_mtime_ns, head.etag, head.last_modified)
 
 
@@ -143,15 +144,6 @@ def _check_room(head: Head, folder: Path, limits: Limits) -> None:
     spare = max(0, usage.free - reserve_of(usage.total, limits.reserve))
     if head.size is not None and head.size > spare:
         raise DiskFullError(head.url, need=head.size, free=spare)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the rename durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager

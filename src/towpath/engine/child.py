@@ -122,7 +122,7 @@ class Child:
         folder = RunnerFolder.of(self.runners, self.process.pid)
         for path in (self.home, folder.path if folder else None):
             if path is not None:
-                rmtree(path, ignore_errors=True)
+                await asyncio.to_thread(rmtree, path, ignore_errors=True)
 
 
 def _short_temp() -> str:

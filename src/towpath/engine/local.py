@@ -88,10 +88,6 @@ class LocalEngine:
         """Return the state of every app's runner."""
         return {name: supervisor.state for name, supervisor in self._supervisors.items()}
 
-    def pids(self) -> dict[str, int | None]:
-        """Return the process id of every app's runner."""
-        return {name: supervisor.pid for name, supervisor in self._supervisors.items()}
-
     def restarts(self) -> dict[str, int]:
         """Return how often every app's runner was replaced."""
         return {name: supervisor.restarts for name, supervisor in self._supervisors.items()}

@@ -66,11 +66,6 @@ class Supervisor:
         async with self._changed:
             await self._changed.wait_for(lambda: self.state != "starting")
 
-    @property
-    def pid(self) -> int | None:
-        """Return the runner's process id, if there is a runner."""
-        return self._child.process.pid if self._child is not None else None
-
     async def renew(self, spec: AppSpec) -> bool:
         """Put a runner of *spec* in the place of the present one, once it is ready.
 

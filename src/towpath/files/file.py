@@ -26,7 +26,7 @@ from towpath.errors import FileTooLargeError
 from towpath.files.upload_options import UploadOptions, described, upload
 from towpath.uploads.uploader import Payload, Uploaded
 
-__all__ = ["File", "checked_url"]
+__all__ = ["File", "checked_url", "described_by"]
 
 _MOST_KEPT = 64 * 2**20
 _SCHEMES = frozenset({"http", "https", "data"})
@@ -166,7 +166,7 @@ class File(BaseModel):
     @classmethod
     def _uploaded(cls, payload: Payload, options: UploadOptions) -> Self:
         """Upload *payload* and describe it."""
-        return cls(**_described_by(*upload(payload, options)))
+        return cls(**described_by(*upload(payload, options)))
 
     def holding(self, data: bytes) -> Self:
         """Remember the content, up to 64 MiB, so that it is not fetched again; return the file."""
@@ -248,7 +248,7 @@ class File(BaseModel):
         return await in_thread(self.save)(path, overwrite)
 
 
-def _described_by(payload: Payload, uploaded: Uploaded) -> dict[str, Any]:  # Any: pydantic's input
+def described_by(payload: Payload, uploaded: Uploaded) -> dict[str, Any]:  # Any: pydantic's input
     """Return the fields of an uploaded file."""
     return {
         "url": uploaded.url,

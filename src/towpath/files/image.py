@@ -1,7 +1,7 @@
 """Image: a File with width and height, to and from PIL."""
 
 from pathlib import Path
-from typing import Any, Self, Unpack
+from typing import Self, Unpack
 
 from pydantic import ConfigDict
 from typing_extensions import override
@@ -9,7 +9,7 @@ from typing_extensions import override
 from towpath.concurrency import in_thread
 from towpath.errors import UnsupportedFormatError
 from towpath.files import image_codec
-from towpath.files.file import File
+from towpath.files.file import File, described_by
 from towpath.files.image_codec import PILImage
 from towpath.files.image_size import ImageSize
 from towpath.files.upload_options import UploadOptions, described, upload
@@ -108,14 +108,7 @@ class Image(File):
         cls, payload: Payload, size: tuple[int, int] | None, options: UploadOptions
     ) -> Self:
         """Upload *payload* as an image of *size*."""
-        payload, uploaded = upload(payload, options)
-        fields: dict[str, Any] = {  # Any: pydantic's input
-            "url": uploaded.url,
-            "content_type": payload.content_type,
-            "file_name": payload.file_name,
-            "file_size": payload.size,
-            "expires_at": uploaded.expires_at,
-        }
+        fields = described_by(*upload(payload, options))
         return cls(**fields, width=size[0] if size else None, height=size[1] if size else None)
 
     def to_pil(self, mode: str | None = "RGB") -> PILImage:

@@ -3,7 +3,7 @@
 import http.client
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from urllib.parse import urljoin
 
 from towpath.errors import (
@@ -41,7 +41,6 @@ class Origin:
     guard: Guard
     user_agent: str
     patience: float = 15.0
-    extra: Mapping[str, str] = field(default_factory=dict)
 
     def open(self, url: str, headers: Mapping[str, str]) -> Answer:
         """GET *url*, following at most 5 redirects; *headers* stay with the first origin.
@@ -79,7 +78,7 @@ class Origin:
     def _request(self, target: Target, headers: Mapping[str, str]) -> bytes:
         """Write the request: ours first, the caller's after it."""
         fields = {"user-agent": self.user_agent, "accept": "*/*", "accept-encoding": "identity"}
-        fields |= {name.lower(): value for name, value in (*self.extra.items(), *headers.items())}
+        fields |= {name.lower(): value for name, value in headers.items()}
         lines = [f"GET {target.path} HTTP/1.1", f"host: {target.authority}"]
         lines += [f"{name}: {value}" for name, value in fields.items()]
         return ("\r\n".join([*lines, "connection: close"]) + "\r\n\r\n").encode("latin-1")

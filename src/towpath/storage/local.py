@@ -24,7 +24,7 @@ from towpath.errors import StoreFullError, StoreUnusableError
 from towpath.settings import reserve_of
 from towpath.storage.records import ID_PATTERN, StoredFile
 
-__all__ = ["LocalStore", "Staged"]
+__all__ = ["LocalStore", "Staged", "sync_folder"]
 
 _BUFFER = 1024 * 1024
 _FORMAT = "1\n"
@@ -127,7 +127,7 @@ class LocalStore:
             staged.path.unlink(missing_ok=True)
             raise
         for folder in (sidecar.parent, blob.parent, sidecar.parent.parent, blob.parent.parent):
-            _sync_folder(folder)
+            sync_folder(folder)
 
     def _check_room(self, size: int) -> None:
         """Refuse what would use up the reserve."""
@@ -203,7 +203,7 @@ def _created(path: Path) -> Iterator[BinaryIO]:
         os.fsync(file.fileno())
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Make renames in *folder* durable."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
