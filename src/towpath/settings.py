@@ -21,7 +21,16 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from towpath.errors import SettingsError
 from towpath.errors.redaction import shown
 
-__all__ = ["Settings", "active", "load", "reserve_of", "using"]
+__all__ = [
+    "Settings",
+    "active",
+    "environment_of_git",
+    "hub_endpoint",
+    "hub_token",
+    "load",
+    "reserve_of",
+    "using",
+]
 
 _PREFIX = "TOWPATH_"
 _DOTENV = ".env"  # may hold the variables of other programs too
@@ -96,7 +105,11 @@ class Settings(BaseSettings):
     max_body_bytes: Size = 64 * 2**20
     max_json_depth: int = Field(default=64, ge=1, le=190)
     allow_hosts: Listed = ()
+    sources: Listed = ()
+    download_connections: int = Field(default=16, ge=1, le=64)
     download_undeclared_max_bytes: Size = 2 * 2**30
+    cache_max_bytes: Size | None = None
+    progress: Literal["auto", "bar", "log", "off"] = "auto"
     user_agent: str | None = None
     image_max_pixels: int = Field(default=100_000_000, ge=1)
     archive_max_bytes: Size = 2 * 2**30
@@ -260,6 +273,44 @@ def load(**given: object) -> Settings:
         reason = first["msg"].removeprefix("Value error, ")
         message = f"{_PREFIX}{name.upper()} cannot be used: {reason}."
         raise SettingsError(message) from None
+
+
+def hub_endpoint() -> str:
+    """Return where the model hub answers: HF_ENDPOINT, or its public address."""
+    return (os.environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/")
+
+
+def hub_token() -> str | None:
+    """Return the token for the model hub: HF_TOKEN, or what its command wrote to its file."""
+    token = os.environ.get("HF_TOKEN") or os.environ.get("HUGGING_FACE_HUB_TOKEN")
+    if token:
+        return token.strip()
+    cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    home = os.environ.get("HF_HOME") or f"{cache}/huggingface"
+    path = os.environ.get("HF_TOKEN_PATH") or f"{home}/token"
+    try:
+        return Path(path).expanduser().read_text().strip() or None
+    except (OSError, RuntimeError, UnicodeError):
+        return None
+
+
+def environment_of_git() -> dict[str, str]:
+    """Return the environment that git runs in: no prompts, no proxies, no one's own settings."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
+    bundle = os.environ.get("SSL_CERT_FILE")
+    authority = {"GIT_SSL_CAINFO": bundle} if bundle else {}
+    return (
+        kept
+        | authority
+        | {
+            "GIT_TERMINAL_PROMPT": "0",
+            "GIT_ASKPASS": "true",
+            "GIT_CONFIG_NOSYSTEM": "1",
+            "GIT_CONFIG_GLOBAL": os.devnull,
+            "GIT_LFS_SKIP_SMUDGE": "1",
+            "LC_ALL": "C",
+        }
+    )
 
 
 class _Active:

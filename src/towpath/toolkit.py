@@ -4,8 +4,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from towpath.context import Lifetime
-from towpath.downloads.download import DownloadOptions, download_file, download_file_async
+from towpath.downloads.cache import PruneReport, prune
+from towpath.downloads.download import download_file, download_file_async
+from towpath.downloads.many import download_files, download_files_async
 from towpath.downloads.places import model_weights_dir, repository_dir
+from towpath.downloads.repository import clone_repository, clone_repository_async
+from towpath.downloads.reuse import Head
+from towpath.downloads.sources import Opened, Source, register_source
+from towpath.downloads.wanted import DownloadOptions
 from towpath.downloads.weights import download_model_weights, download_model_weights_async
 from towpath.errors import DownloadError, FileTooLargeError
 from towpath.files.archive import CompressedFile
@@ -35,20 +41,30 @@ __all__ = [
     "File",
     "FileInput",
     "FileTooLargeError",
+    "Head",
     "Image",
     "ImageInput",
     "ImageSize",
     "ImageSizeInput",
     "ImageSizePreset",
     "Lifetime",
+    "Opened",
+    "PruneReport",
+    "Source",
     "UploadOptions",
     "Video",
     "VideoInput",
+    "clone_repository",
+    "clone_repository_async",
     "download_file",
     "download_file_async",
+    "download_files",
+    "download_files_async",
     "download_model_weights",
     "download_model_weights_async",
     "get_image_size",
+    "prune",
+    "register_source",
 ]
 
 

@@ -1,41 +1,115 @@
 """What is known about downloads, kept apart from the folders they went to."""
 
+import fcntl
 import hashlib
 import json
 import os
 import secrets
 import stat
 import threading
-from dataclasses import asdict
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from towpath.downloads.journal import Journal
 from towpath.downloads.reuse import Facts, Have
 
-__all__ = ["Ledger"]
+__all__ = ["Entry", "Ledger"]
 
 _KEY_LENGTH = 64
 _MOMENT = threading.Event()
+_FIRST_PAUSE = 0.005
+_LONGEST_PAUSE = 0.2
+_STUCK_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One download that is known.
+
+    Attributes:
+        key: its key.
+        url: for people, without secrets.
+        path: where the file is.
+        facts: what is known of it.
+        used_at: when it was last used, in seconds since the epoch.
+    """
+
+    key: str
+    url: str
+    path: Path
+    facts: Facts
+    used_at: float
 
 
 class Ledger:
     """Facts by key, and which key owns which path.
 
     Losing it costs a transfer, never a file; so writing to it may fail silently.
+
+    Attributes:
+        root: its folder.
     """
 
     def __init__(self, root: Path) -> None:
-        self._root = root
+        self.root = root
+        self._text = os.fspath(root)
+
+    # --- facts ---
 
     def facts(self, key: str) -> Facts | None:
         """Return what is known of the download *key*."""
+        entry = self.entry(key)
+        return entry.facts if entry is not None else None
+
+    def entry(self, key: str) -> Entry | None:
+        """Return all that is written down about the download *key*."""
+        path = self._path(key, "json")
         try:
-            return Facts(**json.loads(self._path(key, "json").read_bytes())["facts"])
+            with open(path, "rb") as file:  # noqa: PTH123 - every download passes here
+                told = json.loads(file.read())
+                used = os.fstat(file.fileno()).st_mtime
+            return Entry(key, told["url"], Path(told["path"]), Facts(**told["facts"]), used)
         except (OSError, ValueError, TypeError, KeyError):
             return None
 
+    def note(self, key: str, path: Path, facts: Facts, url: str) -> None:
+        """Write down what lies at *path*; *url* is for people and holds no secrets."""
+        content = json.dumps({"v": 1, "url": url, "path": str(path), "facts": asdict(facts)})
+        self._write(self._path(key, "json"), content)
+
+    def touch(self, key: str) -> None:
+        """Note that the download *key* was used now."""
+        with suppress(OSError):
+            os.utime(self._path(key, "json"))
+
+    def facts_path(self, key: str) -> str:
+        """Return where the facts of *key* are; its time of change is that of the last use."""
+        return self._path(key, "json")
+
+    def entries(self) -> Iterator[Entry]:
+        """Yield everything that is known."""
+        for path in sorted(self.root.glob("??/*.json")):
+            if len(path.stem) == _KEY_LENGTH and (entry := self.entry(path.stem)) is not None:
+                yield entry
+
+    def forget(self, key: str) -> None:
+        """Remove what is known of *key*, and its claim."""
+        entry = self.entry(key)
+        suffixes = [(key, "json"), (key, "journal"), (key, "lock")]
+        if entry is not None and self._owner(entry.path) == key:
+            suffixes.append((_digest(entry.path), "owner"))
+        for digest, suffix in suffixes:
+            with suppress(OSError):
+                Path(self._path(digest, suffix)).unlink(missing_ok=True)
+
+    # --- which download owns a path ---
+
     def is_claimed(self, path: Path) -> bool:
         """Return whether a download of ours took *path*."""
-        return self._path(_digest(path), "owner").exists()
+        return os.path.exists(self._path(_digest(path), "owner"))  # noqa: PTH110 - as above
 
     def claim(self, path: Path, key: str) -> bool:
         """Take *path* for the download *key*; return False when it is another's.
@@ -44,24 +118,33 @@ class Ledger:
         """
         claim = self._path(_digest(path), "owner")
         try:
-            claim.parent.mkdir(parents=True, exist_ok=True)
-            with claim.open("x") as file:
+            _make_folder_of(claim)
+            with open(claim, "x") as file:  # noqa: PTH123 - as above
                 file.write(key)
         except FileExistsError:
-            return _owner(claim) == key
+            return self._owner(path) == key
         except OSError:
             return True  # no ledger here: the last one wins, as without claims
         return True
 
-    def note(self, key: str, path: Path, facts: Facts, url: str) -> None:
-        """Write down what lies at *path*; *url* is for people and holds no secrets."""
-        content = json.dumps({"v": 1, "url": url, "path": str(path), "facts": asdict(facts)})
-        self._write(self._path(key, "json"), content)
+    def _owner(self, path: Path) -> str:
+        """Return whose claim it is; one that is just being written is waited for a moment."""
+        claim = Path(self._path(_digest(path), "owner"))
+        text = ""
+        with suppress(OSError):
+            for _ in range(50):
+                text = claim.read_text()
+                if len(text) == _KEY_LENGTH:
+                    break
+                _MOMENT.wait(0.01)
+        return text
+
+    # --- what lies there ---
 
     def have(self, path: Path, facts: Facts | None) -> Have | None:
         """Return what lies at *path*: None when nothing that could be reused."""
         try:
-            status = path.lstat()
+            status = os.lstat(path)
         except OSError:
             return None
         if not stat.S_ISREG(status.st_mode):
@@ -74,28 +157,112 @@ class Ledger:
             return None
         return Have(status.st_size, facts)
 
-    def _path(self, digest: str, suffix: str) -> Path:
-        return self._root / digest[:2] / f"{digest}.{suffix}"
+    # --- one at a time ---
 
-    def _write(self, path: Path, content: str) -> None:
-        """Replace *path* as a whole."""
-        draft = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    @contextmanager
+    def lock(self, key: str, progress: Callable[[], object]) -> Iterator[bool]:
+        """Hold the lock of *key*, if the file system has locks; yield whether it was waited for.
+
+        Args:
+            key: the download.
+            progress: returns something that changes while its holder goes on; when it does not
+                for a minute, the lock is not waited for any longer. Nothing but traffic depends
+                on it.
+        """
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            draft.write_text(content)
-            draft.replace(path)
+            descriptor = self._open_lock(key)
         except OSError:
-            draft.unlink(missing_ok=True)
+            yield False
+            return
+        try:
+            yield _wait_for(descriptor, progress)
+        finally:
+            os.close(descriptor)
+
+    def _open_lock(self, key: str) -> int:
+        path = self._path(key, "lock")
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+        try:
+            return os.open(path, flags, 0o666)
+        except FileNotFoundError:
+            _make_folder_of(path)
+            return os.open(path, flags, 0o666)
+
+    @contextmanager
+    def try_lock(self, key: str) -> Iterator[bool]:
+        """Hold the lock of *key* unless somebody else does; yield whether nobody does."""
+        try:
+            descriptor = self._open_lock(key)
+        except OSError:
+            yield True
+            return
+        try:
+            yield _is_free(descriptor)
+        finally:
+            os.close(descriptor)
+
+    # --- what was cut off ---
+
+    def journal(self, key: str) -> Journal:
+        """Return the journal of the download *key*."""
+        return Journal(Path(self._path(key, "journal")))
+
+    def remembers(self, part: Path) -> bool:
+        """Return whether a journal speaks of *part*, and is younger than a day."""
+        token = part.name.rpartition(".part")[0][-8:]
+        for path in (self.root / token[:2]).glob(f"{token}*.journal"):
+            saved = Journal(path).load(part.parent)
+            if saved is not None and saved.part == str(part):
+                return True
+        return False
+
+    def _path(self, digest: str, suffix: str) -> str:
+        return f"{self._text}/{digest[:2]}/{digest}.{suffix}"
+
+    def _write(self, path: str, content: str) -> None:
+        """Replace *path* as a whole."""
+        folder, _, name = path.rpartition("/")
+        draft = f"{folder}/.{name}.{os.getpid()}.{secrets.token_hex(4)}"
+        try:
+            _make_folder_of(path)
+            with open(draft, "w") as file:  # noqa: PTH123 - every download passes here
+                file.write(content)
+            os.replace(draft, path)  # noqa: PTH105 - as above
+        except OSError:
+            Path(draft).unlink(missing_ok=True)
 
 
-def _owner(claim: Path) -> str:
-    """Return whose claim it is; one that is just being written is waited for a moment."""
-    for _ in range(50):
-        text = claim.read_text()
-        if len(text) == _KEY_LENGTH:
-            return text
-        _MOMENT.wait(0.01)
-    return text
+def _make_folder_of(path: str) -> None:
+    """Make the folder of *path*, if it is missing."""
+    folder = path.rpartition("/")[0]
+    if not os.path.isdir(folder):  # noqa: PTH112 - every download passes here
+        Path(folder).mkdir(parents=True, exist_ok=True)
+
+
+def _is_free(descriptor: int) -> bool:
+    """Take the lock if that can be done at once; return False when somebody holds it."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True  # no locks on this file system
+    return True
+
+
+def _wait_for(descriptor: int, progress: Callable[[], object]) -> bool:
+    """Take the lock, waiting as long as its holder goes on; return whether it was waited for."""
+    pause, seen, since, has_waited = _FIRST_PAUSE, progress(), time.monotonic(), False
+    while True:
+        if _is_free(descriptor):
+            return has_waited
+        has_waited = True
+        _MOMENT.wait(pause)
+        pause = min(pause * 2, _LONGEST_PAUSE)
+        if (now := progress()) != seen:
+            seen, since = now, time.monotonic()
+        elif time.monotonic() - since > _STUCK_SECONDS:
+            return has_waited
 
 
 def _digest(path: Path) -> str:

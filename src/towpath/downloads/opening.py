@@ -1,85 +1,172 @@
-"""Choose the source that a URL names, and open it."""
+"""Choose the source that a URL names."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
+from importlib import import_module
 from importlib.metadata import version
 from typing import BinaryIO
 
-from towpath.downloads.http_source import open_http
-from towpath.downloads.reuse import Facts, Head
-from towpath.downloads.sources import Opened
+from towpath.downloads.http_source import HttpSource
+from towpath.downloads.hub_source import hub_request
+from towpath.downloads.reuse import Head
+from towpath.downloads.sources import Ask, Opened, Source, registered_schemes, registered_source
+from towpath.downloads.wanted import Wanted
 from towpath.errors import (
+    DownloadError,
     InvalidURLError,
     ObjectExpiredError,
     ObjectNotFoundError,
     SourceStatusError,
+    SourceUnavailableError,
 )
+from towpath.errors.redaction import shown
 from towpath.media import data_uri
 from towpath.media.content_types import extension_of
 from towpath.net.guard import Guard
 from towpath.net.origin import Origin
+from towpath.net.patience import Watch
 from towpath.net.policy import AddressPolicy
+from towpath.net.proxies import parse_proxy
 from towpath.settings import active
 from towpath.storage.hosting import Hosting, current_hosting
 
-__all__ = ["Wanted", "open_source"]
+__all__ = ["Opener", "all_schemes", "opener_of", "scheme_of"]
+
+Opener = Callable[[Ask, Watch], Opened]
+"""Opens one URL, as often as a download needs it."""
 
 _BUFFER = 1024 * 1024
 _MOST_INLINE = 64 * 2**20
+_CLOUD = frozenset({"s3", "gs", "az"})
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What is asked for.
-
-    Attributes:
-        url: http, https or data:.
-        headers: request headers of the caller; they stay with the first origin.
-        limit: bytes that the file may have.
-        patience: seconds without a useful amount of bytes.
-        allow_hosts: hosts allowed beside those of the settings.
-    """
-
-    url: str
-    headers: Mapping[str, str]
-    limit: int | None = None
-    patience: float = 15.0
-    allow_hosts: tuple[str, ...] = ()
-
-
-def open_source(wanted: Wanted, known: Facts | None = None) -> Opened:
-    """Open the URL: inline data, one of our own files, or a stranger's server.
+def opener_of(wanted: Wanted) -> Opener:
+    """Return what opens the URL: inline data, one of our own files, or a server.
 
     Raises:
-        DownloadError: one of its kinds.
+        InvalidURLError: it is no URL, or its scheme may not be used by this call.
     """
-    if not isinstance(wanted.url, str):
-        raise InvalidURLError(str(wanted.url), "a URL is a text")
-    if data_uri.is_data_uri(wanted.url):
-        return _inline(wanted)
+    url = wanted.url
+    if not isinstance(url, str):
+        raise InvalidURLError(str(url), "a URL is a text")
+    if data_uri.is_data_uri(url):
+        return lambda _ask, _watch: _inline(wanted)
     hosting = current_hosting()
-    file_id = hosting.id_in(wanted.url) if hosting is not None else None
+    file_id = hosting.id_in(url) if hosting is not None else None
     if hosting is not None and file_id is not None:
-        return _own(wanted.url, hosting, file_id)
-    return open_http(_origin(wanted), wanted.url, headers=wanted.headers, known=known)
+        return lambda _ask, _watch: _own(url, hosting, file_id)
+    scheme = scheme_of(url)
+    if scheme in {"http", "https"} or not _is_special(scheme):
+        return HttpSource(_origin(wanted), url, wanted.headers).open
+    if scheme not in wanted.sources:
+        raise InvalidURLError(
+            url,
+            f"its scheme is {shown(scheme, 20)!r}, which is read with our own credentials; if the "
+            f"URL is yours, pass sources={{{scheme!r}}} or set TOWPATH_SOURCES={scheme}",
+        )
+    return _special(wanted, scheme)
+
+
+def all_schemes() -> frozenset[str]:
+    """Return every scheme that has to be asked for."""
+    return _CLOUD | {"hf"} | registered_schemes()
+
+
+def scheme_of(url: str) -> str:
+    """Return the scheme of *url* in lower case, or ''."""
+    scheme, separator, _ = url.strip().partition("://")
+    return scheme.lower() if separator and scheme.isascii() else ""
+
+
+def _is_special(scheme: str) -> bool:
+    """Return whether the scheme is one that needs to be asked for."""
+    return scheme == "hf" or scheme in _CLOUD or registered_source(scheme) is not None
+
+
+def _special(wanted: Wanted, scheme: str) -> Opener:
+    """Return the opener of a scheme that the author asked for."""
+    own = registered_source(scheme)
+    if own is None and scheme == "hf":
+        url, headers, name = hub_request(wanted.url)
+        return HttpSource(_origin(wanted), url, headers | dict(wanted.headers), name).open
+    if own is None:
+        own = _cloud(wanted.url)
+    return partial(_through, own, wanted)
+
+
+def _cloud(url: str) -> Source:
+    """Return the source of object stores."""
+    try:
+        module = import_module("towpath.downloads.cloud_source")
+    except ImportError:
+        reason = "object stores need the cloud extra: pip install 'towpath[cloud]'"
+        raise InvalidURLError(url, reason) from None
+    source: Source = module.CloudSource()
+    return source
+
+
+def _through(source: Source, wanted: Wanted, ask: Ask, watch: Watch) -> Opened:
+    """Open a URL by a source that follows the Protocol."""
+    stack = ExitStack()
+    manager = source.open(
+        wanted.url,
+        headers=wanted.headers,
+        start=ask.start,
+        stop=ask.stop,
+        validator=ask.validator,
+    )
+    opened = stack.enter_context(manager)
+    beside = partial(_through, source, wanted) if opened.head.ranges else None
+    chunks = partial(_watched, wanted.url, opened.chunks, watch)
+    return replace(opened, chunks=chunks, close=stack.close, beside=beside)
+
+
+def _watched(
+    url: str, chunks: Callable[[], Iterator[bytes | memoryview]], watch: Watch
+) -> Iterator[bytes | memoryview]:
+    """Pass a body on; what breaks in it is a broken connection."""
+    try:
+        for piece in chunks():
+            yield piece
+            watch.patience.remaining()
+    except DownloadError:
+        raise
+    except OSError as error:
+        reason = f"the connection broke ({error.strerror or type(error).__name__})"
+        raise SourceUnavailableError(url, reason) from None
 
 
 def _origin(wanted: Wanted) -> Origin:
     """Return the guarded client for this call."""
     settings = active()
     policy = AddressPolicy((*settings.allow_hosts, *wanted.allow_hosts))
-    agent = settings.user_agent or f"towpath/{version('towpath')}"
-    return Origin(Guard(policy), agent, patience=wanted.patience)
+    proxy = parse_proxy(wanted.proxy) if wanted.proxy is not None else None
+    agent = settings.user_agent or f"towpath/{_version()}"
+    return Origin(Guard(policy, proxy=proxy), agent, patience=wanted.patience)
+
+
+class _Version:
+    """Read once: looking it up opens files."""
+
+    text: str | None = None
+
+
+def _version() -> str:
+    """Return our own version."""
+    if _Version.text is None:
+        _Version.text = version("towpath")
+    return _Version.text
 
 
 def _inline(wanted: Wanted) -> Opened:
     """Decode a data: URI."""
     limit = _MOST_INLINE if wanted.limit is None else wanted.limit
     data, kind = data_uri.parse(wanted.url, limit=limit)
-    # The name is the key of the URI and the extension of its type: see downloads.download.
+    # The name is the key of the URI and the extension of its type: see downloads.errand.
     head = Head(wanted.url, "", len(data), kind)
-    return Opened(head, lambda: iter([data]), lambda: None)
+    return Opened(head, lambda: iter([data]))
 
 
 def _own(url: str, hosting: Hosting, file_id: str) -> Opened:

@@ -7,6 +7,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 __all__ = [
     "canonical",
+    "clone_key",
     "facts_dir",
     "key_of",
     "model_weights_dir",
@@ -67,6 +68,11 @@ def old_weights_dir(data_dir: Path, url: str) -> Path:
     """Return where the toolkit that users come from kept the weights of *url*."""
     digest = hashlib.sha256(url.encode("utf-8", "surrogatepass")).hexdigest()
     return data_dir / ".fal" / "model_weights" / digest
+
+
+def clone_key(folder: Path) -> str:
+    """Return the key of the clone in *folder*."""
+    return hashlib.sha256(f"clone\n{folder}".encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def repository_dir(data_dir: Path) -> Path:

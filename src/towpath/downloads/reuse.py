@@ -5,9 +5,25 @@ from typing import Literal
 
 from towpath.errors import FileTooLargeError
 
-__all__ = ["Facts", "Have", "Head", "Verdict", "verdict"]
+__all__ = ["Digest", "Facts", "Fit", "Have", "Head", "Verdict", "fit", "is_strong", "verdict"]
 
 Verdict = Literal["download", "reuse"]
+Fit = Literal["part", "whole", "changed", "unusable"]
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """A digest of a whole file.
+
+    Attributes:
+        algorithm: sha256, sha512 or md5.
+        value: in hex.
+        source: who says so: `caller`, `computed`, or `server:<field>`.
+    """
+
+    algorithm: str
+    value: str
+    source: str = "caller"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +37,8 @@ class Head:
         content_type: as stated, or None.
         etag: the validator with its quotes, or None.
         last_modified: the header as sent, or None.
+        digest: what the source says the content's digest is, or None.
+        ranges: whether parts of it may be asked for.
     """
 
     url: str
@@ -29,6 +47,8 @@ class Head:
     content_type: str | None = None
     etag: str | None = None
     last_modified: str | None = None
+    digest: Digest | None = None
+    ranges: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +61,9 @@ class Facts:
         mtime_ns: when it was written; another value means that somebody changed it.
         etag: the validator that came with it.
         last_modified: the same.
+        sha256: the digest of its content in hex, where it was computed.
+        checked_at: when the source was last asked about it, in seconds since the epoch.
+        unverified: whether nothing said how long it had to be.
     """
 
     name: str
@@ -48,6 +71,9 @@ class Facts:
     mtime_ns: int
     etag: str | None = None
     last_modified: str | None = None
+    sha256: str | None = None
+    checked_at: float = 0.0
+    unverified: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,3 +111,27 @@ def verdict(head: Head, have: Have | None, *, limit: int | None, force: bool) ->
 def _weak(etag: str) -> str:
     """Return the part of a validator that a weak comparison looks at (RFC 9110 8.8.3.2)."""
     return etag.removeprefix("W/")
+
+
+def is_strong(etag: str | None) -> bool:
+    """Return whether a validator promises equal bytes (RFC 9110 section 8.8.1)."""
+    return bool(etag) and etag is not None and etag.startswith('"')
+
+
+def fit(expected: Head, start: int, answer: Head, answer_start: int) -> Fit:
+    """Say what an answer to a request for the bytes from *start* is good for.
+
+    Args:
+        expected: what is known of the file since its first answer.
+        start: the first byte that was asked for.
+        answer: what this answer says; its size is that of the whole file.
+        answer_start: the first byte that it brings.
+    """
+    has_same = answer.etag == expected.etag and answer.size == expected.size
+    if answer_start == start and (start or has_same):
+        if has_same:
+            return "part"
+        return "unusable" if answer.etag is None and answer.size == expected.size else "changed"
+    if answer_start == 0:
+        return "whole" if has_same else "changed"
+    return "unusable"

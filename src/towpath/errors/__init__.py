@@ -3,8 +3,9 @@
 TowpathError
   DownloadError              .url .retryable
     InvalidURLError (ValueError)   BlockedAddressError   TooManyRedirectsError
-    BadResponseError   SourceStatusError .status   FileTooLargeError .size .limit
+    BadResponseError   SourceStatusError .status .retry_after   FileTooLargeError .size .limit
     SourceUnavailableError (T)   TruncatedError (T)   DiskFullError (OSError)
+    SourceChangedError   DigestError .algorithm .expected .got
   MediaError                 .url
     UnsupportedFormatError (ValueError)   BrokenImageError   ImageTooLargeError .pixels .limit
     BrokenMediaError   BrokenArchiveError   UnsafeArchiveError .member
@@ -32,10 +33,12 @@ their query and user info, because signed URLs are secrets.
 from towpath.errors.downloads import (
     BadResponseError,
     BlockedAddressError,
+    DigestError,
     DiskFullError,
     DownloadError,
     FileTooLargeError,
     InvalidURLError,
+    SourceChangedError,
     SourceStatusError,
     SourceUnavailableError,
     TooManyRedirectsError,
@@ -95,12 +98,14 @@ from towpath.errors.storage import (
 __all__ = [
     "AddressInUseError", "AppDefinitionError", "AppError", "AppSetupError", "BadResponseError",
     "BlockedAddressError", "BodyTimeoutError", "BodyTooLargeError", "BrokenArchiveError",
-    "BrokenImageError", "BrokenMediaError", "DeadlineError", "DiskFullError", "DownloadError",
+    "BrokenImageError", "BrokenMediaError", "DeadlineError", "DigestError",
+    "DiskFullError", "DownloadError",
     "FileTooLargeError", "ForbiddenError", "ImageTooLargeError", "InputError", "InvalidURLError",
     "MediaError", "MissingKeyError", "NoUploaderError", "ObjectExpiredError",
     "ObjectNotFoundError", "RangeError", "RequestCancelledError", "RequestError",
     "RunnerIncompleteError", "RunnerLostError", "RunnerUnreachableError", "ServerError",
-    "SettingsError", "SourceStatusError", "SourceUnavailableError", "StartTimeoutError",
+    "SettingsError", "SourceChangedError", "SourceStatusError",
+    "SourceUnavailableError", "StartTimeoutError",
     "StateInUseError", "StorageError", "StoreFullError", "StoreUnusableError",
     "TooManyRedirectsError", "TowpathError", "TransientError", "TruncatedError",
     "UnknownAppError", "UnknownEndpointError", "UnsafeArchiveError", "UnsupportedBodyError",

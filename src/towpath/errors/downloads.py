@@ -1,20 +1,26 @@
 """What keeps a URL from becoming a local file."""
 
+from typing_extensions import override
+
 from towpath.errors.redaction import shown_url
 from towpath.errors.root import TowpathError, TransientError
 
 __all__ = [
     "BadResponseError",
     "BlockedAddressError",
+    "DigestError",
     "DiskFullError",
     "DownloadError",
     "FileTooLargeError",
     "InvalidURLError",
+    "SourceChangedError",
     "SourceStatusError",
     "SourceUnavailableError",
     "TooManyRedirectsError",
     "TruncatedError",
 ]
+
+_PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
 class DownloadError(TowpathError):
@@ -56,15 +62,64 @@ class SourceStatusError(DownloadError):
 
     Attributes:
         status: the HTTP status code.
+        retry_after: seconds that the server asks to wait, or None.
     """
 
-    def __init__(self, url: str, status: int, advice: str) -> None:
+    def __init__(
+        self, url: str, status: int, advice: str, *, retry_after: float | None = None
+    ) -> None:
         self.status = status
-        super().__init__(url, f"the server answered {status}. {advice}")
+        self.retry_after = retry_after
+        asks = "" if retry_after is None else f" and asks to wait {retry_after:g} s"
+        super().__init__(url, f"the server answered {status}{asks}. {advice}")
+
+    @property
+    @override
+    def retryable(self) -> bool:
+        return self.status in _PASSING
 
 
 class SourceUnavailableError(DownloadError, TransientError):
-    """The host did not answer, or the connection broke."""
+    """The host did not answer, or the connection broke.
+
+    Attributes:
+        lasting: whether the cause stays until somebody mends it, such as a bad certificate.
+    """
+
+    def __init__(self, url: str, reason: str, *, lasting: bool = False) -> None:
+        self.lasting = lasting
+        super().__init__(url, reason)
+
+    @property
+    @override
+    def retryable(self) -> bool:
+        return not self.lasting
+
+
+class SourceChangedError(DownloadError):
+    """The file changed at its source again and again while it was downloaded."""
+
+    def __init__(self, url: str, times: int) -> None:
+        super().__init__(
+            url, f"it changed {times} times while it was downloaded. Try when it is settled."
+        )
+
+
+class DigestError(DownloadError):
+    """The content is not what its digest says.
+
+    Attributes:
+        algorithm: sha256, sha512 or md5.
+        expected: the digest that was asked for or stated, in hex.
+        got: the digest of what came, in hex.
+    """
+
+    def __init__(self, url: str, algorithm: str, *, expected: str, got: str) -> None:
+        self.algorithm = algorithm
+        self.expected = expected
+        self.got = got
+        reason = f"its {algorithm} is {got}, and {expected} was expected. Check link and digest."
+        super().__init__(url, reason)
 
 
 class TruncatedError(DownloadError, TransientError):

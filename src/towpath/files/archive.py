@@ -13,7 +13,8 @@ from typing import Self
 from pydantic import PrivateAttr
 from typing_extensions import override
 
-from towpath.downloads.download import bring_to, wanted
+from towpath.downloads.download import bring_to
+from towpath.downloads.wanted import wanted
 from towpath.files.file import File
 from towpath.files.unpacking import Budget, unpack_zip
 from towpath.settings import active
@@ -79,7 +80,7 @@ class CompressedFile(File):
             return
         packed = folder.with_suffix(".zip")
         try:
-            bring_to(replace(wanted(self.url, None, None, {}), limit=budget.size), packed)
+            bring_to(replace(wanted(self.url), limit=budget.size), packed)
             with packed.open("rb") as stream:
                 unpack_zip(stream, folder, budget, url=self.url)
         finally:

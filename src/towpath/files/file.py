@@ -19,9 +19,11 @@ from pydantic_core import CoreSchema
 from typing_extensions import override
 
 from towpath.concurrency import in_thread
-from towpath.downloads.download import bring_to, fetch_bytes, wanted
-from towpath.downloads.landing import Limits, land
+from towpath.downloads.download import bring_to, fetch_bytes
+from towpath.downloads.landing import land
+from towpath.downloads.limits import Limits
 from towpath.downloads.reuse import Head
+from towpath.downloads.wanted import wanted
 from towpath.errors import FileTooLargeError
 from towpath.files.upload_options import UploadOptions, described, upload
 from towpath.uploads.uploader import Payload, Uploaded
@@ -189,7 +191,7 @@ class File(BaseModel):
     def _fetched(self, limit: int | None) -> bytes:
         """Return the content; fetched unless it is here, refused over *limit* bytes."""
         if self._data is None:
-            data = fetch_bytes(replace(wanted(self.url, None, None, {}), limit=limit))
+            data = fetch_bytes(replace(wanted(self.url), limit=limit))
             self.holding(data)
             return data
         if limit is not None and len(self._data) > limit:
@@ -208,7 +210,7 @@ class File(BaseModel):
             message = f"{target} exists. Pass overwrite=True to replace it."
             raise FileExistsError(message)
         if self._data is None:
-            bring_to(wanted(self.url, None, None, {}), target)
+            bring_to(wanted(self.url), target)
         else:
             head = Head(self.url, target.name, len(self._data))
             land(head, [self._data], target, limits=Limits(None, len(self._data), 0))

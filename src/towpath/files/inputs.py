@@ -16,7 +16,8 @@ from pydantic_core import CoreSchema, core_schema
 
 from towpath.concurrency import in_thread
 from towpath.context import places
-from towpath.downloads.download import download_file, fetch_into, wanted
+from towpath.downloads.download import download_file, fetch_into
+from towpath.downloads.wanted import wanted
 from towpath.files.audio import Audio
 from towpath.files.file import File, checked_url
 from towpath.files.image import Image
@@ -100,7 +101,7 @@ class FileInput(str):
         """
         folder = tempfile.mkdtemp(prefix="towpath-input-", dir=places().temp)
         try:
-            yield fetch_into(wanted(str(self), None, None, {}), Path(folder))
+            yield fetch_into(wanted(str(self)), Path(folder))
         finally:
             rmtree(folder, ignore_errors=True)
 

@@ -1,8 +1,7 @@
-"""HTTP towards strangers: one GET, guarded at every hop."""
+"""GET a stranger's URL: through the guard at every hop, redirects counted, secrets kept home."""
 
-import http.client
 import re
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from urllib.parse import urljoin
 
@@ -13,18 +12,26 @@ from towpath.errors import (
     SourceUnavailableError,
     TooManyRedirectsError,
 )
-from towpath.net.answers import Answer, Patience, PatientSocket, declared_size
+from towpath.net.answers import Answer, Route
+from towpath.net.connection import Connection
 from towpath.net.guard import Guard
+from towpath.net.heads import Head, declared_size, parse_head
+from towpath.net.patience import Patience, Watch
 from towpath.net.policy import Target, parse_target
+from towpath.net.pool import shared_pool
 
-__all__ = ["Origin"]
+__all__ = ["Origin", "checked_headers"]
 
 _MOST_REDIRECTS = 5
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_MOST_INTERIM = 10
+_FIRST_FINAL = 200
+_LINKED = ("x-linked-etag", "x-repo-commit")
 _OURS = frozenset(
     {"host", "connection", "content-length", "transfer-encoding", "te", "upgrade", "trailer"}
     | {"keep-alive", "proxy-connection", "proxy-authorization", "expect", "forwarded"}
     | {"x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "range", "if-range"}
+    | {"if-match"}
 )
 
 
@@ -35,26 +42,42 @@ class Origin:
     Attributes:
         guard: judges and dials addresses.
         user_agent: who we say we are.
-        patience: seconds to wait without a useful amount of bytes.
+        patience: seconds to wait without a useful amount of bytes, where no watch is given.
     """
 
     guard: Guard
     user_agent: str
     patience: float = 15.0
 
-    def open(self, url: str, headers: Mapping[str, str]) -> Answer:
-        """GET *url*, following at most 5 redirects; *headers* stay with the first origin.
+    def open(
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        *,
+        ask: Mapping[str, str] | None = None,
+        watch: Watch | None = None,
+    ) -> Answer:
+        """GET *url*, following at most 5 redirects.
+
+        Args:
+            url: http or https.
+            headers: the caller's; they stay with the first origin.
+            ask: our own fields, such as Range and If-None-Match; they go to every hop.
+            watch: how long to wait.
 
         Raises:
             DownloadError: one of its kinds; every hop is judged like the first URL.
         """
-        target, mine = parse_target(url), _checked(url, headers)
-        first = target.origin
+        target, mine = parse_target(url), checked_headers(url, headers)
+        watch = watch or Watch(Patience(url, self.patience))
+        first, linked = target.origin, dict[str, str]()
         for _ in range(_MOST_REDIRECTS + 1):
-            answer = self._get(target, mine)
+            answer = self._get(target, mine, ask or {}, watch)
             if answer.status not in _REDIRECTS:
+                answer.linked = linked
                 return answer
             location = answer.headers.get("location")
+            linked |= {name: answer.headers[name] for name in _LINKED if name in answer.headers}
             answer.close()
             target = _next_hop(target, location, has_headers=bool(mine))
             if target.origin != first:
@@ -62,30 +85,92 @@ class Origin:
         reason = f"it redirects more than {_MOST_REDIRECTS} times"
         raise TooManyRedirectsError(url, reason)
 
-    def _get(self, target: Target, headers: Mapping[str, str]) -> Answer:
-        """Send one request and read the head of its answer."""
-        sock = PatientSocket(self.guard.dial(target), Patience(target.url, self.patience))
-        try:
-            sock.sendall(self._request(target, headers))
-            raw = http.client.HTTPResponse(sock, method="GET")  # type: ignore[arg-type]
-            raw.begin()
-            size = declared_size(target.url, raw.msg)
-        except Exception as error:  # noqa: BLE001 - whatever a stranger provokes
-            sock.close()
-            raise _as_ours(target.url, error) from None
-        return Answer(target.url, raw.status, raw.msg, size, raw, sock)
+    def again(self, route: Route, ask: Mapping[str, str], watch: Watch) -> Answer:
+        """GET what *route* led to once more, from the very address that answered; no redirects.
 
-    def _request(self, target: Target, headers: Mapping[str, str]) -> bytes:
+        Raises:
+            DownloadError: one of its kinds.
+        """
+        return self._get(route.target, route.headers, ask, watch, address=route.address)
+
+    def _get(
+        self,
+        target: Target,
+        headers: dict[str, str],
+        ask: Mapping[str, str],
+        watch: Watch,
+        *,
+        address: str | None = None,
+    ) -> Answer:
+        """Send one request and read the head of its answer."""
+        request = self._request(target, headers, ask)
+        key: Hashable = (target.origin, self.guard.policy, self.guard.proxy)
+        connection = shared_pool.take(key)
+        if connection is not None and address not in {None, connection.address}:
+            connection.close()
+        elif connection is not None:
+            try:
+                return self._exchange(connection, request, Route(target, "", headers), watch)
+            except SourceUnavailableError:
+                watch.patience.remaining()  # closed while it waited: once more on a new one
+        addresses = (address,) if address else self.guard.addresses(target)
+        connection = self.guard.connect(target, addresses, watch.patience)
+        return self._exchange(connection, request, Route(target, "", headers), watch)
+
+    def _exchange(
+        self, connection: Connection, request: bytes, route: Route, watch: Watch
+    ) -> Answer:
+        """Use *connection* for one request; it is closed when that fails."""
+        target = route.target
+        try:
+            connection.start(watch)
+            connection.send(request)
+            head = _final_head(target.url, connection)
+            size = declared_size(target.url, head.fields)
+        except OSError as error:
+            connection.close()
+            if isinstance(error, DownloadError):
+                raise
+            reason = f"the connection broke ({error.strerror or type(error).__name__})"
+            raise SourceUnavailableError(target.url, reason) from None
+        except BaseException:
+            connection.close()
+            raise
+        key = (target.origin, self.guard.policy, self.guard.proxy)
+        route = Route(target, connection.address, route.headers)
+        answer = Answer(target.url, head.status, head.fields, size, route, connection)
+        if head.keeps:
+            answer.on_done = lambda done: shared_pool.give(key, done)
+        return answer
+
+    def _request(self, target: Target, headers: Mapping[str, str], ask: Mapping[str, str]) -> bytes:
         """Write the request: ours first, the caller's after it."""
         fields = {"user-agent": self.user_agent, "accept": "*/*", "accept-encoding": "identity"}
         fields |= {name.lower(): value for name, value in headers.items()}
-        lines = [f"GET {target.path} HTTP/1.1", f"host: {target.authority}"]
+        fields |= {name.lower(): value for name, value in ask.items()}
+        proxy = self.guard.proxy if target.scheme == "http" else None
+        path = target.url if proxy is not None else target.path
+        lines = [f"GET {path} HTTP/1.1", f"host: {target.authority}"]
         lines += [f"{name}: {value}" for name, value in fields.items()]
-        return ("\r\n".join([*lines, "connection: close"]) + "\r\n\r\n").encode("latin-1")
+        lines += proxy.header_lines() if proxy is not None else []
+        return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
 
 
-def _checked(url: str, headers: Mapping[str, str]) -> dict[str, str]:
-    """Refuse header names and values that could be taken for something else."""
+def _final_head(url: str, connection: Connection) -> Head:
+    """Read heads until one is final; at most 10 interim ones come before it."""
+    for _ in range(_MOST_INTERIM + 1):
+        head = parse_head(url, connection.read_head())
+        if head.status >= _FIRST_FINAL:
+            return head
+    raise BadResponseError(url, f"it sends more than {_MOST_INTERIM} interim answers")
+
+
+def checked_headers(url: str, headers: Mapping[str, str]) -> dict[str, str]:
+    """Refuse header names and values that could be taken for something else.
+
+    Raises:
+        InvalidURLError: a name is ours to set or none at all, or a value has a line break in it.
+    """
     for name, value in headers.items():
         if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name) or name.lower() in _OURS:
             raise InvalidURLError(url, f"request header {name[:40]!r} may not be set")
@@ -99,7 +184,8 @@ def _next_hop(target: Target, location: str | None, *, has_headers: bool) -> Tar
     if not location:
         raise BadResponseError(target.url, "it redirects to nowhere")
     try:
-        following = parse_target(urljoin(target.url, location.strip()))
+        text = location.strip().encode("latin-1").decode("utf-8", "surrogateescape")
+        following = parse_target(urljoin(target.url, text))
     except (InvalidURLError, ValueError):
         reason = "it redirects to a URL that is not allowed (use http or https)"
         raise InvalidURLError(target.url, reason) from None
@@ -107,17 +193,3 @@ def _next_hop(target: Target, location: str | None, *, has_headers: bool) -> Tar
         reason = "it redirects from https to http, and request headers were given"
         raise InvalidURLError(target.url, reason)
     return following
-
-
-def _as_ours(url: str, error: Exception) -> Exception:
-    """Turn what the standard library raises into one of our errors."""
-    if isinstance(error, DownloadError):
-        return error
-    if isinstance(error, http.client.RemoteDisconnected):
-        return SourceUnavailableError(url, "the server closed the connection without an answer")
-    if isinstance(error, http.client.HTTPException | ValueError | UnicodeError):
-        return BadResponseError(url, "its answer is not HTTP")
-    if isinstance(error, OSError):
-        reason = f"the connection broke ({error.strerror or type(error).__name__})"
-        return SourceUnavailableError(url, reason)
-    return error

@@ -55,6 +55,8 @@ RULES: dict[type[TowpathError], _Rule] = {
     e.SourceStatusError: _Rule(422, "list", "file_download_error"),
     e.SourceUnavailableError: _Rule(422, "list", "file_download_error"),
     e.TruncatedError: _Rule(422, "list", "file_download_error"),
+    e.SourceChangedError: _Rule(422, "list", "file_download_error"),
+    e.DigestError: _Rule(422, "list", "file_download_error"),
     e.FileTooLargeError: _Rule(422, "list", "file_too_large"),
     e.DiskFullError: _Rule(507, "infra", "internal_error"),
     e.MediaError: _Rule(422, "list"),

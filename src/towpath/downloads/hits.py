@@ -1,0 +1,57 @@
+"""Copies that this process has seen whole: found again by one look at the file."""
+
+import os
+from collections.abc import Hashable
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["Hits"]
+
+_MOST = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class _Hit:
+    """What a file was when it was whole."""
+
+    path: Path
+    text: str
+    size: int
+    mtime_ns: int
+    facts_path: str
+
+
+class Hits:
+    """Remembers pinned files; one that was changed, cut or removed is not found."""
+
+    def __init__(self) -> None:
+        self._known: dict[Hashable, _Hit] = {}
+
+    def look(self, key: Hashable) -> Path | None:
+        """Return the path remembered under *key* if the file is still what it was.
+
+        Notes the use, by which the least recently used are evicted.
+        """
+        hit = self._known.get(key)
+        if hit is None:
+            return None
+        try:
+            status = os.stat(hit.text)  # noqa: PTH116 - every repeated call passes here
+            if status.st_size != hit.size or status.st_mtime_ns != hit.mtime_ns:
+                return None
+            os.utime(hit.facts_path)
+        except OSError:
+            self._known.pop(key, None)
+            return None
+        return hit.path
+
+    def remember(self, key: Hashable, path: Path, facts_path: str) -> None:
+        """Remember that the file at *path* is whole, now."""
+        try:
+            status = path.lstat()
+        except OSError:
+            return
+        if len(self._known) >= _MOST:
+            self._known.clear()
+        text = os.fspath(path)
+        self._known[key] = _Hit(path, text, status.st_size, status.st_mtime_ns, facts_path)
