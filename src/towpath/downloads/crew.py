@@ -14,9 +14,9 @@ from towpath.downloads.spans import Span, Spans
 from towpath.errors import DownloadError, SourceStatusError
 from towpath.net.patience import Patience, Watch
 
-__all__ = ["Crew", "Work"]
+__all__ = ["FIRST_BYTE", "Crew", "Work"]
 
-_FIRST_BYTE = 10.0
+FIRST_BYTE = 5.0
 _STALL = 10.0
 _TOO_MANY = frozenset({429, 503})
 
@@ -36,6 +36,7 @@ class Work:
         patience: shared by all.
         high: the most bytes that were ever here, in this try or one before.
         changed: whether an answer belonged to another version.
+        refuses: whether the server does not give parts.
         failure: what no connection can do anything about, such as a full disk.
     """
 
@@ -45,13 +46,12 @@ class Work:
     patience: Patience
     high: int = 0
     changed: bool = False
+    refuses: bool = False
     failure: OSError | None = None
     lock: threading.Condition = field(default_factory=threading.Condition)
 
-    def pump(
-        self, opened: Opened, span: Span, stop: int, tick: Callable[[], None] | None = None
-    ) -> None:
-        """Write what *opened* brings into *span*; the body ends at byte *stop*."""
+    def pump(self, opened: Opened, span: Span, tick: Callable[[], None] | None = None) -> None:
+        """Write what *opened* brings into *span*."""
         for piece in opened.chunks():
             size = min(len(piece), span.left)
             if size > 0:
@@ -62,7 +62,7 @@ class Work:
                 self.patience.note(new)
             if tick is not None:
                 tick()
-            if not span.left and span.stop < stop:
+            if not span.left and span.stop < span.reach:
                 return  # others took the rest; what still comes is not read
 
     def _beyond(self) -> int:
@@ -90,8 +90,7 @@ class Crew:
         self._most = most
         self._size = part_size(work.head.size or 0, most)
         self._host = urlsplit(work.head.url).netloc
-        self._threads: list[threading.Thread] = []
-        self._active = 0
+        self._active = self._writing = self._unanswered = 0
         self._stopping = False
         self.pace = Pace(most, now, work.spans.done_bytes)
 
@@ -110,6 +109,8 @@ class Crew:
         if first.beside is None or self._stopping:
             return
         with self._work.lock:
+            if self._unanswered:
+                return  # what these bring is not known yet
             wanted = self.pace.wanted(now, self._work.spans.done_bytes)
             missing = wanted - 1 - self._active if self._work.spans.is_takeable else 0
         for _ in range(missing):
@@ -117,26 +118,20 @@ class Crew:
                 return
             with self._work.lock:
                 self._active += 1
-            thread = threading.Thread(
+                self._unanswered += 1
+            threading.Thread(
                 target=self._help, args=(first,), daemon=True, name="towpath-helper"
-            )
-            self._threads = [each for each in self._threads if each.is_alive()]
-            self._threads.append(thread)
-            thread.start()
-
-    @property
-    def is_working(self) -> bool:
-        """Whether a helper still runs."""
-        return self._active > 0
+            ).start()
 
     def stop(self) -> None:
-        """Send the helpers home and wait until the part is theirs no more."""
-        self._stopping = True
-        for thread in self._threads:
-            thread.join()
+        """Send the helpers home; return when none of them will write any more."""
+        with self._work.lock:
+            self._stopping = True
+            self._work.lock.wait_for(lambda: not self._writing)
 
     def _help(self, first: Opened) -> None:
         """Fetch part after part."""
+        unanswered = [True]
         try:
             while not self._stopping and self._active < self.pace.count:
                 with self._work.lock:
@@ -144,27 +139,40 @@ class Crew:
                 if span is None:
                     return
                 try:
-                    if not self._fetch(first, span):
+                    if not self._fetch(first, span, unanswered):
                         return
                 finally:
                     self._work.give_back(span)
         finally:
+            self._note_answer(unanswered)
             shared_lanes.give(self._host)
             with self._work.lock:
                 self._active -= 1
                 self._work.lock.notify_all()
 
-    def _fetch(self, first: Opened, span: Span) -> bool:
+    def _note_answer(self, unanswered: list[bool]) -> None:
+        """Note that a helper had its first answer, or ended."""
+        if unanswered:
+            unanswered.clear()
+            with self._work.lock:
+                self._unanswered -= 1
+
+    def _fetch(self, first: Opened, span: Span, unanswered: list[bool]) -> bool:
         """Fetch one part; return whether to go on."""
         work = self._work
-        watch = Watch(work.patience, self._look_up, first_byte=_FIRST_BYTE, stall=_STALL)
-        stop = span.stop
+
+        def look_up() -> None:
+            if self._stopping or not span.left:
+                raise _StoppedError  # the download has ended, or others took it all
+
+        watch = Watch(work.patience, look_up, first_byte=FIRST_BYTE, stall=_STALL)
         try:
-            opened = self._opened(first, Ask(span.at, stop, work.head.etag), watch)
+            opened = self._opened(first, Ask(span.at, span.stop, work.head.etag), watch)
             if opened is None:
                 return False
+            self._note_answer(unanswered)
             try:
-                work.pump(opened, span, stop)
+                self._write(opened, span)
             finally:
                 opened.close()
         except _StoppedError:
@@ -177,6 +185,19 @@ class Crew:
             return False
         return True
 
+    def _write(self, opened: Opened, span: Span) -> None:
+        """Write a part, unless the download has ended meanwhile."""
+        with self._work.lock:
+            if self._stopping:
+                return
+            self._writing += 1
+        try:
+            self._work.pump(opened, span, self._leave_if_stopping)
+        finally:
+            with self._work.lock:
+                self._writing -= 1
+                self._work.lock.notify_all()
+
     def _opened(self, first: Opened, ask: Ask, watch: Watch) -> Opened | None:
         """Open a part of the very same version, or return None."""
         assert first.beside is not None  # noqa: S101 - adjust() looked
@@ -187,18 +208,23 @@ class Crew:
         opened.close()
         if found == "changed":
             self._work.changed = True
-        self.pace.most = self.pace.count = 1  # the server does not give parts
+        self._go_alone()
         return None
 
     def _learn(self, error: DownloadError) -> None:
         """Come with fewer connections after a failure, or with none when parts are refused."""
         with self._work.lock:
             if isinstance(error, SourceStatusError) and error.status not in _TOO_MANY:
-                self.pace.most = self.pace.count = 1
+                self._go_alone()
             else:
                 self.pace.shrink()
 
-    def _look_up(self) -> None:
-        """Leave a read that waits when the download has ended."""
+    def _go_alone(self) -> None:
+        """Start no more helpers: the server does not give parts."""
+        self._work.refuses = True
+        self.pace.most = self.pace.count = 1
+
+    def _leave_if_stopping(self) -> None:
+        """Leave a part when the download has ended."""
         if self._stopping:
             raise _StoppedError

@@ -19,11 +19,13 @@ class Span:
         start: its first byte.
         at: the next byte to come.
         stop: the byte after its last; others may take from its end while it runs.
+        reach: the byte after the last that its connection would bring.
     """
 
     start: int
     at: int
     stop: int
+    reach: int
 
     @property
     def left(self) -> int:
@@ -65,7 +67,7 @@ class Spans:
         """Take the first hole whole: for a stream that runs on until it is told to stop."""
         if not self._holes:
             return None
-        return self._run(*self._holes.pop(0))
+        return self._run(*self._holes.pop(0), reach=self.size)
 
     def take(self, most: int) -> Span | None:
         """Take at most *most* bytes: from the last hole, else from the end of the longest span.
@@ -85,8 +87,16 @@ class Spans:
         longest.stop -= taken
         return self._run(longest.stop, longest.stop + taken)
 
-    def _run(self, start: int, stop: int) -> Span:
-        span = Span(start, start, stop)
+    def take_over(self) -> Span | None:
+        """Take all that is left of the longest span, from a connection that brings nothing."""
+        longest = max(self._running, key=lambda span: span.left, default=None)
+        if longest is None or not longest.left:
+            return None
+        stop, longest.stop, longest.reach = longest.stop, longest.at, longest.at
+        return self._run(longest.at, stop)
+
+    def _run(self, start: int, stop: int, reach: int | None = None) -> Span:
+        span = Span(start, start, stop, stop if reach is None else reach)
         self._running.append(span)
         return span
 
@@ -98,13 +108,25 @@ class Spans:
         return new
 
     def give_back(self, span: Span) -> None:
-        """End *span*; what it did not bring is a hole again."""
+        """End *span*; what it did not bring is a hole again.
+
+        A hole right behind a running span goes to that span, if its connection reaches so far.
+        """
         self._running.remove(span)
         if span.at > span.start:
             self._past.append((span.start, span.at))
         if span.left:
-            self._holes.append((span.at, span.stop))
-            self._holes.sort()
+            self._holes = merged([*self._holes, (span.at, span.stop)])
+        for each in self._running:
+            self._lengthen(each)
+
+    def _lengthen(self, span: Span) -> None:
+        """Give *span* the hole behind it, as far as its connection reaches."""
+        for at, (start, stop) in enumerate(self._holes):
+            if start == span.stop < span.reach:
+                span.stop = min(stop, span.reach)
+                self._holes[at : at + 1] = [(span.stop, stop)] if span.stop < stop else []
+                return
 
     def done(self) -> list[Range]:
         """Return the ranges that are here, in order and joined."""

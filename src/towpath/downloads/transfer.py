@@ -3,10 +3,10 @@
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from towpath.downloads.attempts import Attempts
-from towpath.downloads.crew import Crew, Work
+from towpath.downloads.crew import FIRST_BYTE, Crew, Work
 from towpath.downloads.digests import Verifier
 from towpath.downloads.journal import Journal, Saved
 from towpath.downloads.limits import Limits
@@ -25,6 +25,7 @@ _USEFUL = 64 * 1024
 _LOOK_EVERY = 0.02
 _REPORT_EVERY = 0.1
 _JOURNAL_EVERY = 2.0
+_STUCK = 1.0
 _PRECONDITION = frozenset({412, 416})
 
 
@@ -107,7 +108,9 @@ class Transfer:
         self._attempts = Attempts(patience, self._tick)
         self._watch = Watch(patience, self._tick)
         self._patience = patience
-        self._here = self._high = self._useful = 0
+        self._here = self._high = 0
+        self._is_alone = False
+        self._moved_at = 0.0
         self._total: int | None = None
         now = time.monotonic()
         self._next_look = self._next_report = now
@@ -205,11 +208,11 @@ class Transfer:
             self._part.resize(0)
         self._part.resize(size)
         work = Work(opened.head, self._part, Spans(size, done), self._patience, self._high)
-        most = self._order.connections if size >= LEAST_SIZE else 1
+        most = self._order.connections if size >= LEAST_SIZE and not self._is_alone else 1
         self._crew = Crew(work, most, time.monotonic())
         self._work, self._first = work, opened
         try:
-            self._run_spans(work, opened, size)
+            self._run_spans(work, opened)
         except _StuckError:
             raise work.failure or OSError from None
         finally:
@@ -221,38 +224,52 @@ class Transfer:
             self._crew.stop()
         self._crew, self._first = None, None
         self._high = work.high
+        self._is_alone = self._is_alone or work.refuses
         if self._saving is not None:
             self._saving.join()
         if not work.spans.complete and not work.changed:
             self._save(work)
 
-    def _run_spans(self, work: Work, opened: Opened, size: int) -> None:
+    def _run_spans(self, work: Work, opened: Opened) -> None:
         """Read span after span over the first connection until every byte is here."""
         failure: DownloadError | None = None
         with work.lock:
-            span, stop = work.spans.take_first(), size
+            span = work.spans.take_first()
         while True:
             if span is not None:
-                failure = self._read(work, opened, span, stop)
+                failure = self._read(work, opened, span)
             with work.lock:
                 if work.spans.complete:
                     return
-                span = work.spans.take(self._crew.part_size if self._crew else size)
-                if span is None:
-                    work.lock.wait(_LOOK_EVERY)
+                span = self._next_span(work)
             if span is None:
                 self._patience.remaining()
                 self._tick()
                 continue
-            opened, stop = self._open_span(work, span, failure), span.stop
+            opened = self._open_span(work, span, failure)
             failure = None
 
-    def _read(self, work: Work, opened: Opened, span: Span, stop: int) -> DownloadError | None:
+    def _next_span(self, work: Work) -> Span | None:
+        """Take a span; from a helper that brings nothing if there is no other."""
+        span = work.spans.take(self._crew.part_size if self._crew else work.spans.size)
+        if span is not None:
+            return span
+        before = work.spans.done_bytes
+        work.lock.wait(_LOOK_EVERY)
+        now = time.monotonic()
+        if work.spans.done_bytes != before or not self._moved_at:
+            self._moved_at = now
+        if now - self._moved_at < _STUCK:
+            return None
+        self._moved_at = 0.0
+        return work.spans.take_over()
+
+    def _read(self, work: Work, opened: Opened, span: Span) -> DownloadError | None:
         """Read one span; return why it is not whole, if it is not."""
         self._first = opened
         before = work.spans.done_bytes
         try:
-            work.pump(opened, span, stop, self._tick)
+            work.pump(opened, span, self._tick)
         except DownloadError as error:
             if not error.retryable:
                 raise
@@ -285,7 +302,7 @@ class Transfer:
             if again or beside is None:
                 opened = self._reopen(ask, self._watch)
             else:
-                opened = beside(ask, self._watch)
+                opened = beside(ask, replace(self._watch, first_byte=FIRST_BYTE))
         except SourceStatusError as error:
             if error.status not in _PRECONDITION:
                 raise
@@ -293,6 +310,7 @@ class Transfer:
         found = fit(work.head, ask.start, opened.head, opened.start)
         if found == "part":
             return opened
+        self._is_alone = True
         if opened.start == 0:
             raise _AnewError(opened)
         opened.close()

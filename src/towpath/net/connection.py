@@ -7,13 +7,17 @@ import time
 from towpath.errors import BadResponseError, SourceUnavailableError
 from towpath.net.patience import Watch
 
-__all__ = ["BUFFER", "Connection"]
+__all__ = ["BUFFER", "ClosedError", "Connection"]
 
 BUFFER = 256 * 1024  # measured: less costs CPU, more is slower and fatter
 _TICK = 0.25
 _HEAD_READ = 16 * 1024
 _MOST_HEAD = 64 * 1024
 _LONGEST_LINE = 4096
+
+
+class ClosedError(SourceUnavailableError):
+    """The connection was closed before an answer began: perhaps while it waited to be used."""
 
 
 class Connection:
@@ -44,8 +48,13 @@ class Connection:
 
     def send(self, data: bytes) -> None:
         """Send a request."""
-        self._sock.settimeout(self._watching().patience.remaining())
-        self._sock.sendall(data)
+        patience = self._watching().patience
+        self._sock.settimeout(patience.remaining())
+        try:
+            self._sock.sendall(data)
+        except ConnectionError:
+            reason = "the connection was closed before the request was sent"
+            raise ClosedError(patience.url, reason) from None
         self._sock.settimeout(_TICK)
 
     # --- heads ---
@@ -81,8 +90,7 @@ class Connection:
         """Say that the server closed before the end of its head."""
         url = self._watching().patience.url
         if not head:
-            reason = "the server closed the connection without an answer"
-            raise SourceUnavailableError(url, reason)
+            raise ClosedError(url, "the server closed the connection without an answer")
         if not b"HTTP/".startswith(bytes(head[:5])):
             raise BadResponseError(url, "its answer is not HTTP")
         reason = "the server closed the connection within its headers"

@@ -13,7 +13,7 @@ from towpath.errors import (
     TooManyRedirectsError,
 )
 from towpath.net.answers import Answer, Route
-from towpath.net.connection import Connection
+from towpath.net.connection import ClosedError, Connection
 from towpath.net.guard import Guard
 from towpath.net.heads import Head, declared_size, parse_head
 from towpath.net.patience import Patience, Watch
@@ -111,7 +111,7 @@ class Origin:
         elif connection is not None:
             try:
                 return self._exchange(connection, request, Route(target, "", headers), watch)
-            except SourceUnavailableError:
+            except ClosedError:
                 watch.patience.remaining()  # closed while it waited: once more on a new one
         addresses = (address,) if address else self.guard.addresses(target)
         connection = self.guard.connect(target, addresses, watch.patience)
@@ -179,13 +179,20 @@ def checked_headers(url: str, headers: Mapping[str, str]) -> dict[str, str]:
     return dict(headers)
 
 
+def _as_text(location: str) -> str:
+    """Return a header value as UTF-8 if it is that, else as it came."""
+    try:
+        return location.encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        return location
+
+
 def _next_hop(target: Target, location: str | None, *, has_headers: bool) -> Target:
     """Judge the text of a redirect."""
     if not location:
         raise BadResponseError(target.url, "it redirects to nowhere")
     try:
-        text = location.strip().encode("latin-1").decode("utf-8", "surrogateescape")
-        following = parse_target(urljoin(target.url, text))
+        following = parse_target(urljoin(target.url, _as_text(location.strip())))
     except (InvalidURLError, ValueError):
         reason = "it redirects to a URL that is not allowed (use http or https)"
         raise InvalidURLError(target.url, reason) from None
