@@ -24,6 +24,7 @@ from towpath.errors.redaction import shown
 __all__ = [
     "Settings",
     "active",
+    "bytes_of",
     "environment_of_git",
     "hub_endpoint",
     "hub_token",
@@ -40,15 +41,22 @@ _LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 _WILDCARDS = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared, not bound
 
 
-def _size(value: object) -> object:
-    """Read `64MiB` as bytes."""
-    if not isinstance(value, str):
-        return value
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", value)
+def bytes_of(text: str) -> int:
+    """Read `64MiB` as bytes.
+
+    Raises:
+        ValueError: it is no size.
+    """
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", text)
     if match is None or match[2].lower() not in _UNITS:
         message = "give bytes, or a number with a unit such as 64MiB or 2GB"
         raise ValueError(message)
     return int(float(match[1]) * _UNITS[match[2].lower()])
+
+
+def _size(value: object) -> object:
+    """Read a text as bytes."""
+    return bytes_of(value) if isinstance(value, str) else value
 
 
 def _listed(value: object) -> object:

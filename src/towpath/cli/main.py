@@ -5,6 +5,9 @@ from typing import Annotated
 
 import typer
 
+from towpath.cli.cache import app as cache_app
+from towpath.errors import SettingsError, TowpathError
+
 __all__ = ["app", "run"]
 
 app = typer.Typer(
@@ -15,6 +18,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+
+app.add_typer(cache_app, name="cache")
 
 
 def _show_version(wanted: bool) -> None:  # noqa: FBT001 - Typer calls it
@@ -101,4 +107,8 @@ def run() -> None:
     """Run the command."""
     if "" not in sys.path:
         sys.path.insert(0, "")
-    app()
+    try:
+        app()
+    except TowpathError as error:
+        typer.echo(f"{error}", err=True)
+        sys.exit(2 if isinstance(error, SettingsError) else 1)

@@ -118,8 +118,8 @@ for _word, _location in (
     ("gopher", "gopher://127.0.0.1:70/x"),
     ("user-info", "http://me:secret@127.0.0.1/x"),
 ):
-    _line = f"HTTP/1.1 302 Found\r\nLocation: {_location}\r\nContent-Length: 0\r\n\r\n"
-    raw(f"/to-{_word}", "InvalidURLError", f"redirects to {_location}", _line.encode())
+    _text = f"HTTP/1.1 302 Found\r\nLocation: {_location}\r\nContent-Length: 0\r\n\r\n"
+    raw(f"/to-{_word}", "InvalidURLError", f"redirects to {_location}", _text.encode())
 for _word, _host in (
     ("metadata", "169.254.169.254"),
     ("private", "10.0.0.1"),
@@ -128,10 +128,10 @@ for _word, _host in (
     ("decimal", "167772161"),
     ("octal", "012.0.0.1"),
     ("hex", "0x0a000001"),
-    ("unspecified", "0.0.0.0"),
+    ("unspecified", "0.0.0.0"),  # noqa: S104 - refused, not bound
 ):
-    _line = f"HTTP/1.1 302 Found\r\nLocation: http://{_host}/\r\nContent-Length: 0\r\n\r\n"
-    raw(f"/to-{_word}", "BlockedAddressError", f"redirects to {_host}", _line.encode())
+    _text = f"HTTP/1.1 302 Found\r\nLocation: http://{_host}/\r\nContent-Length: 0\r\n\r\n"
+    raw(f"/to-{_word}", "BlockedAddressError", f"redirects to {_host}", _text.encode())
 _NOWHERE = b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\n\r\n"
 raw("/to-nowhere", "BadResponseError", "redirects without a Location", _NOWHERE)
 
