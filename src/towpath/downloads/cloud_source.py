@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import lru_cache
-from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 import obstore
@@ -20,9 +19,6 @@ from towpath.downloads.reuse import Head
 from towpath.downloads.sources import Opened
 from towpath.errors import InvalidURLError, SourceStatusError, SourceUnavailableError
 from towpath.media.names import clean_name
-
-if TYPE_CHECKING:
-    from obstore import GetOptions, GetResult
 
 __all__ = ["CloudSource"]
 
@@ -51,7 +47,7 @@ class CloudSource:
             raise InvalidURLError(url, "object stores take no request_headers")
         bucket, key = _split(url)
         store = _store(urlsplit(url).scheme, bucket)
-        options: GetOptions = {}
+        options: obstore.GetOptions = {}
         if start or stop is not None:
             options["range"] = {"offset": start} if stop is None else (start, stop)
         if validator is not None:
@@ -99,7 +95,9 @@ def _store(scheme: str, bucket: str) -> ObjectStore:
     return S3Store(bucket, client_options={"timeout": _LONGEST})
 
 
-def _got(url: str, store: ObjectStore, key: str, options: "GetOptions") -> "GetResult":
+def _got(
+    url: str, store: ObjectStore, key: str, options: "obstore.GetOptions"
+) -> "obstore.GetResult":
     """Ask for an object; what the store says becomes our error."""
     try:
         return obstore.get(store, key, options=options)

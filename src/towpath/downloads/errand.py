@@ -310,7 +310,7 @@ def _first(opener: Opener, attempts: Attempts, resumed: _Resumed, facts: Facts |
         resumed.drop()
         return attempts.first(lambda: opener(Ask(known=facts), watch))
     try:
-        opened = attempts.first(lambda: opener(Ask(hole[0], None, saved.etag), watch))
+        opened = attempts.first(lambda: opener(Ask(*hole, saved.etag), watch))
     except SourceStatusError as error:
         if error.status not in _PRECONDITION:
             raise

@@ -64,10 +64,8 @@ class Spans:
         return bool(self._holes) or any(span.left >= _LEAST_SPLIT for span in self._running)
 
     def take_first(self) -> Span | None:
-        """Take the first hole whole: for a stream that runs on until it is told to stop."""
-        if not self._holes:
-            return None
-        return self._run(*self._holes.pop(0), reach=self.size)
+        """Take the first hole whole: for the first answer, which brings all of it."""
+        return self._run(*self._holes.pop(0)) if self._holes else None
 
     def take(self, most: int) -> Span | None:
         """Take at most *most* bytes: from the last hole, else from the end of the longest span.
@@ -95,8 +93,8 @@ class Spans:
         stop, longest.stop, longest.reach = longest.stop, longest.at, longest.at
         return self._run(longest.at, stop)
 
-    def _run(self, start: int, stop: int, reach: int | None = None) -> Span:
-        span = Span(start, start, stop, stop if reach is None else reach)
+    def _run(self, start: int, stop: int) -> Span:
+        span = Span(start, start, stop, stop)
         self._running.append(span)
         return span
 

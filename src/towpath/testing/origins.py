@@ -166,7 +166,7 @@ class _Server(ThreadingTCPServer):
     origin: Origin
 
     @override
-    def handle_error(self, request: object, client_address: object) -> None:
+    def handle_error(self, *_: object) -> None:
         """Say nothing: broken connections are what this server is for."""
 
 

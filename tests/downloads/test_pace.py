@@ -1,0 +1,58 @@
+"""How many connections a download has, by the rates that it sees."""
+
+import pytest
+
+from towpath.downloads.pace import Pace, part_size
+
+MIB = 2**20
+
+
+def counts(rates: dict[int, float], most: int = 16, seconds: float = 5.0) -> list[int]:
+    """Play a download whose rate depends on the number of connections."""
+    pace = Pace(most, 0.0)
+    now, done, seen = 0.0, 0.0, [1]
+    while now < seconds:
+        now += 0.01
+        done += rates[pace.count] * 0.01
+        if (count := pace.wanted(now, int(done))) != seen[-1]:
+            seen.append(count)
+    return seen
+
+
+@pytest.mark.parametrize(
+    ("rate", "expected"),
+    [
+        pytest.param(lambda n: 2e9, [1], id="a fast path is limited by the processor"),
+        pytest.param(lambda n: n * 40e6, [1, 8, 16], id="each connection is throttled"),
+        pytest.param(lambda n: 90e6, [1, 8, 16, 8], id="the link is full with one"),
+        pytest.param(lambda n: min(n, 8) * 9e6, [1, 8, 16, 8], id="more than eight bring nothing"),
+        pytest.param(lambda n: n * 9e6 / 1.5 if n > 1 else 9e6, [1, 8, 16], id="most of it"),
+    ],
+)
+def test_connections_follow_what_they_bring(rate, expected: list[int]) -> None:
+    assert counts({n: rate(n) for n in range(1, 17)}) == expected
+
+
+def test_the_callers_bound_holds() -> None:
+    assert counts({n: n * 40e6 for n in range(1, 17)}, most=4) == [1, 4]
+    assert counts({n: n * 40e6 for n in range(1, 17)}, most=1) == [1]
+
+
+def test_a_path_that_was_fast_only_at_first_gets_helpers_later() -> None:
+    pace = Pace(16, 0.0)
+    assert pace.wanted(0.06, 60_000_000) == 1
+    assert pace.wanted(0.5, 65_000_000) == 8
+
+
+def test_a_server_that_has_enough_gets_half() -> None:
+    pace = Pace(16, 0.0, count=16)
+    pace.shrink()
+    assert pace.wanted(9.0, 1) == 8
+
+
+@pytest.mark.parametrize(
+    ("size", "connections", "expected"),
+    [(20 * MIB, 16, 4 * MIB), (1024 * MIB, 16, 16 * MIB), (99_999 * MIB, 16, 64 * MIB)],
+)
+def test_parts_are_a_quarter_of_a_connections_share(size, connections, expected) -> None:
+    assert part_size(size, connections) == expected
