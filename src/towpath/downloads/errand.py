@@ -13,6 +13,7 @@ from towpath.downloads.attempts import Attempts
 from towpath.downloads.cache import evict
 from towpath.downloads.contents import check_contents
 from towpath.downloads.digests import file_digest
+from towpath.downloads.hub_source import is_pinned
 from towpath.downloads.journal import Journal, Saved
 from towpath.downloads.landing import Landing, prepared, published, writing_to
 from towpath.downloads.ledger import Ledger
@@ -107,7 +108,7 @@ class Errand:
         age = self.wanted.max_age
         if self.landing.is_weights:
             return age is None or facts.checked_at >= time.time() - age
-        return self.wanted.sha256 is not None
+        return self.wanted.sha256 is not None or is_pinned(self.wanted.url)
 
     def _is_right(self, facts: Facts) -> bool:
         """Return whether the copy has the digest that is asked for; hash it where that is open."""
