@@ -1,113 +1,157 @@
-"""256 MiB over loopback to a file, and the same again when it is there already."""
+"""Downloads beside curl, aria2c, hf-transfer, httpx, fal and a program in C.
+
+Needs nginx, aria2, curl, openssl and gcc (Debian: apt-get install nginx-light aria2 curl gcc).
+The far link needs root and /dev/net/tun; it is left out, and said so, where they are missing.
+"""
 
 import shutil
 import subprocess
 import sys
 import tempfile
-import threading
+from collections.abc import Iterator
 from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from rounds import timed_rounds
+import far
+from measure import Run, Sample, Table, command, prepared, python, tables_of
+from peers import FAL, HF, HTTPX, OURS, REQUESTS, small, words
+from warm import import_table, shared_table, warm_table
+from web import Web, serving
 
-_SIZE = 256 * 2**20
-_TIMED = """
-import sys, time, pathlib
-url, target = sys.argv[1:]
-{setup}
-began = time.perf_counter()
-{work}
-print(time.perf_counter() - began)
-"""
-_OURS = {
-    "setup": "from towpath.toolkit import download_file",
-    "work": "download_file(url, target, allow_hosts=['127.0.0.1'])",
-}
-_PEERS = {
-    "requests": {
-        "setup": "import requests",
-        "work": "r = requests.get(url, stream=True)\n"
-        "with open(target + '/f', 'wb') as f:\n  [f.write(c) for c in r.iter_content(262144)]",
-    },
-    "aiohttp": {
-        "setup": "import aiohttp, asyncio\n"
-        "async def get():\n"
-        "  async with aiohttp.ClientSession() as s, s.get(url) as r:\n"
-        "    with open(target + '/f', 'wb') as f:\n"
-        "      async for c in r.content.iter_any(): f.write(c)",
-        "work": "asyncio.run(get())",
-    },
-    "hf-transfer (8)": {
-        "setup": "import hf_transfer",
-        "work": "hf_transfer.download(url, target + '/f', 8, 10485760)",
-    },
-}
+__all__ = ["bench"]
+
+_GIB = 2**30
+_SMALL = 200
+_NEEDED = ("nginx", "aria2c", "curl", "openssl", "gcc")
 
 
-class _Quiet(SimpleHTTPRequestHandler):
-    """Serves one folder, with single ranges, and says nothing."""
-
-    protocol_version = "HTTP/1.1"
-
-    def do_GET(self) -> None:
-        """Answer with the file or a range of it."""
-        path = Path(self.translate_path(self.path))
-        size = path.stat().st_size
-        start, stop = 0, size
-        asked = self.headers.get("Range")
-        if asked:
-            first, _, last = asked.removeprefix("bytes=").partition("-")
-            start, stop = int(first), min(size, int(last or size - 1) + 1)
-        self.send_response(206 if asked else 200)
-        self.send_header("Content-Length", str(stop - start))
-        self.send_header("Content-Range", f"bytes {start}-{stop - 1}/{size}")
-        self.send_header("ETag", '"bench"')
-        self.end_headers()
-        with path.open("rb") as file:
-            file.seek(start)
-            left = stop - start
-            while left:
-                chunk = file.read(min(left, 1 << 20))
-                self.wfile.write(chunk)
-                left -= len(chunk)
-
-    def log_message(self, *_: object) -> None:
-        """Stay quiet."""
+def bench(peers: str, rounds: int) -> Iterator[Table]:
+    """Measure everything."""
+    missing = [name for name in _NEEDED if shutil.which(name) is None]
+    if missing:
+        sys.exit(
+            f"missing: {', '.join(missing)}. apt-get install nginx-light aria2 curl openssl gcc"
+        )
+    with tempfile.TemporaryDirectory(prefix="towpath-bench-") as name:
+        root = Path(name)
+        _fill(root / "www")
+        bound = _built(root)
+        with serving(root) as web:
+            yield warm_table(web, root)
+            yield shared_table(web, root)
+            yield import_table(peers)
+            yield _small_files(web, root, peers, rounds)
+            yield _small_files(web, root, peers, rounds, tls=True)
+            yield _throttled(web, root, peers, rounds, bound)
+            yield _loopback(web, root, peers, rounds, bound)
+            yield _loopback(web, root, peers, rounds, None)
+        if (table := far.table(root, peers, max(rounds, 9))) is not None:
+            yield table
 
 
-def bench(peers: str, rounds: int) -> dict[str, list[float]]:
-    """Measure."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        with (folder / "file.bin").open("wb") as file:
-            file.truncate(_SIZE)
-        server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=name))
-        server.handle_error = lambda *_: None  # type: ignore[method-assign]
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        url = f"http://127.0.0.1:{server.server_address[1]}/file.bin"
-        candidates = {"towpath": partial(_run, sys.executable, _OURS, url, folder / "ours")}
-        for peer, code in _PEERS.items():
-            candidates[peer] = partial(_run, peers, code, url, folder / "peer")
-        seconds = timed_rounds(candidates, rounds)
-        _run(sys.executable, _OURS, url, folder / "warm")
-        warm = partial(_run, sys.executable, _OURS, url, folder / "warm", fresh=False)
-        seconds |= timed_rounds({"towpath, repeated": warm}, rounds)
-        server.shutdown()
-        return seconds
+def _fill(www: Path) -> None:
+    """Write the files to serve."""
+    (www / "small").mkdir(parents=True)
+    with Path("/dev/urandom").open("rb") as noise:
+        for n in range(_SMALL):
+            (www / "small" / f"{n}.bin").write_bytes(noise.read(100 * 1024))
+        with (www / "large.bin").open("wb") as file:
+            for _ in range(_GIB >> 20):
+                file.write(noise.read(1 << 20))
+    with (www / "middle.bin").open("wb") as file, (www / "large.bin").open("rb") as large:
+        file.write(large.read(64 << 20))
 
 
-def _run(python: str, code: dict[str, str], url: str, target: Path, *, fresh: bool = True) -> float:
-    """Run one candidate in a process of its own; return the seconds it measured."""
-    if fresh:
-        shutil.rmtree(target, ignore_errors=True)
-    target.mkdir(exist_ok=True)
-    script = _TIMED.format(**code)
-    done = subprocess.run(
-        [python, "-c", script, url, str(target)],
-        capture_output=True,
-        text=True,
-        check=True,
-        env={"PATH": "/usr/bin:/bin", "HOME": str(target), "TOWPATH_DATA_DIR": f"{target}-data"},
-    )
-    return float(done.stdout)
+def _built(root: Path) -> str:
+    """Build the program in C."""
+    source = Path(__file__).with_name("bound.c")
+    subprocess.run(["gcc", "-O2", "-pthread", "-o", str(root / "bound"), str(source)], check=True)
+    return str(root / "bound")
+
+
+def candidate(
+    name: str, url: str, root: Path, peers: str, connections: int, size: int, **more: str
+) -> Run:
+    """Return how one candidate downloads *url*, from an empty folder."""
+    target = root / "target"
+    code = {"towpath": OURS, "fal": FAL, "hf-transfer": HF, "httpx": HTTPX, "requests": REQUESTS}
+    interpreter = sys.executable if name == "towpath" else peers
+    authority = str(root / "bundle.pem")
+
+    def run() -> Sample:
+        prepared(target, size)
+        shutil.rmtree(root / "data", ignore_errors=True)
+        if name in code:
+            arguments = [url, str(target), str(connections)]
+            places = {"TOWPATH_DATA_DIR": str(root / "data"), "SSL_CERT_FILE": authority, **more}
+            return python(interpreter, code[name], arguments, **places)
+        return command(words(name, url, str(target), connections, authority))
+
+    return run
+
+
+def _loopback(web: Web, root: Path, peers: str, rounds: int, bound: str | None) -> Table:
+    """1 GiB over loopback; with a bound over http, without one over https."""
+    url = web.url("large.bin") if bound else web.tls_url("large.bin")
+    names = {"towpath": 16, "curl": 1, "aria2c": 16, "httpx": 1, "fal": 1}
+    names |= {"hf-transfer": 8} if bound else {}
+    runs = {n: candidate(n, url, root, peers, c, _GIB) for n, c in names.items()}
+    if bound:
+        runs["C (1)"] = partial(_c_program, bound, web.plain, root, 1)
+    kind = "http" if bound else "https"
+    return tables_of(f"1 GiB over loopback, {kind}; goal: curl >= 1", runs, rounds)
+
+
+def _throttled(web: Web, root: Path, peers: str, rounds: int, bound: str) -> Table:
+    """1 GiB at 40 MiB/s for each connection."""
+    url = web.slow_url("large.bin")
+    names = {"towpath": 16, "aria2c": 16, "hf-transfer": 16, "curl": 1, "fal": 1}
+    runs = {n: candidate(n, url, root, peers, c, _GIB) for n, c in names.items()}
+    runs["C (16)"] = partial(_c_program, bound, web.slow, root, 16)
+    title = "1 GiB, 40 MiB/s per connection, 16 connections; goals: fal >= 12, C >= 0.87"
+    return tables_of(title, runs, rounds)
+
+
+def _c_program(bound: str, port: int, root: Path, connections: int) -> Sample:
+    """Run the program in C."""
+    prepared(root / "target", _GIB)
+    place = [str(_GIB), str(connections), str(root / "target" / "f")]
+    return command([bound, "127.0.0.1", str(port), "/large.bin", *place])
+
+
+def _small_files(web: Web, root: Path, peers: str, rounds: int, *, tls: bool = False) -> Table:
+    """200 files of 100 KiB."""
+    base = web.tls_url("small") if tls else web.url("small")
+    target = root / "target"
+    listed = root / "urls"
+    listed.write_text("\n".join(f"{base}/{n}.bin" for n in range(_SMALL)))
+    runs: dict[str, Run] = {}
+
+    def by_python(interpreter: str, code: dict[str, str]) -> Sample:
+        prepared(target, 0)
+        shutil.rmtree(root / "data", ignore_errors=True)
+        places = {"TOWPATH_DATA_DIR": str(root / "data"), "SSL_CERT_FILE": web.authority}
+        return python(interpreter, code, [base, str(target)], **places)
+
+    def by_command(line: list[str]) -> Sample:
+        prepared(target, 0)
+        return command(line)
+
+    for name, code in small(_SMALL).items():
+        interpreter = sys.executable if name.startswith("towpath") else peers
+        runs[name] = partial(by_python, interpreter, code)
+    curl = [
+        "curl",
+        "-sf",
+        "--cacert",
+        web.authority,
+        "--output-dir",
+        str(target),
+        "--remote-name-all",
+    ]
+    runs["curl (1)"] = partial(by_command, [*curl, *listed.read_text().split()])
+    aria = ["aria2c", "-q", "-j16", f"--ca-certificate={web.authority}", "-d", str(target)]
+    runs["aria2c (16)"] = partial(by_command, [*aria, "-i", str(listed)])
+    goal = "; goal: fal (1) >= 20" if tls else ""
+    kind = "https" if tls else "http"
+    return tables_of(f"200 files of 100 KiB, {kind}{goal}", runs, rounds)

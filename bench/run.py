@@ -5,38 +5,42 @@ make bench BENCH=downloads one of: downloads, serving, calls
 """
 
 import argparse
-import statistics
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
+from importlib import import_module
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-import calls
-import downloads
-import serving
+from measure import Sample, Table
 
-Candidates = Mapping[str, Callable[[], float]]
-BENCHES = {"downloads": downloads.bench, "serving": serving.bench, "calls": calls.bench}
+NAMES = ("downloads", "serving", "calls")
+
+
+def _tables(name: str, peers: str, rounds: int) -> Iterable[Table]:
+    """Run one benchmark; only its own modules are loaded, so that this process stays small."""
+    found = import_module(name).bench(peers, rounds)
+    return [_table(name, found)] if isinstance(found, dict) else found
+
+
+def _table(title: str, seconds: Mapping[str, list[float]]) -> Table:
+    """Put seconds into a table."""
+    return Table(title, {n: [Sample(each) for each in got] for n, got in seconds.items()})
 
 
 def main() -> None:
-    """Run what was asked for and print one table for each."""
+    """Run what was asked for and print its tables."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", choices=[*BENCHES, []], help="which; all by default")
+    parser.add_argument("names", nargs="*", choices=[*NAMES, []], help="which; all by default")
     parser.add_argument("--peers", required=True, help="the Python that has the peers")
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
-    for name in arguments.names or BENCHES:
-        results = BENCHES[name](arguments.peers, arguments.rounds)
-        print(f"\n{name}: median of {arguments.rounds} rounds; ratio = peer's time / towpath's")
-        ours = statistics.median(results["towpath"])
-        for candidate, seconds in sorted(
-            results.items(), key=lambda item: statistics.median(item[1])
-        ):
-            median = statistics.median(seconds)
-            spread = f"{min(seconds):.3f}..{max(seconds):.3f}"
-            print(f"  {candidate:24} {median:8.3f} s  [{spread}]  ratio {median / ours:5.2f}")
+    peers = str(Path(arguments.peers).absolute())
+    print("medians of shuffled rounds; ratio = a candidate's time / towpath's")
+    for name in arguments.names or NAMES:
+        for table in _tables(name, peers, arguments.rounds):
+            table.show()
+            sys.stdout.flush()
 
 
 if __name__ == "__main__":

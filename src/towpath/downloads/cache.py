@@ -215,9 +215,7 @@ def _sweep_all(data_dir: Path) -> int:
             folder.rmdir()  # only an empty one goes
     for path in ledger.root.glob("??/*.journal"):
         freed += _drop_stale(path)
-    for entry in ledger.entries():
-        if not entry.path.exists() and entry.used_at < time.time() - _YOUNG_SECONDS:
-            ledger.forget(entry.key)
+    ledger.sweep(_YOUNG_SECONDS)
     return freed
 
 

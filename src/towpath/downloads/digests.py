@@ -17,6 +17,9 @@ _BLOCK = 256 * 1024
 _SIZES = {"sha256": 32, "sha512": 64, "md5": 16}
 _NAMES = {"sha-256": "sha256", "sha-512": "sha512", "md5": "md5"}
 _POLL = 0.05
+_STATING = frozenset(
+    {"repr-digest", "content-digest", "x-linked-etag", "x-goog-hash", "content-md5"}
+)
 
 
 def is_sha256(text: str) -> bool:
@@ -34,6 +37,8 @@ def stated_digest(fields: Mapping[str, str], linked: Mapping[str, str]) -> Diges
         fields: the header fields of the answer.
         linked: those of the redirects before it.
     """
+    if not (_STATING & fields.keys() or "x-linked-etag" in linked):
+        return None
     found = [
         *_structured("repr-digest", fields.get("repr-digest", "")),
         *_structured("content-digest", fields.get("content-digest", "")),
@@ -108,7 +113,7 @@ class Verifier:
         names = dict.fromkeys([*(digest.algorithm for digest in expected), *also])
         self._hashes = {name: hashlib.new(name, usedforsecurity=False) for name in names}
         self._at = 0
-        self._stop = threading.Event()
+        self._stop: threading.Event | None = None
         self._thread: threading.Thread | None = None
 
     @property
@@ -119,18 +124,21 @@ class Verifier:
     def start(self) -> None:
         """Begin to compute while bytes arrive."""
         if self._hashes:
-            self._thread = threading.Thread(target=self._follow, daemon=True, name="towpath-digest")
+            self._stop = stop = threading.Event()
+            self._thread = threading.Thread(
+                target=self._follow, args=(stop,), daemon=True, name="towpath-digest"
+            )
             self._thread.start()
 
-    def _follow(self) -> None:
-        while not self._stop.is_set():
+    def _follow(self, stop: threading.Event) -> None:
+        while not stop.is_set():
             if not self._read_to(self._frontier()):
-                self._stop.wait(_POLL)
+                stop.wait(_POLL)
 
     def _read_to(self, stop: int) -> bool:
         """Hash up to *stop*; return whether there was anything."""
         before = self._at
-        while self._at < stop and not self._stop.is_set():
+        while self._at < stop and not (self._stop is not None and self._stop.is_set()):
             block = os.pread(self._descriptor, min(_BLOCK, stop - self._at), self._at)
             if not block:
                 break
@@ -141,10 +149,10 @@ class Verifier:
 
     def cancel(self) -> None:
         """Stop; nothing is compared."""
-        self._stop.set()
-        if self._thread is not None:
+        if self._stop is not None and self._thread is not None:
+            self._stop.set()
             self._thread.join()
-            self._thread = None
+            self._thread = self._stop = None
 
     def finish(self, url: str, size: int) -> dict[str, str]:
         """Return the digests of the whole file by algorithm, in hex.
@@ -153,7 +161,6 @@ class Verifier:
             DigestError: one is not what was expected.
         """
         self.cancel()
-        self._stop.clear()
         self._read_to(size)
         got = {name: each.hexdigest() for name, each in self._hashes.items()}
         for digest in self._expected:

@@ -78,23 +78,17 @@ class Errand:
             DownloadError: it could not be brought here.
         """
         began = time.time()
-        if not self.force and (path := self.present()) is not None:
-            return path
+        facts = None if self.force else self._facts()
+        if facts is not None and self._is_pinned(facts) and self._is_right(facts):
+            return self._hit(facts)
         with self.ledger.lock(self.landing.key, self._progress_of_others) as has_waited:
             if has_waited and not self.force:
                 facts = self._facts()
                 if facts is not None and facts.checked_at >= began and self._is_right(facts):
                     return self._hit(facts)
-            return self._fetch()
+            return self._fetch(facts)
 
     # --- what is here ---
-
-    def present(self) -> Path | None:
-        """Return what is here if nobody has to be asked about it, or None."""
-        facts = self._facts()
-        if facts is None or not self._is_pinned(facts) or not self._is_right(facts):
-            return None
-        return self._hit(facts)
 
     def _facts(self) -> Facts | None:
         """Return what is known of the file, if it is still what it was."""
@@ -143,10 +137,9 @@ class Errand:
 
     # --- what has to come ---
 
-    def _fetch(self) -> Path:
+    def _fetch(self, facts: Facts | None) -> Path:
         """Ask the source, and bring what it has unless that is here."""
         wanted = self.wanted
-        facts = None if self.force else self._facts()
         if facts is not None and not self._is_right(facts):
             facts = None
         patience = Patience(wanted.url, wanted.patience, deadline=wanted.deadline)

@@ -4,13 +4,13 @@ import fcntl
 import hashlib
 import json
 import os
-import secrets
+import re
 import stat
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from towpath.downloads.journal import Journal
@@ -19,6 +19,7 @@ from towpath.downloads.reuse import Facts, Have
 __all__ = ["Entry", "Ledger"]
 
 _KEY_LENGTH = 64
+_OWNER = re.compile(r'(?:([0-9a-f]{64})|\{"v": 1, "key": "([0-9a-f]{64})")')
 _MOMENT = threading.Event()
 _FIRST_PAUSE = 0.005
 _LONGEST_PAUSE = 0.2
@@ -76,14 +77,26 @@ class Ledger:
             return None
 
     def note(self, key: str, path: Path, facts: Facts, url: str) -> None:
-        """Write down what lies at *path*; *url* is for people and holds no secrets."""
-        content = json.dumps({"v": 1, "url": url, "path": str(path), "facts": asdict(facts)})
-        self._write(self._path(key, "json"), content)
+        """Write down what lies at *path*; *url* is for people and holds no secrets.
+
+        It is written in place, because the file is the lock too: one inode for each download,
+        since making one costs more than all else. What is torn by a crash counts as not known.
+        """
+        told = {"v": 1, "key": key, "url": url, "path": str(path), "facts": _plain(facts)}
+        content = json.dumps(told).encode()
+        with suppress(OSError):
+            descriptor = self._open(key)
+            try:
+                os.pwrite(descriptor, content, 0)
+                os.ftruncate(descriptor, len(content))
+                os.utime(descriptor, ns=(time.time_ns(),) * 2)  # finer than the kernel's own
+            finally:
+                os.close(descriptor)
 
     def touch(self, key: str) -> None:
         """Note that the download *key* was used now."""
         with suppress(OSError):
-            os.utime(self._path(key, "json"))
+            os.utime(self._path(key, "json"), ns=(time.time_ns(),) * 2)
 
     def facts_path(self, key: str) -> str:
         """Return where the facts of *key* are; its time of change is that of the last use."""
@@ -98,28 +111,48 @@ class Ledger:
     def forget(self, key: str) -> None:
         """Remove what is known of *key*, and its claim."""
         entry = self.entry(key)
-        suffixes = [(key, "json"), (key, "journal"), (key, "lock")]
+        paths = [self._path(key, "json"), self._path(key, "journal")]
         if entry is not None and self._owner(entry.path) == key:
-            suffixes.append((_digest(entry.path), "owner"))
-        for digest, suffix in suffixes:
+            paths.append(self._claim(entry.path))
+        for path in paths:
             with suppress(OSError):
-                Path(self._path(digest, suffix)).unlink(missing_ok=True)
+                Path(path).unlink(missing_ok=True)
+
+    def sweep(self, seconds: float) -> None:
+        """Forget downloads whose file is gone, and tries that came to nothing, after *seconds*."""
+        before = time.time() - seconds
+        for path in self.root.glob("??/*.json"):
+            with suppress(OSError):
+                entry = self.entry(path.stem)
+                gone = entry is None or not entry.path.exists()
+                if gone and path.stat().st_mtime < before:
+                    self.forget(path.stem)
 
     # --- which download owns a path ---
 
     def is_claimed(self, path: Path) -> bool:
         """Return whether a download of ours took *path*."""
-        return os.path.exists(self._path(_digest(path), "owner"))  # noqa: PTH110 - as above
+        return os.path.exists(self._claim(path))  # noqa: PTH110 - every download passes here
 
     def claim(self, path: Path, key: str) -> bool:
         """Take *path* for the download *key*; return False when it is another's.
 
         The first to claim a path keeps it, so that two URLs with one name never meet in one file.
         """
-        claim = self._path(_digest(path), "owner")
+        claim = self._claim(path)
         try:
             _make_folder_of(claim)
-            with open(claim, "x") as file:  # noqa: PTH123 - as above
+            os.link(self._path(key, "json"), claim)  # what it says is whose it is
+        except FileExistsError:
+            return self._owner(path) == key
+        except OSError:
+            return self._claim_by_file(path, claim, key)
+        return True
+
+    def _claim_by_file(self, path: Path, claim: str, key: str) -> bool:
+        """Claim *path* where there are no links."""
+        try:
+            with open(claim, "x") as file:  # noqa: PTH123 - every download passes here
                 file.write(key)
         except FileExistsError:
             return self._owner(path) == key
@@ -129,15 +162,17 @@ class Ledger:
 
     def _owner(self, path: Path) -> str:
         """Return whose claim it is; one that is just being written is waited for a moment."""
-        claim = Path(self._path(_digest(path), "owner"))
-        text = ""
-        with suppress(OSError):
-            for _ in range(50):
-                text = claim.read_text()
-                if len(text) == _KEY_LENGTH:
-                    break
-                _MOMENT.wait(0.01)
-        return text
+        claim = Path(self._claim(path))
+        for _ in range(50):
+            with suppress(OSError, UnicodeError):
+                if match := _OWNER.match(claim.read_text()):
+                    return match[1] or match[2]
+            _MOMENT.wait(0.01)
+        return ""
+
+    def _claim(self, path: Path) -> str:
+        """Return where the claim of *path* is."""
+        return f"{self._text}/claims/{hashlib.sha256(os.fsencode(path)).hexdigest()}"
 
     # --- what lies there ---
 
@@ -170,7 +205,7 @@ class Ledger:
                 on it.
         """
         try:
-            descriptor = self._open_lock(key)
+            descriptor = self._open(key)
         except OSError:
             yield False
             return
@@ -179,20 +214,24 @@ class Ledger:
         finally:
             os.close(descriptor)
 
-    def _open_lock(self, key: str) -> int:
-        path = self._path(key, "lock")
+    def _open(self, key: str) -> int:
+        """Open the file of *key*, made when it is missing."""
+        path = self._path(key, "json")
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
         try:
-            return os.open(path, flags, 0o666)
+            descriptor = os.open(path, flags, 0o666)
         except FileNotFoundError:
             _make_folder_of(path)
-            return os.open(path, flags, 0o666)
+            descriptor = os.open(path, flags, 0o666)
+        if not os.fstat(descriptor).st_size:
+            os.pwrite(descriptor, key.encode(), 0)
+        return descriptor
 
     @contextmanager
     def try_lock(self, key: str) -> Iterator[bool]:
         """Hold the lock of *key* unless somebody else does; yield whether nobody does."""
         try:
-            descriptor = self._open_lock(key)
+            descriptor = self._open(key)
         except OSError:
             yield True
             return
@@ -219,17 +258,10 @@ class Ledger:
     def _path(self, digest: str, suffix: str) -> str:
         return f"{self._text}/{digest[:2]}/{digest}.{suffix}"
 
-    def _write(self, path: str, content: str) -> None:
-        """Replace *path* as a whole."""
-        folder, _, name = path.rpartition("/")
-        draft = f"{folder}/.{name}.{os.getpid()}.{secrets.token_hex(4)}"
-        try:
-            _make_folder_of(path)
-            with open(draft, "w") as file:  # noqa: PTH123 - every download passes here
-                file.write(content)
-            os.replace(draft, path)  # noqa: PTH105 - as above
-        except OSError:
-            Path(draft).unlink(missing_ok=True)
+
+def _plain(facts: Facts) -> dict[str, object]:
+    """Return facts as JSON has them."""
+    return {name: getattr(facts, name) for name in Facts.__slots__}
 
 
 def _make_folder_of(path: str) -> None:
@@ -252,19 +284,14 @@ def _is_free(descriptor: int) -> bool:
 
 def _wait_for(descriptor: int, progress: Callable[[], object]) -> bool:
     """Take the lock, waiting as long as its holder goes on; return whether it was waited for."""
-    pause, seen, since, has_waited = _FIRST_PAUSE, progress(), time.monotonic(), False
-    while True:
-        if _is_free(descriptor):
-            return has_waited
-        has_waited = True
+    if _is_free(descriptor):
+        return False
+    pause, seen, since = _FIRST_PAUSE, progress(), time.monotonic()
+    while not _is_free(descriptor):
         _MOMENT.wait(pause)
         pause = min(pause * 2, _LONGEST_PAUSE)
         if (now := progress()) != seen:
             seen, since = now, time.monotonic()
         elif time.monotonic() - since > _STUCK_SECONDS:
-            return has_waited
-
-
-def _digest(path: Path) -> str:
-    """Return the key of a path."""
-    return hashlib.sha256(os.fsencode(path)).hexdigest()
+            break
+    return True

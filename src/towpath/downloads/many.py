@@ -1,7 +1,10 @@
 """download_files: many URLs, a few at a time."""
 
-from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future
 from contextvars import copy_context
 from os import PathLike
 from pathlib import Path
@@ -12,6 +15,9 @@ from towpath.downloads.download import download_file
 from towpath.downloads.wanted import DownloadOptions
 
 __all__ = ["download_files", "download_files_async"]
+
+_JOIN_EVERY = 0.004
+_BUSY = 0.75  # of one processor, beyond which Python threads are in each other's way
 
 
 def download_files(
@@ -31,7 +37,7 @@ def download_files(
     Args:
         urls: as download_file takes them.
         target_dir: one folder for all.
-        concurrency: how many at a time.
+        concurrency: how many at a time, at most.
         force: download even what is here already.
         request_headers: sent to each URL's own origin.
         options: see DownloadOptions; they hold for each file.
@@ -44,13 +50,16 @@ def download_files(
         message = f"concurrency={concurrency}; at least one file at a time is needed"
         raise ValueError(message)
 
+    listed = list(urls)
+
     def one(url: str) -> Path:
         return download_file(
             url, target_dir, force=force, request_headers=request_headers, **options
         )
 
-    with ThreadPoolExecutor(concurrency, thread_name_prefix="towpath-download") as pool:
-        futures = [pool.submit(copy_context().run, one, url) for url in urls]
+    futures = [Future[Path]() for _ in listed]
+    crew = _Crew(deque(zip(futures, listed, strict=True)), one)
+    crew.work(concurrency)
     errors = [error for future in futures if (error := future.exception()) is not None]
     interrupts = [error for error in errors if not isinstance(error, Exception)]
     if interrupts:
@@ -60,6 +69,54 @@ def download_files(
         message = f"{len(failures)} of {len(futures)} downloads failed"
         raise ExceptionGroup(message, failures)
     return [future.result() for future in futures]
+
+
+class _Crew:
+    """Threads that take one file after the other; as many as have something to wait for."""
+
+    def __init__(self, jobs: "deque[tuple[Future[Path], str]]", one: Callable[[str], Path]) -> None:
+        self._jobs = jobs
+        self._one = one
+        self._idle = threading.Event()
+
+    def work(self, most: int) -> None:
+        """Do all jobs.
+
+        A thread joins every few milliseconds, up to *most*, as long as the processor is not what
+        holds the others up: then one more would only be in their way.
+        """
+        threads = [self._thread()]
+        began, used = time.perf_counter(), time.process_time()
+        while self._jobs:
+            self._idle.wait(_JOIN_EVERY)
+            wall, cpu = time.perf_counter() - began, time.process_time() - used
+            if self._jobs and len(threads) < most and cpu < _BUSY * wall:
+                threads.append(self._thread())
+                began, used = time.perf_counter(), time.process_time()
+        for thread in threads:
+            thread.join()
+
+    def _thread(self) -> threading.Thread:
+        """Start a thread with the context of the caller."""
+        context = copy_context()
+        thread = threading.Thread(
+            target=context.run, args=(self._run,), daemon=True, name="towpath-download"
+        )
+        thread.start()
+        return thread
+
+    def _run(self) -> None:
+        """Take jobs until there are none."""
+        while True:
+            try:
+                future, url = self._jobs.popleft()
+            except IndexError:
+                self._idle.set()
+                return
+            try:
+                future.set_result(self._one(url))
+            except BaseException as error:  # noqa: BLE001 - the caller gets it
+                future.set_exception(error)
 
 
 download_files_async = in_thread(download_files)

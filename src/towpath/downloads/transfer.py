@@ -26,6 +26,7 @@ _LOOK_EVERY = 0.02
 _REPORT_EVERY = 0.1
 _JOURNAL_EVERY = 2.0
 _STUCK = 1.0
+_LEAST_PARTED = 256 * 1024  # smaller ones are begun anew when they break
 _PRECONDITION = frozenset({412, 416})
 
 
@@ -79,7 +80,7 @@ class _StuckError(Exception):
 
 def takes_parts(head: Head) -> bool:
     """Return whether parts of the file can be asked for and told from those of another version."""
-    return head.ranges and bool(head.size) and is_strong(head.etag)
+    return head.ranges and (head.size or 0) >= _LEAST_PARTED and is_strong(head.etag)
 
 
 class Transfer:
@@ -160,7 +161,7 @@ class Transfer:
         if head.size is None or head.size >= LEAST_SIZE:
             verifier.start()
         try:
-            if takes_parts(head):
+            if done or takes_parts(head):
                 self._bring_parts(opened, head.size or 0, done)
                 size = head.size or 0
             else:

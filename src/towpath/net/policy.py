@@ -7,6 +7,7 @@ clouds), because what `ipaddress.is_global` says changes with Python's patch lev
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import (
     IPv4Address,
     IPv4Network,
@@ -194,6 +195,7 @@ class _Allowed:
         return target.host == self.name
 
 
+@lru_cache(maxsize=256)
 def _allowed(entry: str) -> _Allowed:
     """Read `name`, `*.name`, an address or a network, with an optional `:port`."""
     text = entry.strip().lower()
