@@ -81,6 +81,9 @@ def _link(root: Path) -> Iterator[None]:
             _ip("-n", name, "addr", "add", f"10.77.0.{address}/24", "dev", device)
             _ip("-n", name, "link", "set", device, "up")
             _ip("-n", name, "link", "set", "lo", "up")
+        # What most servers have; the kernel of this machine may default to another one.
+        route = "route replace 10.77.0.0/24 dev towpath0 src 10.77.0.1 congctl cubic"
+        _ip("-n", _FAR, *route.split())
         yield
     finally:
         process.terminate()

@@ -1,6 +1,7 @@
 """Helper connections: they take parts from the end while the first response goes on."""
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
@@ -92,7 +93,7 @@ class Crew:
         self._host = urlsplit(work.head.url).netloc
         self._active = self._writing = self._unanswered = 0
         self._stopping = False
-        self.pace = Pace(most, now, work.spans.done_bytes)
+        self.pace = Pace(most, now, work.spans.done_bytes, time.process_time())
 
     @property
     def part_size(self) -> int:
@@ -111,7 +112,7 @@ class Crew:
         with self._work.lock:
             if self._unanswered:
                 return  # what these bring is not known yet
-            wanted = self.pace.wanted(now, self._work.spans.done_bytes)
+            wanted = self.pace.wanted(now, self._work.spans.done_bytes, time.process_time())
             missing = wanted - 1 - self._active if self._work.spans.is_takeable else 0
         for _ in range(missing):
             if not shared_lanes.take(self._host, self._most):

@@ -1,17 +1,16 @@
 """How many connections a download should have by now. Pure."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 __all__ = ["LEAST_SIZE", "Pace", "part_size"]
 
 LEAST_SIZE = 16 * 2**20  # below this, handshakes cost more than helpers bring
 _FAST = 400e6  # bytes a second at which the processor is the limit
+_SLOW = 100e6  # below this, it is not our processor that holds a download up
 _FIRST_LOOK = 0.05
-_NEXT_LOOK = 0.1
 _LATER_LOOK = 0.5
-_FEW = 8
-_THROTTLED = 5.0  # eight connections bring so much more than one: the server limits each
 _WORTH = 1.15
+_BUSY = 0.6  # of one processor: then the processor holds the download up, not the connections
 _LEAST_PART = 4 * 2**20
 _MOST_PART = 64 * 2**20
 
@@ -25,57 +24,52 @@ def part_size(size: int, connections: int) -> int:
 class Pace:
     """Watches the rate and says how many connections to have.
 
-    One until it is seen that one is slow; then eight; then as many as are allowed, if that helps.
+    One until it is seen that one is slow; then as many as are allowed, measured to be best on far
+    and on throttled links; one again if those bring no more.
 
     Args:
         most: connections at most.
         now: a monotonic time in seconds.
         done: bytes that are here already.
+        cpu: seconds of processor that this process has used.
     """
 
     most: int
     now: float
     done: int = 0
+    cpu: float = 0.0
     count: int = 1
-    _rates: dict[int, float] = field(default_factory=dict)
+    _alone: float = 0.0
     _look: float = _FIRST_LOOK
     _settled: bool = False
 
-    def wanted(self, now: float, done: int) -> int:
+    def wanted(self, now: float, done: int, cpu: float = 0.0) -> int:
         """Return how many connections to have; call it often.
 
         Args:
             now: the time.
             done: bytes that are here.
+            cpu: seconds of processor that this process has used.
         """
         seconds = now - self.now
         if self._settled or seconds < self._look or self.most <= 1:
             return self.count
         rate = (done - self.done) / seconds
-        self.now, self.done = now, done
-        self._rates[self.count] = rate
-        self._decide(rate)
+        is_busy = rate > _SLOW and (cpu - self.cpu) / seconds > _BUSY
+        self.now, self.done, self.cpu = now, done, cpu
+        if not is_busy:
+            self._decide(rate)
         return self.count
 
     def _decide(self, rate: float) -> None:
         """Choose the next count from the rate of the last window."""
         if self.count == 1:
-            self._look = _LATER_LOOK / 2
+            self._look = _LATER_LOOK
             if rate < _FAST:
-                self.count, self._look = min(_FEW, self.most), _NEXT_LOOK
-        elif self.count == self.most or self.count > _FEW:
-            self._settle(rate)
-        elif rate >= _THROTTLED * self._rates[1] or self._look == _LATER_LOOK:
-            self.count = min(self.count * 2, self.most)
-            self._look = _LATER_LOOK
-        else:
-            self._look = _LATER_LOOK
-
-    def _settle(self, rate: float) -> None:
-        """Keep the last step if it brought something; take it back otherwise."""
-        before = self._rates.get(_FEW)
-        if self.count > _FEW and before is not None and rate < _WORTH * before:
-            self.count = _FEW
+                self.count, self._alone = self.most, rate
+            return
+        if rate < _WORTH * self._alone:
+            self.count = 1
         self._settled = True
 
     def shrink(self) -> None:

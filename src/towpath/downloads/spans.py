@@ -8,7 +8,7 @@ __all__ = ["Range", "Span", "Spans", "merged"]
 Range = tuple[int, int]
 """First byte, and the byte after the last."""
 
-_LEAST_SPLIT = 2 * 2**20  # of what is left, below which a running span is not split
+_LEAST_SPLIT = 256 * 1024  # of what is left, below which a running span is not split
 
 
 @dataclass(slots=True, eq=False)
