@@ -1,12 +1,23 @@
 """How authors write apps, as type checkers see it. Never run."""
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import assert_type
 
 from PIL import Image as PillowImage
 
 import towpath
-from towpath.toolkit import MODEL_WEIGHTS_DIR, ImageSize, get_image_size
+from towpath.toolkit import (
+    MODEL_WEIGHTS_DIR,
+    Head,
+    ImageSize,
+    Opened,
+    PruneReport,
+    get_image_size,
+    prune,
+    register_source,
+)
 
 
 class Typed(towpath.App, name="typed", max_multiplexing=2):
@@ -31,6 +42,32 @@ class Typed(towpath.App, name="typed", max_multiplexing=2):
         assert_type(await towpath.File.from_bytes_async(b"x", "text/plain"), towpath.File)
         return await towpath.File.from_path_async("x")
 
+
+def many(urls: list[str]) -> None:
+    assert_type(towpath.download_files(urls, "inputs", sha256="0" * 64), list[Path])
+    assert_type(towpath.clone_repository("https://x.test/a.git", commit_hash="0" * 40), Path)
+    assert_type(prune(max_bytes=10**9), PruneReport)
+    towpath.download_file(urls[0], "inputs", progress=lambda done, total: None, patience=3.0)
+    towpath.download_file(urls[0], "inputs", progress="bar", sources={"s3"}, max_age=3)
+
+
+class Own:
+    schemes = frozenset({"own"})
+
+    @contextmanager
+    def open(
+        self,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        start: int = 0,
+        stop: int | None = None,
+        validator: str | None = None,
+    ) -> Iterator[Opened]:
+        yield Opened(Head(url, "name", 1), lambda: iter([b"x"]))
+
+
+register_source(Own())
 
 assert_type(get_image_size("square"), ImageSize)
 assert_type(MODEL_WEIGHTS_DIR, Path)

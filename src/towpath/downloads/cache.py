@@ -213,7 +213,7 @@ def _sweep_all(data_dir: Path) -> int:
         freed += sweep(folder, ledger.remembers, now=True)
         with suppress(OSError):
             folder.rmdir()  # only an empty one goes
-    for path in ledger.root.glob("??/*.journal"):
+    for path in ledger.root.glob("?/*.journal"):
         freed += _drop_stale(path)
     ledger.sweep(_YOUNG_SECONDS)
     return freed
@@ -223,6 +223,6 @@ def _drop_stale(path: Path) -> int:
     """Remove a journal older than a day, and the part that it speaks of."""
     if path.stat().st_mtime >= time.time() - _YOUNG_SECONDS:
         return 0
-    part = Journal(path).part()
+    part = Journal(str(path)).part()
     path.unlink(missing_ok=True)
     return sweep(part.parent, lambda other: other != part, now=True) if part is not None else 0

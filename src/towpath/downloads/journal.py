@@ -4,6 +4,7 @@ import json
 import os
 import secrets
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,15 +40,15 @@ class Journal:
         path: where it is kept.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: str) -> None:
         self.path = path
 
     def load(self, folder: Path) -> Saved | None:
         """Return what was saved, if it is younger than a day and its part lies in *folder*."""
         try:
-            if self.path.stat().st_mtime < time.time() - _YOUNG_SECONDS:
+            if os.stat(self.path).st_mtime < time.time() - _YOUNG_SECONDS:  # noqa: PTH116 - hot
                 return None
-            saved = _read(self.path.read_bytes())
+            saved = _read(Path(self.path).read_bytes())
             part = Path(saved.part)
             is_right = part.parent == folder and part.lstat().st_size == saved.size
         except (OSError, ValueError, TypeError, KeyError):
@@ -57,14 +58,15 @@ class Journal:
     def part(self) -> Path | None:
         """Return the part that it speaks of, however old it is, if that can be read."""
         try:
-            part = Path(_read(self.path.read_bytes()).part)
+            part = Path(_read(Path(self.path).read_bytes()).part)
         except (OSError, ValueError, TypeError, KeyError):
             return None
         return part if part.parent.is_dir() else None
 
     def write(self, saved: Saved) -> None:
         """Replace the journal; the ranges have to be on disk by now."""
-        draft = self.path.with_name(f".{self.path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+        path = Path(self.path)
+        draft = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
         content = {
             "v": 1,
             "part": saved.part,
@@ -73,15 +75,16 @@ class Journal:
             "done": saved.done,
         }
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
             draft.write_text(json.dumps(content))
-            draft.replace(self.path)
+            draft.replace(path)
         except OSError:
             draft.unlink(missing_ok=True)
 
     def remove(self) -> None:
         """Forget the part."""
-        self.path.unlink(missing_ok=True)
+        with suppress(OSError):
+            os.unlink(self.path)  # noqa: PTH108 - every download passes here
 
 
 def _read(content: bytes) -> Saved:

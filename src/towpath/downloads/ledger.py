@@ -46,7 +46,7 @@ class Entry:
 
 
 class Ledger:
-    """Facts by key, and which key owns which path.
+    """Facts by key, and which key owns which path; one for each download, not shared by threads.
 
     Losing it costs a transfer, never a file; so writing to it may fail silently.
 
@@ -57,6 +57,7 @@ class Ledger:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._text = os.fspath(root)
+        self._held: tuple[str, int] | None = None
 
     # --- facts ---
 
@@ -84,14 +85,22 @@ class Ledger:
         """
         told = {"v": 1, "key": key, "url": url, "path": str(path), "facts": _plain(facts)}
         content = json.dumps(told).encode()
-        with suppress(OSError):
-            descriptor = self._open(key)
-            try:
-                os.pwrite(descriptor, content, 0)
-                os.ftruncate(descriptor, len(content))
-                os.utime(descriptor, ns=(time.time_ns(),) * 2)  # finer than the kernel's own
-            finally:
-                os.close(descriptor)
+        with suppress(OSError), self._opened(key) as descriptor:
+            os.pwrite(descriptor, content, 0)
+            os.ftruncate(descriptor, len(content))
+            os.utime(descriptor, ns=(time.time_ns(),) * 2)  # finer than the kernel's own
+
+    @contextmanager
+    def _opened(self, key: str) -> Iterator[int]:
+        """Give the descriptor of the lock that is held, or one for a moment."""
+        if self._held is not None and self._held[0] == key:
+            yield self._held[1]
+            return
+        descriptor = self._open(key)
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
 
     def touch(self, key: str) -> None:
         """Note that the download *key* was used now."""
@@ -104,7 +113,7 @@ class Ledger:
 
     def entries(self) -> Iterator[Entry]:
         """Yield everything that is known."""
-        for path in sorted(self.root.glob("??/*.json")):
+        for path in sorted(self.root.glob("?/*.json")):
             if len(path.stem) == _KEY_LENGTH and (entry := self.entry(path.stem)) is not None:
                 yield entry
 
@@ -121,7 +130,7 @@ class Ledger:
     def sweep(self, seconds: float) -> None:
         """Forget downloads whose file is gone, and tries that came to nothing, after *seconds*."""
         before = time.time() - seconds
-        for path in self.root.glob("??/*.json"):
+        for path in self.root.glob("?/*.json"):
             with suppress(OSError):
                 entry = self.entry(path.stem)
                 gone = entry is None or not entry.path.exists()
@@ -210,8 +219,11 @@ class Ledger:
             yield False
             return
         try:
-            yield _wait_for(descriptor, progress)
+            has_waited = _wait_for(descriptor, progress)
+            self._held = (key, descriptor)
+            yield has_waited
         finally:
+            self._held = None
             os.close(descriptor)
 
     def _open(self, key: str) -> int:
@@ -244,19 +256,19 @@ class Ledger:
 
     def journal(self, key: str) -> Journal:
         """Return the journal of the download *key*."""
-        return Journal(Path(self._path(key, "journal")))
+        return Journal(self._path(key, "journal"))
 
     def remembers(self, part: Path) -> bool:
         """Return whether a journal speaks of *part*, and is younger than a day."""
         token = part.name.rpartition(".part")[0][-8:]
-        for path in (self.root / token[:2]).glob(f"{token}*.journal"):
-            saved = Journal(path).load(part.parent)
+        for path in (self.root / token[0]).glob(f"{token}*.journal"):
+            saved = Journal(str(path)).load(part.parent)
             if saved is not None and saved.part == str(part):
                 return True
         return False
 
     def _path(self, digest: str, suffix: str) -> str:
-        return f"{self._text}/{digest[:2]}/{digest}.{suffix}"
+        return f"{self._text}/{digest[0]}/{digest}.{suffix}"  # 16 folders: making one costs more
 
 
 def _plain(facts: Facts) -> dict[str, object]:

@@ -1,7 +1,7 @@
 """Image: a File with width and height, to and from PIL."""
 
 from pathlib import Path
-from typing import Self, Unpack
+from typing import TYPE_CHECKING, Self, Unpack
 
 from pydantic import ConfigDict
 from typing_extensions import override
@@ -10,11 +10,13 @@ from towpath.concurrency import in_thread
 from towpath.errors import UnsupportedFormatError
 from towpath.files import image_codec
 from towpath.files.file import File, described_by
-from towpath.files.image_codec import PILImage
 from towpath.files.image_size import ImageSize
 from towpath.files.upload_options import UploadOptions, described, upload
 from towpath.settings import active
 from towpath.uploads.uploader import Payload
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as PILImage
 
 __all__ = ["Image"]
 
@@ -40,7 +42,7 @@ class Image(File):
     @classmethod
     def from_pil(
         cls,
-        pil_image: PILImage,
+        pil_image: "PILImage",
         format: str | None = None,  # noqa: A002 - the seed's signature
         file_name: str | None = None,
         *,
@@ -111,7 +113,7 @@ class Image(File):
         fields = described_by(*upload(payload, options))
         return cls(**fields, width=size[0] if size else None, height=size[1] if size else None)
 
-    def to_pil(self, mode: str | None = "RGB") -> PILImage:
+    def to_pil(self, mode: str | None = "RGB") -> "PILImage":
         """Return the image, orientation applied, in *mode*; None keeps the image's own.
 
         Raises:
@@ -127,7 +129,7 @@ class Image(File):
     @classmethod
     async def from_pil_async(
         cls,
-        pil_image: PILImage,
+        pil_image: "PILImage",
         format: str | None = None,  # noqa: A002 - as from_pil
         file_name: str | None = None,
         *,
@@ -151,12 +153,12 @@ class Image(File):
         """Do what `from_bytes` does, off the event loop."""
         return await in_thread(cls.from_bytes)(data, format, size, file_name, **options)
 
-    async def to_pil_async(self, mode: str | None = "RGB") -> PILImage:
+    async def to_pil_async(self, mode: str | None = "RGB") -> "PILImage":
         """Do what `to_pil` does, off the event loop."""
         return await in_thread(self.to_pil)(mode)
 
 
-def _own_format(image: PILImage) -> str:
+def _own_format(image: "PILImage") -> str:
     """Return the format that an opened image came in, or png."""
     try:
         return image_codec.format_named(image.format) if image.format else "png"

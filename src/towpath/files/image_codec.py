@@ -5,17 +5,17 @@ import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-from PIL import Image as PillowImage
-from PIL import ImageOps, UnidentifiedImageError
+from PIL import UnidentifiedImageError
 
 from towpath.errors import BrokenImageError, ImageTooLargeError, UnsupportedFormatError
 from towpath.errors.redaction import shown
 
-__all__ = ["PILImage", "content_type_of", "decode", "encode", "format_named", "size_in"]
+if TYPE_CHECKING:
+    from PIL.Image import Image as PILImage
 
-PILImage = PillowImage.Image
+__all__ = ["content_type_of", "decode", "encode", "format_named", "size_in"]
 
 _READ = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 _WRITE = {"png", "jpeg", "webp", "gif", "bmp", "tiff", "avif"}
@@ -65,7 +65,7 @@ def content_type_of(image_format: str) -> str:
 # --- out -----------------------------------------------------------------------------------------
 
 
-def encode(image: PILImage, image_format: str, *, quality: int | None = None) -> bytes:
+def encode(image: "PILImage", image_format: str, *, quality: int | None = None) -> bytes:
     """Return *image* in *image_format* (a word of `format_named`).
 
     PNG is lossless and comes from the fast encoder where it is installed; JPEG has quality 95
@@ -83,7 +83,7 @@ def encode(image: PILImage, image_format: str, *, quality: int | None = None) ->
     return buffer.getvalue()
 
 
-def _fitted(image: PILImage, image_format: str) -> PILImage:
+def _fitted(image: "PILImage", image_format: str) -> "PILImage":
     """Return *image* in a mode that the format has."""
     if image.mode in _MODES[image_format]:
         return image
@@ -97,8 +97,10 @@ def _fitted(image: PILImage, image_format: str) -> PILImage:
     return image if image.mode in _MODES[image_format] else image.convert("RGB")
 
 
-def _on_white(rgba: PILImage) -> PILImage:
+def _on_white(rgba: "PILImage") -> "PILImage":
     """Lay a transparent image on white."""
+    from PIL import Image as PillowImage  # noqa: PLC0415 - when the first picture comes
+
     canvas = PillowImage.new("RGB", rgba.size, "white")
     canvas.paste(rgba, mask=rgba.getchannel("A"))
     return canvas
@@ -113,7 +115,7 @@ def _parameters(image_format: str, quality: int | None) -> dict[str, Any]:  # An
     return {} if quality is None else {"quality": quality}
 
 
-def _is_plain(image: PILImage) -> bool:
+def _is_plain(image: "PILImage") -> bool:
     """Return whether the fast encoder keeps everything: it writes neither profile nor text."""
     kept = {"icc_profile", "exif", "dpi", "gamma", "transparency", "XML:com.adobe.xmp", "xmp"}
     texts = bool(getattr(image, "text", None))
@@ -123,11 +125,11 @@ def _is_plain(image: PILImage) -> bool:
 class _Encoders:
     """The fast PNG encoder, looked for once."""
 
-    png: Callable[[PILImage], bytes] | None = None
+    png: "Callable[[PILImage], bytes] | None" = None
     looked = False
 
 
-def _fast_png() -> Callable[[PILImage], bytes] | None:
+def _fast_png() -> "Callable[[PILImage], bytes] | None":
     """Return fpng's encoder, or None where it has no wheel."""
     if not _Encoders.looked:
         _Encoders.looked = True
@@ -143,6 +145,8 @@ def _fast_png() -> Callable[[PILImage], bytes] | None:
 
 def size_in(data: bytes | Path) -> tuple[int, int] | None:
     """Return width and height by the header alone, or None when it is not an image we read."""
+    from PIL import Image as PillowImage  # noqa: PLC0415 - when the first picture comes
+
     with warnings.catch_warnings(), suppress(*_BROKEN, PillowImage.DecompressionBombError):
         warnings.simplefilter("ignore")
         with PillowImage.open(_stream(data), formats=_READ) as image:
@@ -150,13 +154,17 @@ def size_in(data: bytes | Path) -> tuple[int, int] | None:
     return None
 
 
-def decode(data: bytes | Path, mode: str | None, *, most_pixels: int, url: str | None) -> PILImage:
+def decode(
+    data: bytes | Path, mode: str | None, *, most_pixels: int, url: str | None
+) -> "PILImage":
     """Return the image in *data*, orientation applied, in *mode* (None keeps its own).
 
     Raises:
         ImageTooLargeError: it has more than *most_pixels* over all frames, by its header.
         BrokenImageError: it is not a whole image of a kind that is read.
     """
+    from PIL import Image as PillowImage  # noqa: PLC0415 - when the first picture comes
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -173,8 +181,10 @@ def decode(data: bytes | Path, mode: str | None, *, most_pixels: int, url: str |
             raise BrokenImageError(message, url=url) from None
 
 
-def _decode(data: bytes | Path, mode: str | None, most_pixels: int, url: str | None) -> PILImage:
+def _decode(data: bytes | Path, mode: str | None, most_pixels: int, url: str | None) -> "PILImage":
     """Check the header, then decode the first frame."""
+    from PIL import Image as PillowImage  # noqa: PLC0415 - when the first picture comes
+
     with PillowImage.open(_stream(data), formats=_READ) as image:
         pixels = image.width * image.height * int(getattr(image, "n_frames", 1))
         if pixels > most_pixels:
@@ -182,13 +192,20 @@ def _decode(data: bytes | Path, mode: str | None, most_pixels: int, url: str | N
         image.load()
         upright = image.copy()
     with suppress(*_BROKEN):
-        upright = ImageOps.exif_transpose(upright)
+        upright = _transposed(upright)
     if mode is None or upright.mode == mode:
         return upright
     return (_eight_bit(upright) if upright.mode in _DEEP else upright).convert(mode)
 
 
-def _eight_bit(image: PILImage) -> PILImage:
+def _transposed(image: "PILImage") -> "PILImage":
+    """Apply the orientation that the metadata says."""
+    from PIL import ImageOps  # noqa: PLC0415 - as above
+
+    return ImageOps.exif_transpose(image)
+
+
+def _eight_bit(image: "PILImage") -> "PILImage":
     """Scale 16-bit grey to 8 bits; a plain conversion would clip it to white."""
     return image.convert("I").point(lambda value: value * (1 / 256)).convert("L")
 

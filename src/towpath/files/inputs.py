@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from shutil import rmtree
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
@@ -21,8 +21,10 @@ from towpath.downloads.wanted import wanted
 from towpath.files.audio import Audio
 from towpath.files.file import File, checked_url
 from towpath.files.image import Image
-from towpath.files.image_codec import PILImage
 from towpath.files.video import Video
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as PILImage
 
 __all__ = ["AudioInput", "FileInput", "ImageInput", "VideoInput"]
 
@@ -121,7 +123,7 @@ class ImageInput(FileInput):
     kind: ClassVar[str] = "image"
     file_type: ClassVar[type[File]] = Image
 
-    def to_pil(self, mode: str | None = "RGB") -> PILImage:
+    def to_pil(self, mode: str | None = "RGB") -> "PILImage":
         """Return the image, orientation applied, in *mode*; None keeps the image's own.
 
         Raises:
@@ -131,7 +133,7 @@ class ImageInput(FileInput):
         """
         return Image(url=str(self)).to_pil(mode)
 
-    async def to_pil_async(self, mode: str | None = "RGB") -> PILImage:
+    async def to_pil_async(self, mode: str | None = "RGB") -> "PILImage":
         """Do what `to_pil` does, off the event loop."""
         return await in_thread(self.to_pil)(mode)
 
