@@ -1,5 +1,7 @@
 """Image: a File with width and height, to and from PIL."""
 
+from __future__ import annotations
+
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, Unpack
 
@@ -42,7 +44,7 @@ class Image(File):
     @classmethod
     def from_pil(
         cls,
-        pil_image: "PILImage",
+        pil_image: PILImage,
         format: str | None = None,  # noqa: A002 - the seed's signature
         file_name: str | None = None,
         *,
@@ -113,7 +115,7 @@ class Image(File):
         fields = described_by(*upload(payload, options))
         return cls(**fields, width=size[0] if size else None, height=size[1] if size else None)
 
-    def to_pil(self, mode: str | None = "RGB") -> "PILImage":
+    def to_pil(self, mode: str | None = "RGB") -> PILImage:
         """Return the image, orientation applied, in *mode*; None keeps the image's own.
 
         Raises:
@@ -129,7 +131,7 @@ class Image(File):
     @classmethod
     async def from_pil_async(
         cls,
-        pil_image: "PILImage",
+        pil_image: PILImage,
         format: str | None = None,  # noqa: A002 - as from_pil
         file_name: str | None = None,
         *,
@@ -153,12 +155,12 @@ class Image(File):
         """Do what `from_bytes` does, off the event loop."""
         return await in_thread(cls.from_bytes)(data, format, size, file_name, **options)
 
-    async def to_pil_async(self, mode: str | None = "RGB") -> "PILImage":
+    async def to_pil_async(self, mode: str | None = "RGB") -> PILImage:
         """Do what `to_pil` does, off the event loop."""
         return await in_thread(self.to_pil)(mode)
 
 
-def _own_format(image: "PILImage") -> str:
+def _own_format(image: PILImage) -> str:
     """Return the format that an opened image came in, or png."""
     try:
         return image_codec.format_named(image.format) if image.format else "png"

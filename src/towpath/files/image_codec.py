@@ -1,5 +1,7 @@
 """PIL images in and out of bytes, with limits that hold before anything is decoded."""
 
+from __future__ import annotations
+
 import io
 import warnings
 from collections.abc import Callable
@@ -65,7 +67,7 @@ def content_type_of(image_format: str) -> str:
 # --- out -----------------------------------------------------------------------------------------
 
 
-def encode(image: "PILImage", image_format: str, *, quality: int | None = None) -> bytes:
+def encode(image: PILImage, image_format: str, *, quality: int | None = None) -> bytes:
     """Return *image* in *image_format* (a word of `format_named`).
 
     PNG is lossless and comes from the fast encoder where it is installed; JPEG has quality 95
@@ -83,7 +85,7 @@ def encode(image: "PILImage", image_format: str, *, quality: int | None = None) 
     return buffer.getvalue()
 
 
-def _fitted(image: "PILImage", image_format: str) -> "PILImage":
+def _fitted(image: PILImage, image_format: str) -> PILImage:
     """Return *image* in a mode that the format has."""
     if image.mode in _MODES[image_format]:
         return image
@@ -97,7 +99,7 @@ def _fitted(image: "PILImage", image_format: str) -> "PILImage":
     return image if image.mode in _MODES[image_format] else image.convert("RGB")
 
 
-def _on_white(rgba: "PILImage") -> "PILImage":
+def _on_white(rgba: PILImage) -> PILImage:
     """Lay a transparent image on white."""
     from PIL import Image as PillowImage  # noqa: PLC0415 - when the first picture comes
 
@@ -115,7 +117,7 @@ def _parameters(image_format: str, quality: int | None) -> dict[str, Any]:  # An
     return {} if quality is None else {"quality": quality}
 
 
-def _is_plain(image: "PILImage") -> bool:
+def _is_plain(image: PILImage) -> bool:
     """Return whether the fast encoder keeps everything: it writes neither profile nor text."""
     kept = {"icc_profile", "exif", "dpi", "gamma", "transparency", "XML:com.adobe.xmp", "xmp"}
     texts = bool(getattr(image, "text", None))
@@ -125,11 +127,11 @@ def _is_plain(image: "PILImage") -> bool:
 class _Encoders:
     """The fast PNG encoder, looked for once."""
 
-    png: "Callable[[PILImage], bytes] | None" = None
+    png: Callable[[PILImage], bytes] | None = None
     looked = False
 
 
-def _fast_png() -> "Callable[[PILImage], bytes] | None":
+def _fast_png() -> Callable[[PILImage], bytes] | None:
     """Return fpng's encoder, or None where it has no wheel."""
     if not _Encoders.looked:
         _Encoders.looked = True
@@ -154,9 +156,7 @@ def size_in(data: bytes | Path) -> tuple[int, int] | None:
     return None
 
 
-def decode(
-    data: bytes | Path, mode: str | None, *, most_pixels: int, url: str | None
-) -> "PILImage":
+def decode(data: bytes | Path, mode: str | None, *, most_pixels: int, url: str | None) -> PILImage:
     """Return the image in *data*, orientation applied, in *mode* (None keeps its own).
 
     Raises:
@@ -181,7 +181,7 @@ def decode(
             raise BrokenImageError(message, url=url) from None
 
 
-def _decode(data: bytes | Path, mode: str | None, most_pixels: int, url: str | None) -> "PILImage":
+def _decode(data: bytes | Path, mode: str | None, most_pixels: int, url: str | None) -> PILImage:
     """Check the header, then decode the first frame."""
     from PIL import Image as PillowImage  # noqa: PLC0415 - when the first picture comes
 
@@ -198,14 +198,14 @@ def _decode(data: bytes | Path, mode: str | None, most_pixels: int, url: str | N
     return (_eight_bit(upright) if upright.mode in _DEEP else upright).convert(mode)
 
 
-def _transposed(image: "PILImage") -> "PILImage":
+def _transposed(image: PILImage) -> PILImage:
     """Apply the orientation that the metadata says."""
     from PIL import ImageOps  # noqa: PLC0415 - as above
 
     return ImageOps.exif_transpose(image)
 
 
-def _eight_bit(image: "PILImage") -> "PILImage":
+def _eight_bit(image: PILImage) -> PILImage:
     """Scale 16-bit grey to 8 bits; a plain conversion would clip it to white."""
     return image.convert("I").point(lambda value: value * (1 / 256)).convert("L")
 

@@ -3,6 +3,8 @@
 They are texts: code that treats them as the URL runs as it is.
 """
 
+from __future__ import annotations
+
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -123,7 +125,7 @@ class ImageInput(FileInput):
     kind: ClassVar[str] = "image"
     file_type: ClassVar[type[File]] = Image
 
-    def to_pil(self, mode: str | None = "RGB") -> "PILImage":
+    def to_pil(self, mode: str | None = "RGB") -> PILImage:
         """Return the image, orientation applied, in *mode*; None keeps the image's own.
 
         Raises:
@@ -133,7 +135,7 @@ class ImageInput(FileInput):
         """
         return Image(url=str(self)).to_pil(mode)
 
-    async def to_pil_async(self, mode: str | None = "RGB") -> "PILImage":
+    async def to_pil_async(self, mode: str | None = "RGB") -> PILImage:
         """Do what `to_pil` does, off the event loop."""
         return await in_thread(self.to_pil)(mode)
 
