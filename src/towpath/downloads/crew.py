@@ -55,12 +55,13 @@ class Work:
         """Write what *opened* brings into *span*."""
         for piece in opened.chunks():
             size = min(len(piece), span.left)
-            if size > 0:
-                self.part.write_at(piece[:size], span.at)
-                with self.lock:
-                    self.spans.advance(span, size)
-                    new, self.high = self._beyond(), max(self.high, self.spans.done_bytes)
-                self.patience.note(new)
+            if size <= 0:
+                return  # more than was asked for
+            self.part.write_at(piece[:size], span.at)
+            with self.lock:
+                self.spans.advance(span, size)
+                new, self.high = self._beyond(), max(self.high, self.spans.done_bytes)
+            self.patience.note(new)
             if tick is not None:
                 tick()
             if not span.left and span.stop < span.reach:
@@ -93,7 +94,7 @@ class Crew:
         self._host = urlsplit(work.head.url).netloc
         self._active = self._writing = self._unanswered = 0
         self._stopping = False
-        self.pace = Pace(most, now, work.spans.done_bytes, time.process_time())
+        self.pace = Pace(most, now, work.spans.done_bytes, time.thread_time())
 
     @property
     def part_size(self) -> int:
@@ -112,7 +113,7 @@ class Crew:
         with self._work.lock:
             if self._unanswered:
                 return  # what these bring is not known yet
-            wanted = self.pace.wanted(now, self._work.spans.done_bytes, time.process_time())
+            wanted = self.pace.wanted(now, self._work.spans.done_bytes, time.thread_time())
             missing = wanted - 1 - self._active if self._work.spans.is_takeable else 0
         for _ in range(missing):
             if not shared_lanes.take(self._host, self._most):

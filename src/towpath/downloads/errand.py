@@ -64,12 +64,14 @@ class Errand:
         landing: where it goes.
         ledger: what is known.
         force: whether what is here counts for nothing.
+        claimed: the path that was claimed for it, once its name is known.
     """
 
     wanted: Wanted
     landing: Landing
     ledger: Ledger
     force: bool = False
+    claimed: Path | None = None
 
     def run(self) -> Path:
         """Return the path of the file.
@@ -86,7 +88,11 @@ class Errand:
                 facts = self._facts()
                 if facts is not None and facts.checked_at >= began and self._is_right(facts):
                     return self._hit(facts)
-            return self._fetch(facts)
+            try:
+                return self._fetch(facts)
+            except BaseException:
+                self.ledger.abandon(self.landing.key, self.claimed)
+                raise
 
     # --- what is here ---
 
@@ -255,6 +261,7 @@ class Errand:
         path = self.landing.folder / name_of(head)
         is_known = self.ledger.is_claimed(path)
         if self.ledger.claim(path, self.landing.key):
+            self.claimed = path
             return path, is_known
         marked = path.with_name(with_mark(path.name, self.landing.key[:8]))
         return marked, self.ledger.is_claimed(marked)

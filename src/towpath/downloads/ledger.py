@@ -127,6 +127,19 @@ class Ledger:
             with suppress(OSError):
                 Path(path).unlink(missing_ok=True)
 
+    def abandon(self, key: str, path: Path | None = None) -> None:
+        """Leave no trace of a try that came to nothing, unless an earlier file is known.
+
+        Args:
+            key: the download.
+            path: the path that it claimed, if it did and nothing lies there.
+        """
+        with suppress(OSError):
+            if path is not None and not os.path.lexists(path) and self._owner(path) == key:
+                os.unlink(self._claim(path))  # noqa: PTH108 - as all paths here
+            if self.entry(key) is None and not os.path.exists(self._path(key, "journal")):  # noqa: PTH110
+                os.unlink(self._path(key, "json"))  # noqa: PTH108 - as above
+
     def sweep(self, seconds: float) -> None:
         """Forget downloads whose file is gone, and tries that came to nothing, after *seconds*."""
         before = time.time() - seconds

@@ -47,16 +47,15 @@ class Limits:
         Args:
             head: what the source says.
             folder: where it goes.
-            here: bytes of it that are on the disk already.
+            here: bytes of it that are on the disk already; of a body without a length nothing
+                is known but that more comes.
 
         Raises:
             DiskFullError: there is no room for it.
         """
-        if head.size is None:
-            return
-        spare = self.spare(folder)
-        if head.size - here > spare:
-            raise DiskFullError(head.url, need=head.size - here, free=spare)
+        spare, need = self.spare(folder), (head.size or 1) - here
+        if need > spare:
+            raise DiskFullError(head.url, need=need, free=spare)
 
     def spare(self, folder: Path) -> int:
         """Return the bytes that may be written to the disk of *folder*."""

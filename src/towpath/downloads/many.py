@@ -77,7 +77,8 @@ class _Crew:
     def __init__(self, jobs: "deque[tuple[Future[Path], str]]", one: Callable[[str], Path]) -> None:
         self._jobs = jobs
         self._one = one
-        self._idle = threading.Event()
+        self._empty = threading.Event()
+        self._over = threading.Event()
 
     def work(self, most: int) -> None:
         """Do all jobs.
@@ -86,13 +87,16 @@ class _Crew:
         holds the others up: then one more would only be in their way.
         """
         threads = [self._thread()]
-        began, used = time.perf_counter(), time.process_time()
-        while self._jobs:
-            self._idle.wait(_JOIN_EVERY)
-            wall, cpu = time.perf_counter() - began, time.process_time() - used
-            if self._jobs and len(threads) < most and cpu < _BUSY * wall:
-                threads.append(self._thread())
-                began, used = time.perf_counter(), time.process_time()
+        try:
+            while self._jobs:
+                before = time.perf_counter(), _cpu_of(threads)
+                self._empty.wait(_JOIN_EVERY)
+                wall, cpu = time.perf_counter() - before[0], _cpu_of(threads) - before[1]
+                if self._jobs and len(threads) < most and cpu < _BUSY * wall:
+                    threads.append(self._thread())
+        finally:
+            self._jobs.clear()  # after an interrupt, what has not begun does not begin
+            self._over.set()
         for thread in threads:
             thread.join()
 
@@ -106,17 +110,26 @@ class _Crew:
         return thread
 
     def _run(self) -> None:
-        """Take jobs until there are none."""
+        """Take jobs until there are none; then stay until nobody asks for this thread's clock."""
         while True:
             try:
                 future, url = self._jobs.popleft()
             except IndexError:
-                self._idle.set()
+                self._empty.set()
+                self._over.wait()
                 return
             try:
                 future.set_result(self._one(url))
             except BaseException as error:  # noqa: BLE001 - the caller gets it
                 future.set_exception(error)
+
+
+def _cpu_of(threads: list[threading.Thread]) -> float:
+    """Return the seconds of processor that living *threads* have used."""
+    clock = getattr(time, "pthread_getcpuclockid", None)
+    if clock is None:
+        return time.process_time()
+    return sum(time.clock_gettime(clock(each.ident)) for each in threads if each.ident is not None)
 
 
 download_files_async = in_thread(download_files)

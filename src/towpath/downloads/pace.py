@@ -31,7 +31,7 @@ class Pace:
         most: connections at most.
         now: a monotonic time in seconds.
         done: bytes that are here already.
-        cpu: seconds of processor that this process has used.
+        cpu: seconds of processor that the first connection's thread has used.
     """
 
     most: int
@@ -49,7 +49,7 @@ class Pace:
         Args:
             now: the time.
             done: bytes that are here.
-            cpu: seconds of processor that this process has used.
+            cpu: seconds of processor that the first connection's thread has used.
         """
         seconds = now - self.now
         if self._settled or seconds < self._look or self.most <= 1:

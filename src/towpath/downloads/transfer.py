@@ -26,6 +26,7 @@ _LOOK_EVERY = 0.02
 _REPORT_EVERY = 0.1
 _JOURNAL_EVERY = 2.0
 _STUCK = 1.0
+_ROOM_EVERY = 64 * 2**20
 _LEAST_PARTED = 256 * 1024  # smaller ones are begun anew when they break
 _PRECONDITION = frozenset({412, 416})
 
@@ -184,10 +185,13 @@ class Transfer:
     def _bring_whole(self, opened: Opened) -> int:
         """Write the body from its start; a broken one is asked for from the start again."""
         self._part.resize(0)
-        limits, at = self._order.limits, 0
+        limits, at, checked = self._order.limits, 0, 0
         try:
             for piece in opened.chunks():
                 limits.check(opened.head, at + len(piece))
+                if opened.head.size is None and at - checked >= _ROOM_EVERY:
+                    limits.check_room(opened.head, self._part.path.parent)
+                    checked = at
                 self._part.write_at(piece, at)
                 at += len(piece)
                 self._here = at

@@ -1,0 +1,67 @@
+"""Memory stays flat, however large a file is."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from towpath.testing.origins import Exchange, origin_of
+
+GIB = 2**30
+CODE = """
+import re, sys
+from towpath.toolkit import download_file
+def peak():
+    return int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1]) / 1024
+before = peak()
+path = download_file(sys.argv[1], "in", allow_hosts=["127.0.0.1"], progress="off")
+print(path.stat().st_size, peak() - before)
+"""
+
+
+class Zeros:
+    """Stands for a sparse file: answers any range of it with zeros."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+    def __call__(self, exchange: Exchange) -> None:
+        start, last = exchange.range or (0, None)
+        stop = self.size if last is None else last + 1
+        fields = {"ETag": '"zeros"', "Accept_Ranges": "bytes", "Content_Length": stop - start}
+        if exchange.range is None:
+            exchange.head("200 OK", **fields)
+        else:
+            where = f"bytes {start}-{stop - 1}/{self.size}"
+            exchange.head("206 Partial Content", Content_Range=where, **fields)
+        block = bytes(1 << 20)
+        for at in range(start, stop, len(block)):
+            exchange.send(block[: stop - at])
+
+
+def grown(size: int, data_dir: Path) -> float:
+    """Download a file of zeros in a process of its own; return the MiB it needed above imports."""
+    data_dir.mkdir(parents=True, exist_ok=True)
+    with origin_of({"/zeros": Zeros(size)}) as server:
+        done = subprocess.run(
+            [sys.executable, "-c", CODE, server.url("/zeros")],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={"TOWPATH_DATA_DIR": str(data_dir), "TOWPATH_STORE_RESERVE": "0"},
+        )
+    (data_dir / "in" / "zeros").unlink()
+    got, mib = done.stdout.split()
+    assert int(got) == size
+    return float(mib)
+
+
+def test_a_quarter_of_a_gib_needs_a_few_mib(data_dir: Path) -> None:
+    assert grown(GIB // 4, data_dir) < 12
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_ten_gib_need_no_more(data_dir: Path) -> None:
+    assert grown(10 * GIB, data_dir) < 12
