@@ -4,6 +4,7 @@ Needs nginx, aria2, curl, openssl and gcc (Debian: apt-get install nginx-light a
 The far link needs root and /dev/net/tun; it is left out, and said so, where they are missing.
 """
 
+import os
 import shutil
 import subprocess
 import sys
@@ -60,6 +61,7 @@ def _fill(www: Path) -> None:
                 file.write(noise.read(1 << 20))
     with (www / "middle.bin").open("wb") as file, (www / "large.bin").open("rb") as large:
         file.write(large.read(64 << 20))
+    os.sync()  # or the disk is busy with these while small files are made
 
 
 def _built(root: Path) -> str:

@@ -116,11 +116,6 @@ class Verifier:
         self._stop: threading.Event | None = None
         self._thread: threading.Thread | None = None
 
-    @property
-    def idle(self) -> bool:
-        """Whether there is nothing to compute."""
-        return not self._hashes
-
     def start(self) -> None:
         """Begin to compute while bytes arrive."""
         if self._hashes:
@@ -161,7 +156,8 @@ class Verifier:
             DigestError: one is not what was expected.
         """
         self.cancel()
-        self._read_to(size)
+        if self._hashes:
+            self._read_to(size)
         got = {name: each.hexdigest() for name, each in self._hashes.items()}
         for digest in self._expected:
             if got[digest.algorithm] != digest.value.lower():

@@ -87,8 +87,13 @@ class Part:
             done += os.pwrite(self.descriptor, view[done:], offset + done)
 
     def resize(self, size: int) -> None:
-        """Cut or lengthen the file; what is new is a hole."""
-        os.ftruncate(self.descriptor, size)
+        """Cut or lengthen the file; what is new is a hole.
+
+        A file that has the size is left alone: ext4 writes a file out when it is closed if it was
+        ever cut to nothing, which would make the caller wait for the disk.
+        """
+        if os.fstat(self.descriptor).st_size != size:
+            os.ftruncate(self.descriptor, size)
 
     def sync(self) -> None:
         """Bring what was written to the disk."""

@@ -2,6 +2,8 @@
 
 import select
 import socket
+import ssl
+import struct
 import time
 
 from towpath.errors import BadResponseError, SourceUnavailableError
@@ -11,6 +13,7 @@ __all__ = ["BUFFER", "ClosedError", "Connection"]
 
 BUFFER = 256 * 1024  # measured: less costs CPU, more is slower and fatter
 _TICK = 0.25
+_TICK_TIMEVAL = struct.pack("ll", 0, int(_TICK * 1e6))
 _HEAD_READ = 16 * 1024
 _MOST_HEAD = 64 * 1024
 _LONGEST_LINE = 4096
@@ -29,14 +32,24 @@ class Connection:
     """
 
     def __init__(self, sock: socket.socket, address: str) -> None:
-        sock.settimeout(_TICK)
+        self._has_tls = isinstance(sock, ssl.SSLSocket)
+        if not self._has_tls:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _TICK_TIMEVAL)
         self.address = address
         self.uses = 0
         self._sock = sock
+        self._let_wait()
         self._rest = memoryview(b"")
         self._watch: Watch | None = None
         self._heard = self._window_start = self._next_look = 0.0
         self._window = 0
+
+    def _let_wait(self) -> None:
+        """Let reads wait for a tick: by the kernel's own time limit, or Python's under TLS.
+
+        The kernel's spares a poll before each read, and fills a whole buffer in one call.
+        """
+        self._sock.settimeout(_TICK if self._has_tls else None)
 
     def start(self, watch: Watch) -> None:
         """Begin a request under *watch*."""
@@ -55,7 +68,7 @@ class Connection:
         except ConnectionError:
             reason = "the connection was closed before the request was sent"
             raise ClosedError(patience.url, reason) from None
-        self._sock.settimeout(_TICK)
+        self._let_wait()
 
     # --- heads ---
 
@@ -127,24 +140,34 @@ class Connection:
         if got:
             view[:got] = self._rest[:got]
             self._rest = self._rest[got:]
+        unseen = 0
         while got < len(view):
             try:
-                size = self._sock.recv_into(view[got:])
-            except TimeoutError:
-                self._check(0)
+                size = self._read_into(view[got:])
+            except (TimeoutError, BlockingIOError):
+                self._check(unseen)
+                unseen = 0
                 if got:
                     break
                 continue
             got += size
-            if not size or self._check(size):
-                break
+            unseen += size
+            if not size or (time.monotonic() >= self._next_look and self._check(unseen)):
+                return got
+        self._window += unseen
         return got
+
+    def _read_into(self, view: memoryview) -> int:
+        """Read what comes, the whole *view* if it comes soon; 0 at the end."""
+        if isinstance(self._sock, ssl.SSLSocket):
+            return self._sock.read(len(view), view)  # type: ignore[return-value]
+        return self._sock.recv_into(view, len(view), socket.MSG_WAITALL)
 
     def _some(self, most: int) -> bytes | None:
         """Return what comes next: b'' at the end, None when nothing came for a moment."""
         try:
             data = self._sock.recv(most)
-        except TimeoutError:
+        except (TimeoutError, BlockingIOError):
             self._check(0)
             return None
         self._check(len(data))
