@@ -75,6 +75,7 @@ def _link(root: Path) -> Iterator[None]:
     try:
         assert process.stdout is not None
         process.stdout.readline()
+        _remove_namespaces()  # of a run that was killed
         for name, device, address in ((_FAR, "towpath0", 1), (_NEAR, "towpath1", 2)):
             _ip("netns", "add", name)
             _ip("link", "set", device, "netns", name)
@@ -88,8 +89,12 @@ def _link(root: Path) -> Iterator[None]:
     finally:
         process.terminate()
         process.wait()
-        for name in (_FAR, _NEAR):
-            subprocess.run(["ip", "netns", "del", name], check=False, capture_output=True)
+        _remove_namespaces()
+
+
+def _remove_namespaces() -> None:
+    for name in (_FAR, _NEAR):
+        subprocess.run(["ip", "netns", "del", name], check=False, capture_output=True)
 
 
 def _ip(*words: str) -> None:
