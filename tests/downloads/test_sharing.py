@@ -1,6 +1,7 @@
 """One transfer for many callers, in one process and in several."""
 
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -52,7 +53,17 @@ def test_eight_threads_make_one_request(server, data_dir: Path) -> None:
 
 @pytest.mark.parametrize("weights", [False, True])
 def test_eight_processes_make_one_request(server, data_dir: Path, weights: bool) -> None:
+    all_wait = threading.Event()
+
+    def behave(exchange: Exchange) -> None:
+        all_wait.wait(60)
+        exchange.serve(BODY)
+
+    server.behaviours["/f"] = behave
     processes = [start(server.url("/f"), data_dir, weights=weights) for _ in range(8)]
+    assert [process.stdout.readline() for process in processes] == ["ready\n"] * 8
+    time.sleep(0.5)  # from here to the call
+    all_wait.set()
     answers = [process.communicate(timeout=60) for process in processes]
     assert [process.returncode for process in processes] == [0] * 8, answers
     paths = {Path(out.strip()) for out, _ in answers}
@@ -111,7 +122,7 @@ def test_after_an_interrupt_another_caller_takes_over() -> None:
 def test_weights_that_are_here_cost_no_request_in_any_process(server, data_dir: Path) -> None:
     download_model_weights(server.url("/f"))
     out, _ = start(server.url("/f"), data_dir, weights=True).communicate()
-    assert Path(out.strip()).read_bytes() == BODY
+    assert Path(out.splitlines()[-1]).read_bytes() == BODY
     assert len(server.seen) == 1
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 CODE = """
 import sys
 from towpath.toolkit import {function}
+print("ready", flush=True)
 path = {function}(sys.argv[1], {target}allow_hosts=["127.0.0.1"], progress="off")
 print(path)
 """
