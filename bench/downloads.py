@@ -35,14 +35,15 @@ def bench(peers: str, rounds: int) -> Iterator[Table]:
         )
     with tempfile.TemporaryDirectory(prefix="towpath-bench-") as name:
         root = Path(name)
-        _fill(root / "www")
+        _fill_small(root / "www")
         bound = _built(root)
         with serving(root) as web:
             yield warm_table(web, root)
-            yield shared_table(web, root)
             yield import_table(peers)
             yield _small_files(web, root, peers, rounds)
             yield _small_files(web, root, peers, rounds, tls=True)
+            _fill_large(root / "www")  # only now: small files suffer while the disk is busy with it
+            yield shared_table(web, root)
             yield _throttled(web, root, peers, rounds, bound)
             yield _loopback(web, root, peers, rounds, bound)
             yield _loopback(web, root, peers, rounds, None)
@@ -50,18 +51,23 @@ def bench(peers: str, rounds: int) -> Iterator[Table]:
             yield table
 
 
-def _fill(www: Path) -> None:
-    """Write the files to serve."""
+def _fill_small(www: Path) -> None:
+    """Write the small files to serve."""
     (www / "small").mkdir(parents=True)
     with Path("/dev/urandom").open("rb") as noise:
         for n in range(_SMALL):
             (www / "small" / f"{n}.bin").write_bytes(noise.read(100 * 1024))
-        with (www / "large.bin").open("wb") as file:
-            for _ in range(_GIB >> 20):
-                file.write(noise.read(1 << 20))
+    os.sync()
+
+
+def _fill_large(www: Path) -> None:
+    """Write the large ones."""
+    with Path("/dev/urandom").open("rb") as noise, (www / "large.bin").open("wb") as file:
+        for _ in range(_GIB >> 20):
+            file.write(noise.read(1 << 20))
     with (www / "middle.bin").open("wb") as file, (www / "large.bin").open("rb") as large:
         file.write(large.read(64 << 20))
-    os.sync()  # or the disk is busy with these while small files are made
+    os.sync()
 
 
 def _built(root: Path) -> str:
