@@ -83,37 +83,48 @@ steps = st.lists(
 )
 
 
+class Connections:
+    """Stand-ins for connections: they take spans, bring bytes and give spans back."""
+
+    def __init__(self, spans: Spans) -> None:
+        self.spans = spans
+        self.running: list[Span] = []
+        self.brought = 0
+        self._run(spans.take_first())
+
+    def _run(self, span: Span | None) -> None:
+        if span is not None:
+            self.running.append(span)
+
+    def move(self, kind: str, which: int, amount: int) -> None:
+        if kind == "take":
+            self._run(self.spans.take(amount))
+        elif kind == "over":
+            self._run(self.spans.take_over())
+        elif self.running and kind == "advance":
+            self.advance(self.running[which % len(self.running)], amount)
+        elif self.running:
+            self.spans.give_back(self.running.pop(which % len(self.running)))
+
+    def advance(self, span: Span, most: int) -> None:
+        self.brought += self.spans.advance(span, most)
+
+    def finish(self, size: int) -> None:
+        while not self.spans.complete:
+            if not self.running:
+                self._run(self.spans.take(size))
+            self.advance(self.running[0], size)
+            self.spans.give_back(self.running.pop(0))
+
+
 @given(st.integers(1, 80 * MIB), ranges, steps)
 def test_whatever_connections_do_every_byte_comes_once(size: int, done, moves) -> None:
     past = [(start, min(stop, size)) for start, stop in done if start < size]
     spans = Spans(size, past)
-    got = {}
-    running: list[Span] = []
-    first = spans.take_first()
-    if first is not None:
-        running.append(first)
-
-    def advance(span: Span, most: int) -> None:
-        at = span.at
-        new = spans.advance(span, most)
-        got[at] = got.get(at, 0) + new
-
-    for move, which, amount in moves:
-        if (move == "take" and (span := spans.take(amount)) is not None) or (
-            move == "over" and (span := spans.take_over()) is not None
-        ):
-            running.append(span)
-        elif running and move == "advance":
-            advance(running[which % len(running)], amount)
-        elif running and move == "back":
-            spans.give_back(running.pop(which % len(running)))
-    while not spans.complete:
-        if running:
-            advance(running[0], size)
-            spans.give_back(running.pop(0))
-        elif (span := spans.take(size)) is not None:
-            running.append(span)
-    assert spans.complete
+    connections = Connections(spans)
+    for move in moves:
+        connections.move(*move)
+    connections.finish(size)
     assert spans.done() == [(0, size)]
     assert spans.frontier() == size
-    assert sum(got.values()) + sum(b - a for a, b in merged(past)) == size
+    assert connections.brought + sum(b - a for a, b in merged(past)) == size

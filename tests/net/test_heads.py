@@ -80,10 +80,12 @@ def test_good_heads_are_read_as_the_standard_library_reads_them(pairs, status: i
 
 @given(st.binary(max_size=300))
 def test_any_bytes_are_a_head_or_an_error(data: bytes) -> None:
+    said = ""
     try:
         parse_head(URL, data)
     except BadResponseError as error:
-        assert len(str(error)) < 500
+        said = str(error)
+    assert len(said) < 500
 
 
 @pytest.mark.parametrize(
