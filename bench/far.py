@@ -6,10 +6,11 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from measure import Run, Sample, Table, command, prepared, python, tables_of
-from peers import FAL, HF, OURS, words
+from peers import FAL, HF, HTTPX, OURS, words
 from web import serving
 
 __all__ = ["table"]
@@ -18,51 +19,45 @@ _NEAR, _FAR = "towpath-near", "towpath-far"
 _SIZE = 64 << 20
 
 
-def table(root: Path, peers: str, rounds: int) -> Table | None:
+def table(root: Path, peers: str, rounds: int, bound: str) -> Table | None:
     """Measure, if this machine can have such a link."""
     if os.geteuid() or not Path("/dev/net/tun").exists() or shutil.which("ip") is None:
         print("\nfar link: not measured; it needs root, /dev/net/tun and the ip command")
         return None
     with _link(root), serving(root, "10.77.0.1", ("ip", "netns", "exec", _FAR)) as web:
         url = web.url("middle.bin")
-        runs = {
-            "towpath": _by_python("towpath", sys.executable, OURS, url, root, 16),
-            "aria2c": _by_command(url, root, 16),
-            "hf-transfer": _by_python("hf-transfer", peers, HF, url, root, 16),
-            "fal": _by_python("fal", peers, FAL, url, root, 1),
+        codes = {
+            "towpath": (sys.executable, OURS, "16"),
+            "hf-transfer": (peers, HF, "16"),
+            "fal": (peers, FAL, "1"),
+            "httpx": (peers, HTTPX, "1"),
         }
-        title = "64 MiB, 40 ms, 0.05 % loss, 800 Mbit/s; goals: fal >= 8, aria2c >= 0.95"
-        return tables_of(title, runs, rounds)
+        runs: dict[str, Run] = {
+            name: partial(_by_python, interpreter, code, [url, str(root / "target"), count], root)
+            for name, (interpreter, code, count) in codes.items()
+        }
+        for name, count in {"aria2c": 16, "curl": 1}.items():
+            authority = str(root / "bundle.pem")
+            line = words(name, url, str(root / "target"), count, authority)
+            runs[name] = partial(_by_command, line, root)
+        place = ["/middle.bin", str(_SIZE), "16", str(root / "target" / "f")]
+        line = [bound, "10.77.0.1", str(web.plain), *place]
+        runs["C (16)"] = partial(_by_command, line, root)
+        title = "64 MiB, 40 ms, 0.05 % loss, 800 Mbit/s"
+        return tables_of(title, runs, rounds, {"fal": 8, "aria2c": 0.95})
 
 
-def _by_python(
-    _name: str, interpreter: str, code: dict[str, str], url: str, root: Path, connections: int
-) -> Run:
-    target = root / "target"
-
-    def run() -> Sample:
-        prepared(target, _SIZE)
-        shutil.rmtree(root / "data", ignore_errors=True)
-        return python(
-            interpreter,
-            code,
-            [url, str(target), str(connections)],
-            prefix=("ip", "netns", "exec", _NEAR),
-            TOWPATH_DATA_DIR=str(root / "data"),
-        )
-
-    return run
+def _by_python(interpreter: str, code: dict[str, str], arguments: list[str], root: Path) -> Sample:
+    prepared(root / "target", _SIZE)
+    shutil.rmtree(root / "data", ignore_errors=True)
+    prefix = ("ip", "netns", "exec", _NEAR)
+    place = {"TOWPATH_DATA_DIR": str(root / "data")}
+    return python(interpreter, code, arguments, prefix=prefix, **place)
 
 
-def _by_command(url: str, root: Path, connections: int) -> Run:
-    target = root / "target"
-
-    def run() -> Sample:
-        prepared(target, _SIZE)
-        line = words("aria2c", url, str(target), connections, str(root / "bundle.pem"))
-        return command(["ip", "netns", "exec", _NEAR, *line])
-
-    return run
+def _by_command(line: list[str], root: Path) -> Sample:
+    prepared(root / "target", _SIZE)
+    return command(["ip", "netns", "exec", _NEAR, *line])
 
 
 @contextmanager

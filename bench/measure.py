@@ -7,7 +7,7 @@ import statistics
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 __all__ = ["Run", "Sample", "Table", "command", "python", "tables_of"]
@@ -33,23 +33,32 @@ class Sample:
     grown: float | None = None
 
 
+_TINY = 0.01
 Run = Callable[[], Sample]
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """What one comparison brought; `ours` is what ratios refer to."""
+    """What one comparison brought.
+
+    Attributes:
+        samples: by the candidate's name.
+        ours: what ratios refer to.
+        note: what else there is to say.
+        goals: the least ratio of a candidate that is promised.
+    """
 
     title: str
     samples: Mapping[str, Sequence[Sample]]
     ours: str = "towpath"
     note: str = ""
+    goals: Mapping[str, float] = field(default_factory=dict)
 
     def show(self) -> None:
         """Print it, the fastest first."""
         print(f"\n{self.title}")
         median = {n: statistics.median(s.wall for s in got) for n, got in self.samples.items()}
-        columns = f"{'n':>3}{'wall s':>9}{'best':>8}{'ratio':>8}{'CPU s':>8}{'MiB':>6}{'grown':>7}"
+        columns = f"{'n':>3}{'wall s':>9}{'best':>9}{'ratio':>8}{'CPU s':>8}{'MiB':>6}{'grown':>7}"
         print(f"  {'':28}{columns}")
         for name in sorted(median, key=lambda each: median[each]):
             got = self.samples[name]
@@ -60,20 +69,30 @@ class Table:
             growth = f"{max(grown):7.1f}" if grown else "      -"
             ratio = median[name] / median[self.ours]
             print(
-                f"  {name:28}{len(got):3}{median[name]:9.3f}{best:8.3f}{ratio:8.2f}"
+                f"  {name:28}{len(got):3}{_short(median[name])}{_short(best)}{ratio:8.2f}"
                 f"{cpu:8.2f}{rss:6.0f}{growth}"
             )
+        for name, least in self.goals.items():
+            ratio = median[name] / median[self.ours]
+            print(f"  goal: {name} >= {least:.3g}: {'met' if ratio >= least else 'NOT MET'}")
         if self.note:
             print(f"  {self.note}")
 
 
-def tables_of(title: str, candidates: Mapping[str, Run], rounds: int, note: str = "") -> Table:
+def _short(seconds: float) -> str:
+    """Write a time in the unit that suits it."""
+    return f"{seconds:9.3f}" if seconds >= _TINY else f"{seconds * 1e6:7.1f}us"
+
+
+def tables_of(
+    title: str, candidates: Mapping[str, Run], rounds: int, goals: Mapping[str, float] | None = None
+) -> Table:
     """Run every candidate once a round, each round in another order."""
     samples: dict[str, list[Sample]] = {name: [] for name in candidates}
     for _ in range(rounds):
         for name in sorted(candidates, key=lambda _: secrets.randbits(32)):
             samples[name].append(candidates[name]())
-    return Table(title, samples, next(iter(candidates)), note)
+    return Table(title, samples, next(iter(candidates)), goals=goals or {})
 
 
 def _environment(extra: Mapping[str, str]) -> dict[str, str]:

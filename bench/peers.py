@@ -1,12 +1,12 @@
 """How each candidate downloads: code for Python ones, words for commands."""
 
-__all__ = ["FAL", "HF", "HTTPX", "OURS", "REQUESTS", "small", "words"]
+__all__ = ["FAL", "FAL_GUARD", "HF", "HTTPX", "HTTPX_AGAIN", "OURS", "small", "words"]
 
-_FAL_SETUP = """
+FAL_GUARD = """
 import fal.toolkit.utils.ssrf as guard
 guard.is_globally_routable_ip = lambda ip: True  # it refuses loopback; lifted here only
-from fal.toolkit import download_file
 """
+_FAL_SETUP = f"{FAL_GUARD}from fal.toolkit import download_file"
 
 OURS = {
     "setup": "from towpath.toolkit import download_file",
@@ -23,10 +23,11 @@ HTTPX = {
     "work": "with httpx.stream('GET', url) as r, open(target + '/f', 'wb') as f:\n"
     "  [f.write(c) for c in r.iter_bytes(262144)]",
 }
-REQUESTS = {
-    "setup": "import requests",
-    "work": "r = requests.get(url, stream=True)\n"
-    "with open(target + '/f', 'wb') as f:\n  [f.write(c) for c in r.iter_content(262144)]",
+HTTPX_AGAIN = {
+    "setup": "import httpx\nc, tags = httpx.Client(), {}",
+    "work": "r = c.get(url, headers=tags)\n"
+    "  if r.status_code == 200: open(target + '/f', 'wb').write(r.content)\n"
+    "  tags['If-None-Match'] = r.headers['etag']",
 }
 
 
@@ -69,6 +70,11 @@ def small(count: int) -> dict[str, dict[str, str]]:
         "fal (8)": {
             "setup": f"{_FAL_SETUP}\n{threads}{urls}",
             "work": "list(ThreadPoolExecutor(8).map(lambda u: download_file(u, target), urls))",
+        },
+        "hf-transfer (8)": {
+            "setup": f"import hf_transfer\n{threads}{urls}\n"
+            "def get(u): hf_transfer.download(u, target + '/' + u.rpartition('/')[2], 1, 1 << 20)",
+            "work": "list(ThreadPoolExecutor(8).map(get, urls))",
         },
         "httpx (8)": {
             "setup": f"import httpx\n{threads}{urls}\n"

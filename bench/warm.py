@@ -1,79 +1,103 @@
-"""What is here already, what many want at once, and what importing costs."""
+"""What is here already: content that cannot change, content that may have, and imports."""
 
-import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
-from measure import Sample, Table, python
+from measure import Run, Sample, Table, command, prepared, python, tables_of
+from peers import FAL, FAL_GUARD, HF, HTTPX_AGAIN, OURS
 from web import Web
 
-__all__ = ["import_table", "shared_table", "warm_table"]
+__all__ = ["again_table", "import_table", "pinned_table"]
 
-_TIMES = 2000
-_WARM = {
-    "setup": "import os, time\nfrom towpath.toolkit import download_model_weights as get\n"
-    "path = get(url, allow_hosts=['127.0.0.1'])\nget(url)\n"
-    f"def once(f):\n  t = time.perf_counter()\n  for _ in range({_TIMES}): f()\n"
-    "  return (time.perf_counter() - t) / " + str(_TIMES) + "\n"
-    "text = str(path)",
-    "work": "print('each', sorted(once(lambda: get(url)) for _ in range(5))[2], "
-    "sorted(once(lambda: os.stat(text)) for _ in range(5))[2])",
-}
-_SHARED = {
-    "setup": "import threading\nfrom towpath.toolkit import download_file",
-    "work": "ts = [threading.Thread(target=download_file, args=(url, target), "
-    "kwargs={'allow_hosts': ['127.0.0.1'], 'progress': 'off'}) for _ in range(8)]\n"
-    "[t.start() for t in ts]\n[t.join() for t in ts]",
-}
+_FAL_WEIGHTS = (
+    f"{FAL_GUARD}\nfrom fal.toolkit import download_model_weights\nfrom pathlib import Path\n"
+    "import fal.toolkit.utils.download_utils as d\nd.FAL_MODEL_WEIGHTS_DIR = Path(target)"
+)
+_OUR_WEIGHTS = (
+    "import os\nfrom towpath.toolkit import download_model_weights\n"
+    "get = lambda: download_model_weights(url, allow_hosts=['127.0.0.1'])\npath = str(get())"
+)
+_PINNED_TIMES = 2000
+_AGAIN_TIMES = 50
 
 
-def warm_table(web: Web, root: Path) -> Table:
-    """Compare a repeated call with a bare look at the file."""
-    url = web.url("small/0.bin")
-    done = subprocess.run(
-        [sys.executable, "-c", f"url = {url!r}\n{_WARM['setup']}\n{_WARM['work']}"],
-        capture_output=True,
-        text=True,
-        check=True,
-        env={
-            "TOWPATH_DATA_DIR": str(root / "warm"),
-            "PATH": "/usr/bin:/bin",
-            "TOWPATH_ALLOW_HOSTS": "127.0.0.1",
-        },
-    )
-    ours, bare = map(float, done.stdout.split("each ")[1].split())
-    stats = f"a call costs {ours / bare:.1f} stats (goal: <= 20)"
-    note = f"requests: {web.gets('small/0.bin')} (goal: 1); {stats}"
-    samples = {"towpath, weights": [Sample(ours)], "os.stat": [Sample(bare)]}
-    return Table("A repeated call, seconds each", samples, "towpath, weights", note)
+def _repeated(root: Path, interpreter: str, code: dict[str, str], url: str, times: int) -> Sample:
+    """Do *work* once, and then measure it many times; return what each time costs."""
+    prepared(root / "target", 0)
+    repeated = {
+        "setup": f"{code['setup']}\ndef once():\n  {code['work']}\nonce()",
+        "work": f"for _ in range({times}): once()",
+    }
+    place = {"TOWPATH_DATA_DIR": str(root / "data")}
+    got = python(interpreter, repeated, [url, str(root / "target"), "1"], **place)
+    return Sample(got.wall / times, got.cpu / times, got.rss, got.grown)
 
 
-def shared_table(web: Web, root: Path) -> Table:
-    """Let eight threads want one file."""
-    got = python(
-        sys.executable,
-        _SHARED,
-        [web.url("middle.bin"), str(root / "target")],
-        TOWPATH_DATA_DIR=str(root / "data"),
-    )
-    whole = web.gets("middle.bin")
-    ranges = (root / "access.log").read_text().count('GET /middle.bin HTTP/1.1" 206')
-    note = f"GETs of the whole: {whole - ranges} (goal: 1), of parts: {ranges}"
-    return Table("64 MiB for 8 callers at once", {"towpath (8)": [got]}, "towpath (8)", note)
+def pinned_table(web: Web, root: Path, peers: str, rounds: int) -> Table:
+    """Compare a repeated call for content that cannot change with a bare look at the file."""
+    url, theirs = web.url("small/0.bin"), web.url("small/1.bin")
+    weights = {"setup": _OUR_WEIGHTS, "work": "get()"}
+    look = {"setup": _OUR_WEIGHTS, "work": "os.stat(path)"}
+    fal = {"setup": _FAL_WEIGHTS, "work": "download_model_weights(url)"}
+    runs: dict[str, Run] = {
+        "towpath": partial(_repeated, root, sys.executable, weights, url, _PINNED_TIMES),
+        "os.stat": partial(_repeated, root, sys.executable, look, url, _PINNED_TIMES),
+        "fal": partial(_repeated, root, peers, fal, theirs, _PINNED_TIMES),
+    }
+    title = "A repeated call for weights, seconds each (the other peers always ask: next table)"
+    samples = tables_of(title, runs, rounds).samples
+    note = f"requests in all rounds: {len(web.answers('small/0.bin'))} (goal: 1)"
+    return Table(title, samples, note=note, goals={"os.stat": 0.05})
 
 
-def import_table(peers: str) -> Table:
+def again_table(web: Web, root: Path, peers: str, rounds: int) -> Table:
+    """Compare repeated calls for content that may have changed, and what they bring."""
+    paths = {
+        name: f"small/{number}.bin"
+        for number, name in enumerate(("towpath", "fal", "httpx", "hf-transfer", "curl", "aria2c"))
+    }
+    codes = {"towpath": OURS, "fal": FAL, "httpx": HTTPX_AGAIN, "hf-transfer": HF}
+    target = root / "target"
+    runs: dict[str, Run] = {}
+    for name, code in codes.items():
+        interpreter = sys.executable if name == "towpath" else peers
+        url = web.url(paths[name])
+        runs[name] = partial(_repeated, root, interpreter, code, url, _AGAIN_TIMES)
+    curl = ["curl", "-sf", "--etag-compare", f"{target}/tag", "--etag-save", f"{target}/tag"]
+    runs["curl"] = partial(_twice, [*curl, "-o", f"{target}/f", web.url(paths["curl"])], target)
+    aria = ["aria2c", "-q", "--conditional-get=true", "--allow-overwrite=true", "-d", str(target)]
+    runs["aria2c"] = partial(_twice, [*aria, web.url(paths["aria2c"])], target)
+    marks = {name: len(web.answers(path)) for name, path in paths.items()}
+    title = "A repeated call for a file of 100 KiB with an ETag, seconds each"
+    samples = tables_of(title, runs, rounds).samples
+    says = [f"{name}: {_brought(web.answers(path)[marks[name] :])}" for name, path in paths.items()]
+    return Table(title, samples, note="answers of all rounds: " + "; ".join(says))
+
+
+def _twice(line: list[str], target: Path) -> Sample:
+    """Run a command once, and then measure it."""
+    prepared(target, 0)
+    command(line)
+    return command(line)
+
+
+def _brought(answers: list[tuple[int, int]]) -> str:
+    """Say what answers came, and with how many bytes of body."""
+    kinds = sorted(set(answers))
+    return ", ".join(f"{answers.count(each)} x {each[0]} of {each[1]} B" for each in kinds)
+
+
+def import_table(peers: str, rounds: int) -> Table:
     """Compare what imports take."""
     modules = {
-        "towpath.toolkit": (sys.executable, "towpath.toolkit"),
+        "towpath": (sys.executable, "towpath.toolkit"),
         "pydantic_settings": (sys.executable, "pydantic_settings"),
-        "fal.toolkit": (peers, "fal.toolkit"),
+        "fal": (peers, "fal.toolkit"),
     }
-    samples: dict[str, list[Sample]] = {name: [] for name in modules}
-    for _ in range(5):
-        for name, (interpreter, module) in modules.items():
-            code = {"setup": "", "work": f"import {module}"}
-            got = python(interpreter, code, ["", ""])
-            samples[name].append(got)
-    note = "goals: MiB <= 45, pydantic_settings >= 0.67"
-    return Table("Importing, seconds and MiB", samples, "towpath.toolkit", note)
+    runs: dict[str, Run] = {
+        name: partial(python, interpreter, {"setup": "", "work": f"import {module}"}, ["", ""])
+        for name, (interpreter, module) in modules.items()
+    }
+    title = "Importing the toolkit, seconds and MiB; goal: MiB <= 45"
+    return tables_of(title, runs, rounds, goals={"pydantic_settings": 1 / 1.5})

@@ -1,5 +1,6 @@
 """nginx on loopback: plain, over TLS, and throttled per connection."""
 
+import re
 import socket
 import ssl
 import subprocess
@@ -53,10 +54,12 @@ class Web:
         """Return the certificate that clients have to trust."""
         return str(self.root / "bundle.pem")
 
-    def gets(self, path: str) -> int:
-        """Return how many requests of *path* were answered so far."""
+    def answers(self, path: str) -> list[tuple[int, int]]:
+        """Return the status and the bytes of body of each answer that *path* had so far."""
         time.sleep(0.2)  # the log is written after the answer
-        return (self.root / "access.log").read_text().count(f"GET /{path} ")
+        log = (self.root / "access.log").read_text()
+        found = re.findall(rf'"GET /{re.escape(path)} HTTP/1\.1" (\d+) (\d+) ', log)
+        return [(int(status), int(size)) for status, size in found]
 
 
 def free_port() -> int:

@@ -3,7 +3,9 @@
 import hashlib
 import random
 import signal
+import threading
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -15,37 +17,80 @@ from towpath.toolkit import download_file, download_model_weights
 pytestmark = pytest.mark.usefixtures("settings")
 SIZE = 20 * 2**20
 DATA = hashlib.shake_256(b"crash").digest(SIZE)
-KINDS = ("single", "parallel", "resumed", "weights")
+PAUSES = {"single": 0.002, "parallel": 0.01, "resumed": 0.005, "weights": 0.01}
+KINDS = tuple(PAUSES)
+PATIENCE = 60.0
 
 
-def paced(pause: float, **fields: str):
-    def behave(exchange: Exchange) -> None:
-        exchange.serve(DATA, pause=pause, **fields)
+@dataclass
+class Source:
+    """Serves the file; says when *moment* bytes of it went out, and may send no more till let go.
 
-    return behave
+    The moment is one of bytes, not of time: it is the same on a slow machine and on a fast one.
+    """
+
+    kind: str
+    moment: int
+    out: int = 0
+    reached: threading.Event = field(default_factory=threading.Event)
+    is_open: threading.Event = field(default_factory=threading.Event)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __call__(self, exchange: Exchange) -> None:
+        fields = {"Accept_Ranges": "none"} if self.kind == "single" else {}
+        pause = 0.0 if self.is_open.is_set() else PAUSES[self.kind]
+        exchange.serve(DATA, pause=pause, sent=self.note, **fields)
+
+    def note(self, size: int) -> None:
+        with self.lock:
+            self.out += size
+        if self.out >= self.moment:
+            self.reached.set()
+            if self.kind == "resumed":
+                self.is_open.wait(PATIENCE)
+
+
+def moment_of(number: int) -> int:
+    """Return when to kill: anywhere, and each fifth time when all has come and is published."""
+    return SIZE if number % 5 == 4 else random.randrange(SIZE)
+
+
+def has_journal(data_dir: Path) -> bool:
+    return any(name.endswith(".journal") for name in everything_in(data_dir))
+
+
+def kill_one(source: Source, url: str, data_dir: Path) -> bool:
+    """Kill a download when its moment has come; return whether it died of that."""
+    process = start(url, data_dir, weights=source.kind == "weights")
+    assert source.reached.wait(PATIENCE)
+    deadline = time.monotonic() + PATIENCE
+    while source.kind == "resumed" and not has_journal(data_dir):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    if source.moment == SIZE:
+        time.sleep(random.random() * 0.05)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    source.is_open.set()
+    return process.returncode == -signal.SIGKILL
 
 
 def round_of(kind: str, origin: Origin, data_dir: Path, number: int) -> bool:
     """Kill one download at a random moment, look, and download again; return whether it died."""
     path = f"/{kind}/{number}.bin"
-    fields = {"Accept_Ranges": "none"} if kind == "single" else {}
-    pause = {"single": 0.002, "parallel": 0.01, "resumed": 0.06, "weights": 0.02}[kind]
-    origin.behaviours[path] = paced(pause, **fields)
-    weights = kind == "weights"
+    moment = random.randrange(SIZE // 4, SIZE) if kind == "resumed" else moment_of(number)
+    source = origin.behaviours[path] = Source(kind, moment)
+    url, weights = origin.url(path), kind == "weights"
+    died = kill_one(source, url, data_dir)
     folder = data_dir / (".towpath/model_weights" if weights else "in")
-    longest = 4.0 if kind == "resumed" else 1.6
-    process = start(origin.url(path), data_dir, weights=weights)
-    time.sleep(0.3 + random.random() * longest)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
     for file in folder.rglob(f"{number}.bin"):
         assert file.read_bytes() == DATA, "a partial file has the final name"
-    origin.behaviours[path] = paced(0.0, **fields)
-    url = origin.url(path)
+    source.out = 0
     got = download_model_weights(url) if weights else download_file(url, "in")
     assert got.read_bytes() == DATA
+    assert kind != "resumed" or source.out < SIZE, "what was there is not brought again"
     got.unlink()
-    return process.returncode == -signal.SIGKILL
+    return died
 
 
 def crash(data_dir: Path, rounds: int) -> None:
@@ -56,7 +101,7 @@ def crash(data_dir: Path, rounds: int) -> None:
         )
         origin.behaviours["/last"] = lambda exchange: exchange.answer(b"x")
         download_file(origin.url("/last"), "in").unlink()
-    assert died > rounds / 3, "most of them were killed at work"
+    assert died > rounds / 2, "most of them were killed at work"
     left = [
         name for name in everything_in(data_dir) if name.endswith((".part", ".journal", ".bin"))
     ]

@@ -151,7 +151,7 @@ def _fetched(request: Wanted, target_of: Callable[[Head], Path]) -> Path:
     limits = limits_of(request.limit)
     patience = Patience(request.url, request.patience, deadline=request.deadline)
     opener, attempts = opener_of(request), Attempts(patience)
-    with closing(attempts.first(lambda: opener(Ask(), Watch(patience)))) as opened:
+    with closing(attempts.first(lambda: opener(Ask(), Watch(patience, patience.tick)))) as opened:
         target = target_of(opened.head)
 
         def judge(head: Head) -> None:

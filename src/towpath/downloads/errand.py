@@ -304,7 +304,7 @@ class _Resumed:
 
 def _first(opener: Opener, attempts: Attempts, resumed: _Resumed, facts: Facts | None) -> Opened:
     """Open the source: where an earlier try ended, else from the start unless nothing changed."""
-    watch = Watch(attempts.patience)
+    watch = Watch(attempts.patience, attempts.patience.tick)
     saved = resumed.saved
     hole = Spans(saved.size, saved.done).first_hole if saved is not None else None
     if saved is None or hole is None:

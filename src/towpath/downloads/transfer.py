@@ -110,6 +110,7 @@ class Transfer:
         self._attempts = Attempts(patience, self._tick)
         self._watch = Watch(patience, self._tick)
         self._patience = patience
+        patience.on_tick = self._tick  # for the first answer, which others opened
         self._here = self._high = 0
         self._is_alone = False
         self._moved_at = 0.0

@@ -21,12 +21,16 @@ class Patience:
         url: for the message.
         seconds: how long to wait without a useful amount of bytes.
         deadline: seconds for everything together; None = as long as it goes on.
+
+    Attributes:
+        on_tick: what `tick` calls; set by whoever goes on with an answer that others opened.
     """
 
     def __init__(self, url: str, seconds: float, *, deadline: float | None = None) -> None:
         self.url = url
         self.seconds = seconds
         self.deadline = deadline
+        self.on_tick: Callable[[], None] | None = None
         now = time.monotonic()
         self._until = now + seconds
         self._end = None if deadline is None else now + deadline
@@ -55,6 +59,11 @@ class Patience:
         if self._seen >= _USEFUL:
             self._seen = 0
             self._until = time.monotonic() + self.seconds
+
+    def tick(self) -> None:
+        """Call `on_tick`, if it is set."""
+        if self.on_tick is not None:
+            self.on_tick()
 
     def wait(self, seconds: float) -> None:
         """Do nothing for *seconds*."""

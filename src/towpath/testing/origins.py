@@ -66,13 +66,22 @@ class Exchange:
         self.head(status, Content_Length=len(body), **fields)
         self.send(body)
 
-    def serve(self, body: bytes, *, pause: float = 0.0, most: int = 0, **fields: str | int) -> None:
+    def serve(
+        self,
+        body: bytes,
+        *,
+        pause: float = 0.0,
+        most: int = 0,
+        sent: Callable[[int], object] = lambda _: None,
+        **fields: str | int,
+    ) -> None:
         """Answer well, with ranges; and then badly.
 
         Args:
             body: the file.
             pause: seconds to wait after each 64 KiB.
             most: bytes after which the connection is closed; 0 = all of them.
+            sent: told how many bytes went out, after each 64 KiB.
             fields: header fields beside the usual ones.
         """
         asked = self.range
@@ -87,7 +96,9 @@ class Exchange:
             self.head("206 Partial Content", Content_Length=length, Content_Range=where, **fields)
         end = min(stop, start + most) if most else stop
         for at in range(start, end, 65536):
-            self.send(body[at : min(end, at + 65536)])
+            piece = body[at : min(end, at + 65536)]
+            self.send(piece)
+            sent(len(piece))
             if pause:
                 self.wait(pause)
         if end < stop:
