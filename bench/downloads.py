@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 import far
-from measure import Run, Sample, Table, command, prepared, python, tables_of
+from measure import Run, Sample, Table, command, prepared, put_aside, python, tables_of
 from peers import FAL, HF, HTTPX, OURS, small, words
 from shared import shared_table
 from warm import again_table, import_table, pinned_table
@@ -138,7 +138,7 @@ def _small_files(web: Web, root: Path, peers: str, rounds: int, *, tls: bool = F
 
     def by_python(interpreter: str, code: dict[str, str]) -> Sample:
         prepared(target, 0)
-        shutil.rmtree(root / "data", ignore_errors=True)
+        put_aside(root / "data")
         places = {"TOWPATH_DATA_DIR": str(root / "data"), "SSL_CERT_FILE": web.authority}
         return python(interpreter, code, [base, str(target)], **places)
 

@@ -12,7 +12,7 @@ from towpath.context import places
 from towpath.downloads.attempts import Attempts
 from towpath.downloads.errand import Errand, limits_of, name_of
 from towpath.downloads.flights import Flights
-from towpath.downloads.hits import Hits
+from towpath.downloads.hits import Hits, memory_of
 from towpath.downloads.landing import Landing, prepared, published, writing_to
 from towpath.downloads.ledger import Ledger
 from towpath.downloads.limits import counted
@@ -67,9 +67,9 @@ def download_file(
         DownloadError: the file could not be brought here; its subclasses say why.
     """
     data_dir, temp, place = active().data_dir, places().temp, fspath(target_dir)
-    is_pinned = "sha256" in options and len(options) == 1 and not force
-    memory = (url, place, options.get("sha256"), data_dir, temp)
-    if is_pinned and filesize_limit is None and (path := _hits.look(memory)) is not None:
+    memory = memory_of(options, url, place, data_dir, temp)
+    is_pinned = not force and filesize_limit is None and "sha256" in options
+    if is_pinned and (path := _hits.look(memory)) is not None:
         return path
     folder = target_folder(place, data_dir=data_dir, temp=temp)
     request = wanted(url, request_headers, filesize_limit, options)

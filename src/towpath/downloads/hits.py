@@ -2,11 +2,11 @@
 
 import os
 import time
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Hits"]
+__all__ = ["Hits", "memory_of"]
 
 _MOST = 4096
 
@@ -22,6 +22,14 @@ class _Hit:
     facts_path: str
 
 
+def memory_of(options: Mapping[str, object], *rest: Hashable) -> Hashable:
+    """Return what a call is remembered under: all it says, so that none skips a check of its own.
+
+    None where the copy has to be hashed again.
+    """
+    return None if options.get("verify") else (*rest, repr(options) if options else "")
+
+
 class Hits:
     """Remembers pinned files; one that was changed, cut or removed is not found."""
 
@@ -33,7 +41,7 @@ class Hits:
 
         Notes the use, by which the least recently used are evicted.
         """
-        hit = self._known.get(key)
+        hit = None if key is None else self._known.get(key)
         if hit is None:
             return None
         try:
@@ -47,7 +55,9 @@ class Hits:
         return hit.path
 
     def remember(self, key: Hashable, path: Path, facts_path: str) -> None:
-        """Remember that the file at *path* is whole, now."""
+        """Remember that the file at *path* is whole, now; nothing under None."""
+        if key is None:
+            return
         try:
             status = path.lstat()
         except OSError:

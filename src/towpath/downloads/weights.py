@@ -8,7 +8,7 @@ from towpath.concurrency import in_thread
 from towpath.downloads.cache import evict
 from towpath.downloads.digests import file_digest
 from towpath.downloads.download import bring
-from towpath.downloads.hits import Hits
+from towpath.downloads.hits import Hits, memory_of
 from towpath.downloads.landing import Landing
 from towpath.downloads.ledger import Ledger
 from towpath.downloads.opening import all_schemes
@@ -47,9 +47,9 @@ def download_model_weights(
         DownloadError: the file could not be brought here; its subclasses say why.
     """
     data_dir = active().data_dir
-    memory = (url, data_dir)
-    is_plain = not (force or filesize_limit is not None or options)
-    if is_plain and (path := _hits.look(memory)) is not None:
+    memory = memory_of(options, url, data_dir)
+    is_pinned = not force and filesize_limit is None and "max_age" not in options
+    if is_pinned and (path := _hits.look(memory)) is not None:
         return path
     key = key_of(url)
     folder = model_weights_dir(data_dir) / key
@@ -70,7 +70,7 @@ def download_model_weights(
     most = active().cache_max_bytes
     if most is not None:
         evict(most, spared=key)
-    if is_plain:
+    if is_pinned:
         _hits.remember(memory, path, ledger.facts_path(key))
     return path
 
