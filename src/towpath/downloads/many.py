@@ -16,8 +16,8 @@ from towpath.downloads.wanted import DownloadOptions
 
 __all__ = ["download_files", "download_files_async"]
 
-_JOIN_EVERY = 0.004
-_BUSY = 0.75  # of one processor, beyond which Python threads are in each other's way
+_JOIN_EVERY = 0.02
+_BUSY = 0.6  # of one processor, beyond which Python threads are in each other's way
 
 
 def download_files(
@@ -83,7 +83,7 @@ class _Crew:
     def work(self, most: int) -> None:
         """Do all jobs.
 
-        A thread joins every few milliseconds, up to *most*, as long as the processor is not what
+        A thread joins every 20 milliseconds, up to *most*, as long as the processor is not what
         holds the others up: then one more would only be in their way.
         """
         threads = [self._thread()]
