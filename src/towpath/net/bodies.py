@@ -13,6 +13,8 @@ _LONGEST_LINE = 4096
 _MOST_TRAILERS = 100
 _MOST_RATIO = 200
 _RATIO_FREE = 10 * 2**20
+_LARGE = 2**20
+_FIRST_STEP = 16 * 1024  # so that a far link is known as one before a whole buffer came
 
 
 def sized(url: str, connection: Connection, size: int) -> Iterator[memoryview]:
@@ -22,12 +24,13 @@ def sized(url: str, connection: Connection, size: int) -> Iterator[memoryview]:
         TruncatedError: the stream ended before.
     """
     buffer = memoryview(bytearray(min(size, BUFFER)))
-    got = 0
+    got, step = 0, _FIRST_STEP if size >= _LARGE else BUFFER
     while got < size:
-        count = connection.fill(buffer[: min(len(buffer), size - got)])
+        count = connection.fill(buffer[: min(step, size - got)])
         if not count:
             raise TruncatedError(url, got=got, expected=size)
         got += count
+        step = min(step * 2, BUFFER)
         yield buffer[:count]
 
 
