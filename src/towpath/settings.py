@@ -25,6 +25,7 @@ __all__ = [
     "Settings",
     "active",
     "bytes_of",
+    "environment_of_decoder",
     "environment_of_git",
     "hub_endpoint",
     "hub_token",
@@ -91,7 +92,12 @@ class Settings(BaseSettings):
     """Everything that an operator can set."""
 
     model_config = SettingsConfigDict(
-        env_prefix=_PREFIX, env_file=_DOTENV, frozen=True, extra="ignore", env_ignore_empty=True
+        env_prefix=_PREFIX,
+        env_file=_DOTENV,
+        frozen=True,
+        extra="ignore",
+        env_ignore_empty=True,
+        defer_build=True,  # when settings are first asked for: imports stay quick
     )
 
     data_dir: Path = Field(default_factory=default_data_dir)
@@ -120,6 +126,9 @@ class Settings(BaseSettings):
     progress: Literal["auto", "bar", "log", "off"] = "auto"
     user_agent: str | None = None
     image_max_pixels: int = Field(default=100_000_000, ge=1)
+    media_max_seconds: float = Field(default=3600, gt=0)
+    media_max_frames: int = Field(default=200_000, ge=1)
+    video_encoder: str = "auto"
     archive_max_bytes: Size = 2 * 2**30
     archive_max_entries: int = Field(default=10_000, ge=1)
     archive_max_ratio: float = Field(default=100, ge=1)
@@ -300,6 +309,13 @@ def hub_token() -> str | None:
         return Path(path).expanduser().read_text().strip() or None
     except (OSError, RuntimeError, UnicodeError):
         return None
+
+
+def environment_of_decoder() -> dict[str, str]:
+    """Return the environment that strangers' media are decoded in: what Python needs."""
+    names = ("PATH", "PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH", "COVERAGE_PROCESS_START")
+    kept = {name: os.environ[name] for name in names if name in os.environ}
+    return kept | {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONSAFEPATH": "1", "LC_ALL": "C.UTF-8"}
 
 
 def environment_of_git() -> dict[str, str]:

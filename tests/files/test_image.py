@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from PIL import Image as PillowImage
 
 from towpath import settings as settings_room
+from towpath.codecs.images import decode, encode, size_in
 from towpath.errors import BrokenImageError, ImageTooLargeError, UnsupportedFormatError
-from towpath.files.image_codec import decode, encode, size_in
 from towpath.media.data_uri import write
 from towpath.toolkit import Image, ImageSize, get_image_size
 

@@ -148,6 +148,8 @@ def test_creating_files(hosting, tmp_path: Path) -> None:
     raw_bytes = data = buffer.getvalue()
     for name in ("output.png", "output.mp4", "output.wav", "result.obj"):
         (tmp_path / name).write_bytes(raw_bytes)
+    (tmp_path / "output.mp4").write_bytes(b"\0\0\0\x20ftypisom")
+    (tmp_path / "output.wav").write_bytes(b"RIFF\0\0\0\0WAVEfmt ")
 
     image = Image.from_pil(pil_image)
     made = [image]

@@ -7,7 +7,8 @@ from towpath.media.content_types import extension_of, guess, is_header_safe, sni
     ("name", "head", "expected"),
     [
         ("a.png", b"", "image/png"),
-        ("a.PNG", b"\xff\xd8\xff", "image/png"),
+        ("a.PNG", b"", "image/png"),
+        ("a.PNG", b"\xff\xd8\xff", "image/jpeg"),
         ("a", b"\xff\xd8\xff\xe0", "image/jpeg"),
         (None, b"RIFF\x00\x00\x00\x00WEBPVP8 ", "image/webp"),
         (None, b"RIFF\x00\x00\x00\x00WAVEfmt ", "audio/wav"),
@@ -21,7 +22,7 @@ from towpath.media.content_types import extension_of, guess, is_header_safe, sni
         ("model.safetensors", b"", "application/octet-stream"),
     ],
 )
-def test_the_name_decides_then_the_first_bytes(
+def test_the_name_decides_unless_the_first_bytes_know_better(
     name: str | None, head: bytes, expected: str
 ) -> None:
     assert guess(name, head) == expected

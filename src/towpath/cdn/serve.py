@@ -24,6 +24,7 @@ __all__ = ["FileEndpoint"]
 _BUFFER = 1024 * 1024
 _PARTIAL = 206
 _NO_BODY = {304, 412}
+_RETRY_SECONDS = "2"
 
 
 class FileEndpoint:
@@ -48,7 +49,7 @@ class FileEndpoint:
             headers = {"content-range": f"bytes */{error.size}", "accept-ranges": "bytes"}
             return _refused(error, headers)
         except StorageError as error:
-            return _refused(error, {"cache-control": "no-store"})
+            return _refused(error, {"cache-control": "no-store"} | _when(error))
 
     async def _file(self, request: Request) -> Response:
         """Answer with the file, a part of it, or why not."""
@@ -113,6 +114,12 @@ class _FileResponse(Response):
                 raise StorageError(message)
             position += len(chunk)
             yield chunk
+
+
+def _when(error: StorageError) -> dict[str, str]:
+    """Return when to ask again for a file whose bytes are still to come."""
+    is_pending = isinstance(error, ObjectNotFoundError) and error.is_pending
+    return {"retry-after": _RETRY_SECONDS} if is_pending else {}
 
 
 def _head(selection: Selection, headers: dict[str, str]) -> Response:

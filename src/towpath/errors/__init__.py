@@ -9,7 +9,7 @@ TowpathError
   MediaError                 .url
     UnsupportedFormatError (ValueError)   BrokenImageError   ImageTooLargeError .pixels .limit
     BrokenMediaError   BrokenArchiveError   UnsafeArchiveError .member
-  InputError                 .field .type .ctx
+  InputError                 .field .type .ctx .at
   UploadError
     NoUploaderError   UploadRefusedError .status   UploadUnavailableError (T)
   StorageError               .key

@@ -1,6 +1,7 @@
 """What keeps bytes from being the file they should be, and inputs from being used."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Literal
 
 from towpath.errors.redaction import shown, shown_url
 from towpath.errors.root import TowpathError
@@ -33,9 +34,23 @@ class MediaError(TowpathError):
 
 
 class UnsupportedFormatError(MediaError, ValueError):
-    """The format is not one that can be read or written here."""
+    """The format is not one that can be read or written here.
 
-    slug = "unsupported_image_format"
+    Args:
+        message: what is wrong and what to use instead.
+        url: where the file came from, if it came from a URL.
+        kind: what kind of file it is about.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        url: str | None = None,
+        kind: Literal["image", "audio", "video"] = "image",
+    ) -> None:
+        super().__init__(message, url=url)
+        self.slug = f"unsupported_{kind}_format"
 
 
 class BrokenImageError(MediaError):
@@ -92,6 +107,7 @@ class InputError(TowpathError):
         field: the name of the input, if one is to blame.
         type: the word that programs look for.
         ctx: the numbers, for programs.
+        at: where in the input it is, such as the index in a list.
     """
 
     def __init__(
@@ -101,8 +117,10 @@ class InputError(TowpathError):
         *,
         type: str = "value_error",  # noqa: A002 - the key of the error body that clients read
         ctx: Mapping[str, object] | None = None,
+        at: Sequence[str | int] = (),
     ) -> None:
         self.field = field
+        self.at = tuple(at)
         self.type = type
         self.ctx = dict(ctx or {})
         super().__init__(message)

@@ -60,10 +60,17 @@ class StorageError(TowpathError):
 
 
 class ObjectNotFoundError(StorageError, FileNotFoundError):
-    """There is no such object."""
+    """There is no such object.
 
-    def __init__(self, key: str) -> None:
-        super().__init__(f"There is no file {shown(key, 64)!r} here.", key=key)
+    Attributes:
+        is_pending: whether its URL was handed out and its bytes are still to come.
+    """
+
+    def __init__(self, key: str, *, is_pending: bool = False) -> None:
+        self.is_pending = is_pending
+        which = f"The file {shown(key, 64)!r} is not here yet; try again in a moment."
+        none = f"There is no file {shown(key, 64)!r} here."
+        super().__init__(which if is_pending else none, key=key)
 
 
 class ObjectExpiredError(StorageError):

@@ -1,15 +1,18 @@
 """File: a public URL and what is known of the bytes behind it."""
 
-from collections.abc import Mapping
+import io
+import tempfile
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Any, Self, Unpack
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any, BinaryIO, Self, Unpack
+from urllib.parse import unquote
 
 from pydantic import (
     BaseModel,
     ConfigDict,
+    Field,
     GetCoreSchemaHandler,
     PrivateAttr,
     field_validator,
@@ -19,40 +22,33 @@ from pydantic_core import CoreSchema
 from typing_extensions import override
 
 from towpath.concurrency import in_thread
-from towpath.downloads.download import bring_to, fetch_bytes
+from towpath.context import places
+from towpath.downloads.download import bring_to, download_file, fetch_bytes
 from towpath.downloads.landing import land
 from towpath.downloads.limits import Limits
 from towpath.downloads.reuse import Head
 from towpath.downloads.wanted import wanted
 from towpath.errors import FileTooLargeError
-from towpath.files.upload_options import UploadOptions, described, upload
+from towpath.files.facts import MediaFacts
+from towpath.files.pending import PendingFile
+from towpath.files.upload_options import (
+    UploadOptions,
+    described,
+    described_stream,
+    reserve,
+    upload,
+)
+from towpath.files.urls import checked_url
+from towpath.settings import active
+from towpath.uploads.streams import reader_of
 from towpath.uploads.uploader import Payload, Uploaded
 
-__all__ = ["File", "checked_url", "described_by"]
+if TYPE_CHECKING:
+    from towpath.codecs.decoder import Media
+
+__all__ = ["File"]
 
 _MOST_KEPT = 64 * 2**20
-_SCHEMES = frozenset({"http", "https", "data"})
-
-
-def checked_url(url: str) -> str:
-    """Return *url* if it is an http, https or data: URL.
-
-    Raises:
-        ValueError: it is not.
-    """
-    scheme = url[:5].partition(":")[0].lower()
-    if scheme not in _SCHEMES or (scheme != "data" and not _has_host(url)):
-        message = "value must be a valid URL: start it with https://, http:// or data:"
-        raise ValueError(message)
-    return url
-
-
-def _has_host(url: str) -> bool:
-    """Return whether an http URL names a host."""
-    try:
-        return bool(urlsplit(url).hostname)
-    except ValueError:
-        return False
 
 
 def _model_fields(schema: Mapping[str, Any]) -> dict[str, Any] | None:  # Any: a core schema
@@ -78,10 +74,14 @@ class File(BaseModel):
         file_name: the name that people see; None when unknown.
         file_size: bytes; None when unknown.
         expires_at: UTC, `2026-01-31T12:00:00+00:00`; None = kept.
+        metadata: what is known of media, once `probe` was asked or where it cost nothing; in the
+            JSON only then.
     """
 
     model_config = ConfigDict(
-        extra="ignore", json_schema_extra={"description": "A file with a public URL."}
+        extra="ignore",
+        defer_build=True,  # at the first use: imports stay quick
+        json_schema_extra={"description": "A file with a public URL."},
     )
 
     url: str
@@ -89,7 +89,11 @@ class File(BaseModel):
     file_name: str | None = None
     file_size: int | None = None
     expires_at: str | None = None
+    metadata: MediaFacts | None = Field(
+        default=None, exclude_if=lambda value: value is None, description="Facts of media."
+    )
     _data: bytes | None = PrivateAttr(default=None)
+    _path: Path | None = PrivateAttr(default=None)
 
     @classmethod
     @override
@@ -99,11 +103,12 @@ class File(BaseModel):
         handler: GetCoreSchemaHandler,
         /,
     ) -> CoreSchema:
-        """Let `expires_at` be the last key also of subclasses with fields of their own."""
+        """Let `expires_at` and `metadata` be the last keys also of subclasses with fields."""
         schema = handler(source)
         fields = _model_fields(handler.resolve_ref_schema(schema))
-        if fields is not None and "expires_at" in fields:
-            fields["expires_at"] = fields.pop("expires_at")
+        for last in ("expires_at", "metadata"):
+            if fields is not None and last in fields:
+                fields[last] = fields.pop(last)
         return schema
 
     @model_validator(mode="before")
@@ -166,14 +171,78 @@ class File(BaseModel):
         return file.holding(data)
 
     @classmethod
+    def from_stream(
+        cls,
+        stream: BinaryIO | Iterable[bytes],
+        content_type: str | None = None,
+        file_name: str | None = None,
+        **options: Unpack[UploadOptions],
+    ) -> Self:
+        """Upload a stream of unknown length; it is never whole in memory, and is not closed.
+
+        Args:
+            stream: a file open for reading bytes, or pieces of bytes.
+            content_type: kept as given; guessed from the name, then the first bytes, if not given.
+            file_name: the name that people see; a random one by default.
+            options: see UploadOptions.
+
+        Raises:
+            UploadError: it could not be stored, or has more than TOWPATH_MAX_UPLOAD_BYTES.
+        """
+        reader = reader_of(stream, limit=active().max_upload_bytes)
+        return cls._uploaded(described_stream(reader, content_type, file_name), options)
+
+    @classmethod
+    def reserve(
+        cls,
+        content_type: str,
+        file_name: str | None = None,
+        **options: Unpack[UploadOptions],
+    ) -> PendingFile[Self]:
+        """Return a URL now, for a file whose bytes come later.
+
+        Args:
+            content_type: what the file will be.
+            file_name: the name that people see; a random one by default.
+            options: see UploadOptions; the file's life begins when it is completed.
+
+        Raises:
+            NoUploaderError: this process has no store.
+            ValueError: the repository cannot make places.
+        """
+        reservation = reserve(content_type, file_name, options)
+
+        def describe(data: bytes | Path) -> Payload:
+            name = unquote(reservation.url.rpartition("/")[2])
+            return described(data, content_type, file_name or name)
+
+        return PendingFile(reservation, describe, cls._built)
+
+    @classmethod
     def _uploaded(cls, payload: Payload, options: UploadOptions) -> Self:
         """Upload *payload* and describe it."""
-        return cls(**described_by(*upload(payload, options)))
+        return cls._built(*upload(payload, options))
+
+    @classmethod
+    def _built(cls, payload: Payload, uploaded: Uploaded) -> Self:
+        """Describe what was uploaded."""
+        return cls(
+            url=uploaded.url,
+            content_type=payload.content_type,
+            file_name=payload.file_name,
+            file_size=uploaded.size,
+            expires_at=uploaded.expires_at,
+        )
 
     def holding(self, data: bytes) -> Self:
         """Remember the content, up to 64 MiB, so that it is not fetched again; return the file."""
         if len(data) <= _MOST_KEPT:
             self._data = data
+        return self
+
+    def lying_at(self, path: Path) -> Self:
+        """Remember where the content lies, so that it is not fetched again; return the file."""
+        self._path = path
         return self
 
     # --- content ---
@@ -188,8 +257,67 @@ class File(BaseModel):
         """
         return self._fetched(None)
 
+    def open(self) -> BinaryIO:
+        """Open the content for reading.
+
+        Raises:
+            DownloadError: the URL cannot be read.
+        """
+        return io.BytesIO(self._data) if self._data is not None else self.to_path().open("rb")
+
+    def to_path(self) -> Path:
+        """Return a local path of the content, in the runner's temp folder; fetched once.
+
+        Raises:
+            DownloadError: the URL cannot be read.
+        """
+        return self.fetch()
+
+    def fetch(self, limit: int | None = None) -> Path:
+        """Return what `to_path` does, but refuse to fetch more than *limit* bytes.
+
+        Raises:
+            FileTooLargeError: it has more.
+            DownloadError: the URL cannot be read.
+        """
+        if self._path is None or not self._path.exists():
+            folder = places().temp or Path(tempfile.gettempdir())
+            most = None if limit is None else limit / 2**20
+            self._path = download_file(self.url, folder / "towpath-inputs", filesize_limit=most)
+        size = self._path.stat().st_size
+        if limit is not None and size > limit:
+            raise FileTooLargeError(self.url, size=size, limit=limit)
+        return self._path
+
+    def probe(self) -> MediaFacts:
+        """Fill `metadata` with what a picture, a video or a sound is like, and return it.
+
+        Raises:
+            DownloadError: the URL cannot be read.
+            MediaError: it is none that is read here.
+        """
+        from towpath.files.decoding import facts_of  # noqa: PLC0415 - when media come
+
+        self.metadata = facts_of(self._content(), self.url)
+        return self.metadata
+
+    def _media(self) -> "Media":
+        """Return the content as sound or video that can be asked."""
+        from towpath.files.decoding import media_of  # noqa: PLC0415 - when media come
+
+        return media_of(self._content(), self.url)
+
+    def _content(self) -> bytes | Path:
+        """Return the content: what this process has, else a local path."""
+        return self._data if self._data is not None else self.to_path()
+
     def _fetched(self, limit: int | None) -> bytes:
         """Return the content; fetched unless it is here, refused over *limit* bytes."""
+        if self._data is None and self._path is not None and self._path.exists():
+            size = self._path.stat().st_size
+            if limit is not None and size > limit:
+                raise FileTooLargeError(self.url, size=size, limit=limit)
+            return self._path.read_bytes()
         if self._data is None:
             data = fetch_bytes(replace(wanted(self.url), limit=limit))
             self.holding(data)
@@ -241,6 +369,21 @@ class File(BaseModel):
         """Do what `from_bytes` does, off the event loop."""
         return await in_thread(cls.from_bytes)(data, content_type, file_name, **options)
 
+    @classmethod
+    async def from_stream_async(
+        cls,
+        stream: BinaryIO | Iterable[bytes],
+        content_type: str | None = None,
+        file_name: str | None = None,
+        **options: Unpack[UploadOptions],
+    ) -> Self:
+        """Do what `from_stream` does, off the event loop."""
+        return await in_thread(cls.from_stream)(stream, content_type, file_name, **options)
+
+    async def to_path_async(self) -> Path:
+        """Do what `to_path` does, off the event loop."""
+        return await in_thread(self.to_path)()
+
     async def as_bytes_async(self) -> bytes:
         """Do what `as_bytes` does, off the event loop."""
         return await in_thread(self.as_bytes)()
@@ -248,14 +391,3 @@ class File(BaseModel):
     async def save_async(self, path: str | PathLike[str], overwrite: bool = False) -> Path:  # noqa: FBT001, FBT002 - as save
         """Do what `save` does, off the event loop."""
         return await in_thread(self.save)(path, overwrite)
-
-
-def described_by(payload: Payload, uploaded: Uploaded) -> dict[str, Any]:  # Any: pydantic's input
-    """Return the fields of an uploaded file."""
-    return {
-        "url": uploaded.url,
-        "content_type": payload.content_type,
-        "file_name": payload.file_name,
-        "file_size": payload.size,
-        "expires_at": uploaded.expires_at,
-    }

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, Unpack
 
 from pydantic import ConfigDict
 from typing_extensions import override
 
-from towpath.concurrency import in_thread
+from towpath.concurrency import in_thread, side_by_side
 from towpath.errors import UnsupportedFormatError
-from towpath.files import image_codec
-from towpath.files.file import File, described_by
+from towpath.files.file import File
 from towpath.files.image_size import ImageSize
 from towpath.files.upload_options import UploadOptions, described, upload
 from towpath.settings import active
-from towpath.uploads.uploader import Payload
+from towpath.uploads.uploader import Payload, Uploaded
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from PIL.Image import Image as PILImage
 
 __all__ = ["Image"]
@@ -65,11 +67,68 @@ class Image(File):
             UnsupportedFormatError: images are not written in that format.
             UploadError: it could not be stored.
         """
-        word = image_codec.format_named(format) if format else _own_format(pil_image)
-        data = image_codec.encode(pil_image, word, quality=quality)
-        payload = described(data, image_codec.content_type_of(word), file_name)
-        image = cls._uploaded_with(payload, pil_image.size, options)
+        from towpath.codecs import choice  # noqa: PLC0415 - when the first picture comes
+        from towpath.codecs import images as codec  # noqa: PLC0415 - when the first picture comes
+
+        word = choice.format_named(format) if format else _own_format(pil_image)
+        data = codec.encode(pil_image, word, quality=quality)
+        payload = described(data, choice.content_type_of(word), file_name)
+        image = cls._uploaded_with(payload, codec.size_seen(pil_image), options)
         return image.holding(data)
+
+    @classmethod
+    def from_array(
+        cls,
+        array: object,
+        format: str = "png",  # noqa: A002 - as from_pil
+        file_name: str | None = None,
+        *,
+        quality: int | None = None,
+        **options: Unpack[UploadOptions],
+    ) -> Self:
+        """Encode and upload an array or a tensor.
+
+        Args:
+            array: HxW, or HxWxC with 1 to 4 channels (grey, grey and alpha, RGB, RGBA); a tensor
+                with its channels first; a batch of one. uint8, bool, other integers of 0 to 255,
+                uint16 for a grey picture, or floats of 0 to 1.
+            format: as for from_pil.
+            file_name: the name that people see; a random one by default.
+            quality: as for from_pil.
+            options: see UploadOptions.
+
+        Raises:
+            UnsupportedFormatError: it is no picture, or images are not written in that format.
+            UploadError: it could not be stored.
+        """
+        from towpath.codecs.arrays import image_of  # noqa: PLC0415 - numpy when it is needed
+
+        return cls.from_pil(image_of(array), format, file_name, quality=quality, **options)
+
+    @classmethod
+    def from_pils(
+        cls,
+        images: Iterable[PILImage],
+        format: str | None = None,  # noqa: A002 - as from_pil
+        *,
+        quality: int | None = None,
+        **options: Unpack[UploadOptions],
+    ) -> list[Self]:
+        """Encode and upload several PIL images side by side; return them in the same order.
+
+        Args:
+            images: see from_pil.
+            format: as for from_pil.
+            quality: as for from_pil.
+            options: see UploadOptions.
+
+        Raises:
+            UnsupportedFormatError: images are not written in that format.
+            UploadError: one could not be stored; the others may have been.
+        """
+        return side_by_side(
+            lambda image: cls.from_pil(image, format, quality=quality, **options), images
+        )
 
     @classmethod
     @override
@@ -94,26 +153,39 @@ class Image(File):
             UnsupportedFormatError: the format is not one of these.
             UploadError: it could not be stored.
         """
-        word = image_codec.format_named(format)
-        payload = described(data, image_codec.content_type_of(word), file_name)
+        from towpath.codecs import choice  # noqa: PLC0415 - when the first picture comes
+        from towpath.codecs import images as codec  # noqa: PLC0415 - when the first picture comes
+
+        word = choice.format_named(format)
+        payload = described(data, choice.content_type_of(word), file_name)
         pair = (size.width, size.height) if isinstance(size, ImageSize) else size
-        image = cls._uploaded_with(payload, pair or image_codec.size_in(data), options)
+        image = cls._uploaded_with(payload, pair or codec.size_in(data), options)
         return image.holding(data)
 
     @classmethod
     @override
-    def _uploaded(cls, payload: Payload, options: UploadOptions) -> Self:
-        """Upload a file of any format; its size is read where its header can be."""
+    def _built(cls, payload: Payload, uploaded: Uploaded) -> Self:
+        """Describe what was uploaded, of any format; its size where its header can be read."""
+        from towpath.codecs import images as codec  # noqa: PLC0415 - when the first picture comes
+
+        image = super()._built(payload, uploaded)
         data = payload.data if isinstance(payload.data, bytes | Path) else None
-        return cls._uploaded_with(payload, image_codec.size_in(data) if data else None, options)
+        size = codec.size_in(data) if data else None
+        return image.sized(size)
 
     @classmethod
     def _uploaded_with(
         cls, payload: Payload, size: tuple[int, int] | None, options: UploadOptions
     ) -> Self:
         """Upload *payload* as an image of *size*."""
-        fields = described_by(*upload(payload, options))
-        return cls(**fields, width=size[0] if size else None, height=size[1] if size else None)
+        image = super()._built(*upload(payload, options))
+        return image.sized(size)
+
+    def sized(self, size: tuple[int, int] | None) -> Self:
+        """Note width and height, where they are known; return the image."""
+        if size is not None:
+            self.width, self.height = size
+        return self
 
     def to_pil(self, mode: str | None = "RGB") -> PILImage:
         """Return the image, orientation applied, in *mode*; None keeps the image's own.
@@ -124,9 +196,23 @@ class Image(File):
             ImageTooLargeError: it has more pixels than TOWPATH_IMAGE_MAX_PIXELS.
             FileTooLargeError: it has more bytes than such an image can have.
         """
+        from towpath.codecs import images as codec  # noqa: PLC0415 - when the first picture comes
+
         most = active().image_max_pixels
         data = self._fetched(most * _BYTES_A_PIXEL + _HEADER)
-        return image_codec.decode(data, mode, most_pixels=most, url=self.url)
+        return codec.decode(data, mode, most_pixels=most, url=self.url)
+
+    def to_array(self, mode: str = "RGB") -> NDArray[np.uint8]:
+        """Return the image, orientation applied, as uint8 HxWxC (HxW for a mode of one channel).
+
+        Raises:
+            DownloadError: the URL cannot be read.
+            BrokenImageError: it is not a whole image.
+            ImageTooLargeError: it has more pixels than TOWPATH_IMAGE_MAX_PIXELS.
+        """
+        import numpy as np  # noqa: PLC0415 - when it is needed
+
+        return np.array(self.to_pil(mode))
 
     @classmethod
     async def from_pil_async(
@@ -141,6 +227,32 @@ class Image(File):
         """Do what `from_pil` does, off the event loop."""
         call = in_thread(cls.from_pil)
         return await call(pil_image, format, file_name, quality=quality, **options)
+
+    @classmethod
+    async def from_array_async(
+        cls,
+        array: object,
+        format: str = "png",  # noqa: A002 - as from_pil
+        file_name: str | None = None,
+        *,
+        quality: int | None = None,
+        **options: Unpack[UploadOptions],
+    ) -> Self:
+        """Do what `from_array` does, off the event loop."""
+        call = in_thread(cls.from_array)
+        return await call(array, format, file_name, quality=quality, **options)
+
+    @classmethod
+    async def from_pils_async(
+        cls,
+        images: Iterable[PILImage],
+        format: str | None = None,  # noqa: A002 - as from_pil
+        *,
+        quality: int | None = None,
+        **options: Unpack[UploadOptions],
+    ) -> list[Self]:
+        """Do what `from_pils` does, off the event loop."""
+        return await in_thread(cls.from_pils)(images, format, quality=quality, **options)
 
     @classmethod
     @override
@@ -162,7 +274,9 @@ class Image(File):
 
 def _own_format(image: PILImage) -> str:
     """Return the format that an opened image came in, or png."""
+    from towpath.codecs import choice  # noqa: PLC0415 - when the first picture comes
+
     try:
-        return image_codec.format_named(image.format) if image.format else "png"
+        return choice.format_named(image.format) if image.format else "png"
     except UnsupportedFormatError:
         return "png"

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from shutil import rmtree
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, BinaryIO, ClassVar, Self, TypeVar
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
@@ -18,31 +18,35 @@ from pydantic_core import CoreSchema, core_schema
 
 from towpath.concurrency import in_thread
 from towpath.context import places
-from towpath.downloads.download import download_file, fetch_into
+from towpath.downloads.download import fetch_into
 from towpath.downloads.wanted import wanted
 from towpath.files.audio import Audio
-from towpath.files.file import File, checked_url
+from towpath.files.facts import MediaFacts
+from towpath.files.file import File
 from towpath.files.image import Image
+from towpath.files.urls import checked_url
 from towpath.files.video import Video
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from PIL.Image import Image as PILImage
 
 __all__ = ["AudioInput", "FileInput", "ImageInput", "VideoInput"]
 
 _MOST_INLINE = 64 * 2**20
+F = TypeVar("F", bound=File)
 
 
-class FileInput(str):
+class FileInput(str):  # noqa: SLOT000 - it remembers where its content lies
     """A file that a caller gives: a URL, a data: URI, an object with `url`, or an upload.
 
-    Its value is the URL.
+    Its value is the URL. What was fetched once is not fetched again.
     """
-
-    __slots__ = ()
 
     kind: ClassVar[str] = "file"
     file_type: ClassVar[type[File]] = File
+    _path: Path | None = None
 
     @classmethod
     def _from(cls, value: object) -> Self:
@@ -77,7 +81,12 @@ class FileInput(str):
 
     def to_file(self) -> File:
         """Return the file type of this kind."""
-        return self.file_type(url=str(self))
+        return self._as(self.file_type)
+
+    def _as(self, kind: type[F]) -> F:
+        """Return the file, which knows where its content lies if it is here."""
+        file = kind(url=str(self))
+        return file if self._path is None else file.lying_at(self._path)
 
     def as_bytes(self) -> bytes:
         """Return the content, fetched through the guard.
@@ -87,14 +96,41 @@ class FileInput(str):
         """
         return self.to_file().as_bytes()
 
+    def open(self) -> BinaryIO:
+        """Open the content for reading.
+
+        Raises:
+            DownloadError: the URL cannot be read.
+        """
+        return self.to_path().open("rb")
+
     def to_path(self) -> Path:
         """Return a local path of the content, in the runner's temp folder; fetched once.
 
         Raises:
             DownloadError: the URL cannot be read.
         """
-        folder = places().temp or Path(tempfile.gettempdir())
-        return download_file(str(self), folder / "towpath-inputs")
+        return self.fetch()
+
+    def fetch(self, limit: int | None = None) -> Path:
+        """Return what `to_path` does, but refuse to fetch more than *limit* bytes.
+
+        Raises:
+            FileTooLargeError: it has more.
+            DownloadError: the URL cannot be read.
+        """
+        self._path = self.to_file().fetch(limit)
+        return self._path
+
+    def probe(self) -> MediaFacts:
+        """Return what a picture, a video or a sound is like.
+
+        Raises:
+            DownloadError: the URL cannot be read.
+            MediaError: it is none that is read here.
+        """
+        self.to_path()
+        return self.to_file().probe()
 
     @contextmanager
     def as_temp_file(self) -> Iterator[Path]:
@@ -121,7 +157,6 @@ class FileInput(str):
 class ImageInput(FileInput):
     """An image that a caller gives."""
 
-    __slots__ = ()
     kind: ClassVar[str] = "image"
     file_type: ClassVar[type[File]] = Image
 
@@ -133,7 +168,17 @@ class ImageInput(FileInput):
             BrokenImageError: it is not a whole image.
             ImageTooLargeError: it has more pixels than TOWPATH_IMAGE_MAX_PIXELS.
         """
-        return Image(url=str(self)).to_pil(mode)
+        return self._as(Image).to_pil(mode)
+
+    def to_array(self, mode: str = "RGB") -> NDArray[np.uint8]:
+        """Return the image, orientation applied, as uint8 HxWxC.
+
+        Raises:
+            DownloadError: the URL cannot be read.
+            BrokenImageError: it is not a whole image.
+            ImageTooLargeError: it has more pixels than TOWPATH_IMAGE_MAX_PIXELS.
+        """
+        return self._as(Image).to_array(mode)
 
     async def to_pil_async(self, mode: str | None = "RGB") -> PILImage:
         """Do what `to_pil` does, off the event loop."""
@@ -143,14 +188,44 @@ class ImageInput(FileInput):
 class VideoInput(FileInput):
     """A video that a caller gives."""
 
-    __slots__ = ()
     kind: ClassVar[str] = "video"
     file_type: ClassVar[type[File]] = Video
+
+    def frames(self) -> Iterator[NDArray[np.uint8]]:
+        """Yield every picture, upright, as uint8 HxWx3; see Video.frames.
+
+        Raises:
+            DownloadError: the URL cannot be read.
+            BrokenMediaError: it is no video, is damaged, or is too long.
+            ImageTooLargeError: its pictures have more pixels than TOWPATH_IMAGE_MAX_PIXELS.
+        """
+        self.to_path()
+        return self._as(Video).frames()
+
+    def poster(self, at: float = 0.0) -> PILImage:
+        """Return the picture that is seen at *at* seconds; see Video.poster.
+
+        Raises:
+            DownloadError: the URL cannot be read.
+            BrokenMediaError: as for frames.
+            ImageTooLargeError: as for frames.
+        """
+        self.to_path()
+        return self._as(Video).poster(at)
 
 
 class AudioInput(FileInput):
     """A sound that a caller gives."""
 
-    __slots__ = ()
     kind: ClassVar[str] = "audio"
     file_type: ClassVar[type[File]] = Audio
+
+    def to_array(self, sample_rate: int | None = None) -> tuple[NDArray[np.float32], int]:
+        """Return the samples, float32 of (n, channels), and their rate; see Audio.to_array.
+
+        Raises:
+            DownloadError: the URL cannot be read.
+            BrokenMediaError: it is no sound, is damaged, or is too long.
+        """
+        self.to_path()
+        return self._as(Audio).to_array(sample_rate)

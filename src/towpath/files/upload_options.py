@@ -1,5 +1,6 @@
 """The options of a file's creation, and what is done with them."""
 
+import io
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -10,9 +11,15 @@ from towpath.context import Lifetime
 from towpath.media.content_types import extension_of, guess
 from towpath.media.names import clean_name
 from towpath.uploads.default import choose_lifetime, choose_uploader
-from towpath.uploads.uploader import Payload, Uploaded, Uploader
+from towpath.uploads.uploader import (
+    Payload,
+    Reservation,
+    ReservingUploader,
+    Uploaded,
+    Uploader,
+)
 
-__all__ = ["UploadOptions", "described", "upload"]
+__all__ = ["UploadOptions", "described", "described_stream", "reserve", "upload"]
 
 _HEAD = 512
 
@@ -52,11 +59,39 @@ def described(
     return Payload(data, kind, name, size, move)
 
 
+def described_stream(
+    stream: io.BufferedReader, content_type: str | None, file_name: str | None
+) -> Payload:
+    """Return the payload of a stream of unknown length; its first bytes are only looked at."""
+    kind = content_type or guess(file_name, stream.peek(_HEAD)[:_HEAD])
+    name = clean_name(file_name or "") or f"{secrets.token_hex(16)}.{extension_of(kind)}"
+    return Payload(stream, kind, name)
+
+
+def reserve(content_type: str, file_name: str | None, options: UploadOptions) -> Reservation:
+    """Make a place for a file that is still to come.
+
+    Raises:
+        NoUploaderError: this process has no store.
+        ValueError: the repository cannot make places.
+    """
+    uploader = choose_uploader(options.get("repository", "cdn"))
+    if not isinstance(uploader, ReservingUploader):
+        message = f"{type(uploader).__name__} cannot reserve a URL; use repository='cdn'"
+        raise ValueError(message)  # noqa: TRY004 - the value of an option
+    name = clean_name(file_name or "") or f"{secrets.token_hex(16)}.{extension_of(content_type)}"
+    return uploader.reserve(content_type=content_type, file_name=name, lifetime=_lifetime(options))
+
+
 def upload(payload: Payload, options: UploadOptions) -> tuple[Payload, Uploaded]:
     """Upload *payload*; return it with its size filled in, and where it is."""
     repository = options.get("repository", "cdn")
     uploader = choose_uploader(repository, options.get("fallback_repository"))
-    headers = getattr(options.get("request"), "headers", None)
-    lifetime = choose_lifetime(options.get("expires_in"), headers)
-    uploaded = uploader.upload(payload, lifetime=lifetime)
+    uploaded = uploader.upload(payload, lifetime=_lifetime(options))
     return replace(payload, size=uploaded.size), uploaded
+
+
+def _lifetime(options: UploadOptions) -> Lifetime | None:
+    """Return the life that the file gets."""
+    headers = getattr(options.get("request"), "headers", None)
+    return choose_lifetime(options.get("expires_in"), headers)

@@ -2,7 +2,15 @@
 
 import re
 
-__all__ = ["OCTET_STREAM", "extension_of", "guess", "is_header_safe", "sniff", "type_of_name"]
+__all__ = [
+    "OCTET_STREAM",
+    "demuxer_of",
+    "extension_of",
+    "guess",
+    "is_header_safe",
+    "sniff",
+    "type_of_name",
+]
 
 OCTET_STREAM = "application/octet-stream"
 
@@ -147,9 +155,57 @@ def sniff(head: bytes) -> str | None:
     return None
 
 
+_BOXES = frozenset({b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot"})
+_DEMUXERS: tuple[tuple[bytes, str], ...] = (
+    (b"\x1aE\xdf\xa3", "matroska"),
+    (b"OggS", "ogg"),
+    (b"fLaC", "flac"),
+    (b"ID3", "mp3"),
+)
+
+
+def demuxer_of(head: bytes) -> str | None:
+    """Return FFmpeg's name of the format of sound or video that *head* shows, or None.
+
+    Only formats that cannot refer to other files, however they are named, are known here.
+    """
+    if head[4:8] in _BOXES:
+        return "mov"
+    if head[:4] in {b"RIFF", b"RF64"}:
+        return {b"WAVE": "wav", b"AVI ": "avi"}.get(head[8:12])
+    for mark, demuxer in _DEMUXERS:
+        if head.startswith(mark):
+            return demuxer
+    if len(head) > 1 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0:  # noqa: PLR2004 - frame sync
+        return "aac" if head[1] & 0xF6 == 0xF0 else "mp3"  # noqa: PLR2004 - layer 0 is ADTS
+    return None
+
+
 def guess(name: str | None, head: bytes) -> str:
-    """Return the content type by the name, else by the first bytes, else octet-stream."""
-    return (type_of_name(name) if name else None) or sniff(head) or OCTET_STREAM
+    """Return the content type by the name, else by the first bytes, else octet-stream.
+
+    The first bytes win where they show that the name is wrong: a JPEG named `.png` is a JPEG.
+    """
+    named, seen = type_of_name(name) if name else None, sniff(head)
+    if named is None or (seen is not None and _contradicts(named, seen)):
+        return seen or OCTET_STREAM
+    return named
+
+
+_SEEN = {kind for _, _, kind in _SIGNATURES} | set(_BRANDS.values()) | {"video/mp4", "video/webm"}
+_FAMILIES = (
+    {"video/mp4", "video/quicktime", "audio/mp4"},
+    {"audio/ogg", "audio/opus"},
+    {"video/webm", "video/x-matroska"},
+    {"audio/mpeg", "audio/aac"},
+)
+
+
+def _contradicts(named: str, seen: str) -> bool:
+    """Return whether first bytes of *seen* cannot begin a file of the type *named*."""
+    if named not in _SEEN | {"audio/opus"} or named == seen:
+        return False
+    return not any({named, seen} <= family for family in _FAMILIES)
 
 
 def is_header_safe(content_type: str) -> bool:

@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from towpath.app.definition import BoundEndpoint
 from towpath.app.hints import with_hints
+from towpath.concurrency import in_thread
 from towpath.context import serving
 from towpath.errors import (
     DownloadError,
@@ -30,6 +31,7 @@ from towpath.errors import (
 )
 from towpath.files.file import File
 from towpath.runner.binding import Plan, http_request, plan_of, route_of
+from towpath.runner.checking import check_inputs, constrained_in
 from towpath.runner.host import AppHost
 from towpath.runner.invoke import Invoker, holding
 from towpath.runner.wire import context_of, patience_in
@@ -117,6 +119,9 @@ def _handler(endpoint: BoundEndpoint, plan: Plan) -> Callable[..., Any]:  # Any:
         request, arguments = http_request(), plan.arguments(bound)
         invoker = cast("Invoker", request.app.state.invoker)
         try:
+            if constrained := constrained_in(bound):
+                await in_thread(check_inputs)(constrained)
+                arguments = plan.arguments(bound)
             return await invoker.call(
                 endpoint.call, arguments, patience=patience_in(request.headers)
             )

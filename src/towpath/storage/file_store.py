@@ -48,11 +48,14 @@ class FileStore:
 
         Raises:
             StoreFullError: the disk's reserve would be used up.
+            ObjectNotFoundError: its reserved place was given up or completed before.
         """
+        if new.reserved is not None and not self.blobs.is_held(new.reserved):
+            raise ObjectNotFoundError(new.reserved)
         staged = self.blobs.stage(new.data, move=new.move)
         now = self._clock()
         record = StoredFile(
-            id=self._new_id(),
+            id=new.reserved or self._new_id(),
             name=new.name,
             content_type=new.content_type,
             size=staged.size,
@@ -61,9 +64,22 @@ class FileStore:
             expires=None if new.lifetime is None else int(now) + new.lifetime,
             owner=new.owner,
         )
+        if new.reserved is not None and not self.blobs.release(new.reserved):
+            staged.path.unlink(missing_ok=True)
+            raise ObjectNotFoundError(new.reserved)
         self.blobs.commit(staged, record)
         self._catalog.add([record])
         return record
+
+    def hold(self) -> str:
+        """Make a place for a file that is still to come; return its id."""
+        file_id = self._new_id()
+        self.blobs.hold(file_id)
+        return file_id
+
+    def release(self, file_id: str) -> None:
+        """Give a place up."""
+        self.blobs.release(file_id)
 
     def find(self, file_id: str) -> StoredFile:
         """Return what is known of *file_id*.
@@ -76,7 +92,7 @@ class FileStore:
         if record is None:
             record = self.blobs.read_sidecar(file_id)
             if record is None:
-                raise ObjectNotFoundError(file_id)
+                raise ObjectNotFoundError(file_id, is_pending=self.blobs.is_held(file_id))
             self._catalog.add([record])
         return record.checked(self._clock())
 

@@ -51,6 +51,11 @@ class Hosting:
         record = self.store.save(new)
         return record, self.url_of(record)
 
+    def hold(self, name: str, content_type: str) -> tuple[str, str]:
+        """Make a place for a file that is still to come; return its id and its public URL."""
+        file_id = self.store.hold()
+        return file_id, f"{self.url}{_PATH}{file_id}/{url_name(name, content_type)}"
+
     def url_of(self, record: StoredFile) -> str:
         """Return the public URL of a file."""
         return f"{self.url}{_PATH}{record.id}/{url_name(record.name, record.content_type)}"

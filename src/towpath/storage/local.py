@@ -4,9 +4,9 @@
     m/ab/abcdef….json   the sidecar: all that is needed to rebuild the index
     tmp/                everything is born here, on the same file system
 
-A save writes and syncs the blob, then the sidecar, renames the sidecar, renames the blob, and
-syncs both folders. Killed anywhere in between it leaves rubbish in tmp/ or a sidecar without a
-blob; both are swept.
+A save writes the blob and the sidecar, syncs both side by side, renames the sidecar, renames the
+blob, and syncs both folders, side by side too: file systems write two syncs down at once. Killed
+anywhere in between it leaves rubbish in tmp/ or a sidecar without a blob; both are swept.
 """
 
 import hashlib
@@ -14,6 +14,7 @@ import json
 import os
 import secrets
 import shutil
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -28,11 +29,12 @@ __all__ = ["LocalStore", "Staged", "sync_folder"]
 
 _BUFFER = 1024 * 1024
 _FORMAT = "1\n"
+_RESERVED_SECONDS = 24 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
 class Staged:
-    """Bytes that lie in tmp/, synced, with their size and digest known."""
+    """Bytes that lie in tmp/, not yet synced, with their size and digest known."""
 
     path: Path
     size: int
@@ -71,7 +73,7 @@ class LocalStore:
     # --- saving ---
 
     def stage(self, data: bytes | Path | BinaryIO, *, move: bool = False) -> Staged:
-        """Bring *data* into tmp/ and sync it; with *move* a path on the same disk is linked."""
+        """Bring *data* into tmp/; with *move* a path on the same disk is linked."""
         path = self.root / "tmp" / f"{os.getpid()}-{secrets.token_hex(16)}"
         try:
             if isinstance(data, bytes):
@@ -118,16 +120,15 @@ class LocalStore:
         try:
             with _created(draft) as file:
                 file.write(json.dumps(record.to_json()).encode())
-            blob.parent.mkdir(exist_ok=True, mode=0o700)
-            sidecar.parent.mkdir(exist_ok=True, mode=0o700)
+            folders = [*_made(sidecar.parent), *_made(blob.parent)]
+            _sync([staged.path, draft])
             draft.replace(sidecar)
             staged.path.replace(blob)
         except BaseException:
             draft.unlink(missing_ok=True)
             staged.path.unlink(missing_ok=True)
             raise
-        for folder in (sidecar.parent, blob.parent, sidecar.parent.parent, blob.parent.parent):
-            sync_folder(folder)
+        _sync(folders)
 
     def _check_room(self, size: int) -> None:
         """Refuse what would use up the reserve."""
@@ -139,6 +140,24 @@ class LocalStore:
     def reserve(self, total: int) -> int:
         """Return the bytes that stay free on a disk of *total* bytes."""
         return reserve_of(total, self._reserve)
+
+    # --- places for files that are still to come ---
+
+    def hold(self, file_id: str) -> None:
+        """Remember that *file_id* was handed out."""
+        (self.root / "up" / file_id).touch(mode=0o600)
+
+    def is_held(self, file_id: str) -> bool:
+        """Return whether *file_id* was handed out and its bytes are still to come."""
+        return bool(ID_PATTERN.fullmatch(file_id)) and (self.root / "up" / file_id).is_file()
+
+    def release(self, file_id: str) -> bool:
+        """Forget a place; return False when it was not there any more."""
+        try:
+            (self.root / "up" / file_id).unlink()
+        except FileNotFoundError:
+            return False
+        return True
 
     # --- reading ---
 
@@ -180,6 +199,8 @@ class LocalStore:
         removed = 0
         for path in (self.root / "tmp").iterdir():
             removed += _remove_if_old(path, older_than if _is_owned(path) else float("inf"))
+        for place in (self.root / "up").iterdir():
+            removed += _remove_if_old(place, older_than - _RESERVED_SECONDS)
         for sidecar in (self.root / "m").glob("*/*.json"):
             if not self.blob(sidecar.stem).exists():
                 removed += _remove_if_old(sidecar, older_than)
@@ -187,24 +208,51 @@ class LocalStore:
 
 
 def _linked(path: Path) -> Staged:
-    """Sync a linked file and read its digest."""
+    """Read the size and the digest of a linked file."""
     with path.open("rb") as file:
-        os.fsync(file.fileno())
         size = os.fstat(file.fileno()).st_size
         return Staged(path, size, hashlib.file_digest(file, "sha256").hexdigest())
 
 
 @contextmanager
 def _created(path: Path) -> Iterator[BinaryIO]:
-    """Open a new file for writing; synced when the block ends."""
+    """Open a new file for writing."""
     with path.open("xb", buffering=_BUFFER) as file:
         yield file
-        file.flush()
-        os.fsync(file.fileno())
+
+
+def _made(folder: Path) -> list[Path]:
+    """Make *folder* if it is missing; return what has to be synced once something is in it."""
+    try:
+        folder.mkdir(mode=0o700)
+    except FileExistsError:
+        return [folder]
+    return [folder, folder.parent]
+
+
+def _sync(paths: list[Path]) -> None:
+    """Make files or folders durable, side by side; raise the first failure."""
+    failures: list[OSError] = []
+
+    def sync(path: Path) -> None:
+        try:
+            sync_folder(path)
+        except OSError as error:
+            failures.append(error)
+
+    first, *others = paths
+    threads = [threading.Thread(target=sync, args=(path,)) for path in others]
+    for thread in threads:
+        thread.start()
+    sync(first)
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise failures[0]
 
 
 def sync_folder(folder: Path) -> None:
-    """Make renames in *folder* durable."""
+    """Make renames in *folder* durable, or the content of a file."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -65,3 +65,4 @@ class NewFile:
     lifetime: int | None = None
     owner: str = ""
     move: bool = False
+    reserved: str | None = None

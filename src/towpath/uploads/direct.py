@@ -1,16 +1,16 @@
 """Straight into the store of this machine: no HTTP hop."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from towpath.clock import iso
 from towpath.context import Lifetime
-from towpath.errors import StoreFullError, UploadRefusedError
+from towpath.errors import ObjectNotFoundError, StoreFullError, UploadRefusedError
 from towpath.storage.hosting import Hosting
 from towpath.storage.records import NewFile
 from towpath.uploads.lifetimes import seconds_of
 from towpath.uploads.uploader import Payload, Uploaded
 
-__all__ = ["DirectUploader"]
+__all__ = ["DirectReservation", "DirectUploader"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,18 @@ class DirectUploader:
         Raises:
             UploadRefusedError: it is too large, or the disk's reserve would be used up.
         """
+        return self._save(payload, lifetime, None)
+
+    def reserve(
+        self, *, content_type: str, file_name: str, lifetime: Lifetime | None
+    ) -> "DirectReservation":
+        """Make a place in the store, for a day."""
+        seconds_of(lifetime)  # a wrong one is refused now, not when the bytes are there
+        file_id, url = self.hosting.hold(file_name, content_type)
+        return DirectReservation(self, file_id, url, lifetime)
+
+    def _save(self, payload: Payload, lifetime: Lifetime | None, file_id: str | None) -> Uploaded:
+        """Save *payload*, under an id of its own or one that was reserved."""
         if self.limit is not None and (payload.size or 0) > self.limit:
             reason = f"it has {payload.size} bytes, and TOWPATH_MAX_UPLOAD_BYTES is {self.limit}"
             raise UploadRefusedError(reason, status=413)
@@ -41,10 +53,44 @@ class DirectUploader:
             lifetime=seconds_of(lifetime),
             owner=self.hosting.owner,
             move=payload.move,
+            reserved=file_id,
         )
         try:
             record, url = self.hosting.save(new)
         except StoreFullError as error:
             raise UploadRefusedError(str(error), status=507) from error
+        except ObjectNotFoundError:
+            reason = "its reserved place was given up or completed before; reserve another one"
+            raise UploadRefusedError(reason, status=409) from None
         expires_at = None if record.expires is None else iso(record.expires)
         return Uploaded(url, record.size, expires_at)
+
+
+@dataclass(frozen=True, slots=True)
+class DirectReservation:
+    """A place in the store.
+
+    Attributes:
+        uploader: who made it.
+        file_id: the id that the file will have.
+        url: what its URL will be.
+        lifetime: of the file, from its completion on.
+    """
+
+    uploader: DirectUploader
+    file_id: str
+    url: str
+    lifetime: Lifetime | None
+
+    def complete(self, payload: Payload) -> Uploaded:
+        """Save *payload* under the reserved id.
+
+        Raises:
+            UploadRefusedError: the place was given up or taken, or the payload is too large.
+        """
+        uploaded = self.uploader._save(payload, self.lifetime, self.file_id)  # noqa: SLF001 - its own
+        return replace(uploaded, url=self.url)
+
+    def abort(self) -> None:
+        """Give the place up."""
+        self.uploader.hosting.store.release(self.file_id)

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Protocol, runtime_checkable
 
 from towpath.context import Lifetime
 
-__all__ = ["Payload", "Uploaded", "Uploader"]
+__all__ = ["Payload", "Reservation", "ReservingUploader", "Uploaded", "Uploader"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,3 +48,30 @@ class Uploader(Protocol):
 
     def upload(self, payload: Payload, *, lifetime: Lifetime | None) -> Uploaded:
         """Upload *payload*; the URL works once this returns. No lifetime = kept."""
+
+
+class Reservation(Protocol):
+    """A place for a file that is still to come."""
+
+    url: str
+    """What its URL will be."""
+
+    def complete(self, payload: Payload) -> Uploaded:
+        """Upload *payload* to the place.
+
+        Raises:
+            UploadRefusedError: the place was given up, or is taken.
+        """
+
+    def abort(self) -> None:
+        """Give the place up."""
+
+
+@runtime_checkable
+class ReservingUploader(Protocol):
+    """An uploader that can say a file's URL before it has the bytes."""
+
+    def reserve(
+        self, *, content_type: str, file_name: str, lifetime: Lifetime | None
+    ) -> Reservation:
+        """Make a place; the file's life begins when it is completed. No lifetime = kept."""

@@ -143,7 +143,7 @@ def _entry(
 ) -> Problem:
     """Return a list of one entry."""
     if isinstance(error, e.InputError):
-        loc = ["body", error.field] if error.field else ["body"]
+        loc = ["body", error.field, *error.at] if error.field else ["body"]
     if loc is None:
         return _INSIDE
     entry: dict[str, Any] = {

@@ -1,0 +1,177 @@
+"""Pictures, clips and sounds: encoded and uploaded, beside the peer toolkit's way."""
+
+import sys
+import tempfile
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+from measure import Run, Sample, Table, python, tables_of
+
+__all__ = ["bench"]
+
+_TIMES = 20
+_PICTURE = """
+import io, os, statistics, time
+import numpy as np
+from PIL import Image as PillowImage
+grid = np.linspace(0, 6, 1024)
+smooth = [np.outer(np.sin(grid * (n + 1)), np.cos(grid * (n + 2))) * 110 + 128 for n in range(3)]
+noise = np.random.default_rng(1).normal(0, {noise}, (1024, 1024, 3))
+picture = PillowImage.fromarray(np.clip(np.dstack(smooth) + noise, 0, 255).astype(np.uint8))
+def level_1():
+    buffer = io.BytesIO(); picture.save(buffer, "png", compress_level=1); return buffer.getvalue()
+"""
+_HOSTED = """
+from towpath import settings as room
+from towpath.storage.hosting import hosting_of
+from towpath.toolkit import Audio, File, Image, Video
+"""
+_TONE = """
+import numpy as np
+tone = (np.sin(np.arange(480_000) / 20) * 0.4).astype(np.float32)
+"""
+_FRAMES = """
+import numpy as np
+base = np.random.default_rng(1).integers(0, 256, (512, 512, 3)).astype(np.uint8)
+frames = [np.roll(base, 4 * n, axis=1) for n in range(48)]
+for _ in range(3): base = (base // 2 + np.roll(base, 1, axis=0) // 2)
+"""
+
+
+def bench(peers: str, rounds: int) -> Iterator[Table]:
+    """Measure everything."""
+    with tempfile.TemporaryDirectory(prefix="towpath-bench-") as name:
+        root = Path(name)
+        for noise, kind in ((0.0, "smooth"), (2.0, "noisy")):
+            yield _encoders(root, rounds, noise, kind)
+            yield _pictures(root, peers, rounds, noise, kind)
+        yield _sounds(root, peers, rounds)
+        yield _clips(root, rounds)
+
+
+def _each(
+    root: Path, setup: str, work: str, *, interpreter: str = sys.executable, times: int = _TIMES
+) -> Sample:
+    """Do *work* once, then measure it many times; return what each costs."""
+    code = {
+        "setup": f"{setup}\ndef once():\n  {work}\nonce()",
+        "work": f"for _ in range({times}): once()",
+    }
+    place = {
+        "TOWPATH_DATA_DIR": str(root / "data"),
+        "TOWPATH_STORE": f"file://{root}/store",
+        "TOWPATH_PUBLIC_URL": "http://127.0.0.1:8000",
+    }
+    got = python(interpreter, code, ["", str(root)], **place)
+    return Sample(got.wall / times, got.cpu / times, got.rss, got.grown)
+
+
+def _encoders(root: Path, rounds: int, noise: float, kind: str) -> Table:
+    """Encoders alone, on one picture."""
+    picture = _PICTURE.format(noise=noise)
+    ours = f"{picture}from towpath.codecs import png\nfrom towpath.codecs.images import encode\n"
+    without = f"{ours}png._Fpng.looked, png._Fpng.write = True, None\n"
+    runs: dict[str, Run] = {
+        "towpath": partial(_each, root, ours, "encode(picture, 'png')"),
+        "towpath without fpng": partial(_each, root, without, "encode(picture, 'png')"),
+        "Pillow level 1 (the peer's)": partial(_each, root, picture, "level_1()"),
+    }
+    table = tables_of(
+        f"PNG of 1024x1024 RGB, {kind}, encoded", runs, rounds, {"Pillow level 1 (the peer's)": 10}
+    )
+    slow, fallback = (_median(table, name) for name in list(runs)[:0:-1])
+    note = f"without fpng: Pillow level 1 takes {slow / fallback:.1f} times as long (goal: 2)"
+    return Table(table.title, table.samples, table.ours, note, table.goals)
+
+
+def _pictures(root: Path, peers: str, rounds: int, noise: float, kind: str) -> Table:
+    """From a PIL image to a durable public URL."""
+    picture = _PICTURE.format(noise=noise)
+    ours = f"{picture}{_HOSTED}"
+    encoded = f"{picture}from towpath.codecs.images import encode\ndata = encode(picture, 'png')\n"
+    bare = f"{encoded}{_BARE}"
+    peer = f"{picture}from fal.toolkit import Image\n"
+    runs: dict[str, Run] = {
+        "towpath": partial(_each, root, ours, "Image.from_pil(picture)"),
+        "encode alone": partial(_each, root, encoded, "encode(picture, 'png')"),
+        "durable write alone": partial(_each, root, bare, "durable(data)"),
+        "Pillow level 1 alone": partial(_each, root, picture, "level_1()"),
+        "fal, as a data: URI": partial(
+            _each,
+            root,
+            peer,
+            "Image.from_pil(picture, repository='in_memory')",
+            interpreter=peers,
+            times=5,
+        ),
+    }
+    title = f"1024x1024 PIL image, {kind}, to a durable public URL"
+    table = tables_of(title, runs, rounds, {"Pillow level 1 alone": 8})
+    whole, encode, write = (
+        _median(table, name) for name in ("towpath", "encode alone", "durable write alone")
+    )
+    note = f"beyond encoding: {(whole - encode) / write:.2f} times a durable write (goal: < 1.5)"
+    return Table(title, table.samples, table.ours, note, table.goals)
+
+
+_BARE = """
+import secrets
+def durable(data):
+    name = target + "/" + secrets.token_hex(8)
+    with open(name + ".tmp", "wb") as file:
+        file.write(data); file.flush(); os.fsync(file.fileno())
+    os.rename(name + ".tmp", name)
+    folder = os.open(target, os.O_RDONLY); os.fsync(folder); os.close(folder)
+"""
+
+
+def _sounds(root: Path, peers: str, rounds: int) -> Table:
+    """From samples to a URL."""
+    peer = (
+        f"{_TONE}import io, wave\nfrom fal.toolkit import File\n"
+        "def wav():\n  b = io.BytesIO(); w = wave.open(b, 'wb'); w.setnchannels(1)\n"
+        "  w.setsampwidth(2); w.setframerate(48000)\n"
+        "  w.writeframes((tone * 32767).astype('<i2').tobytes()); w.close(); return b.getvalue()"
+    )
+    runs: dict[str, Run] = {
+        "towpath": partial(
+            _each, root, f"{_TONE}{_HOSTED}", "Audio.from_array(tone, 48000)", times=10
+        ),
+        "fal, as a data: URI": partial(
+            _each,
+            root,
+            peer,
+            "File.from_bytes(wav(), 'audio/wav', repository='in_memory')",
+            interpreter=peers,
+            times=10,
+        ),
+    }
+    return tables_of("10 s of sound as WAV (ours durable)", runs, rounds)
+
+
+def _clips(root: Path, rounds: int) -> Table:
+    """From frames to a URL; the peer has no encoder, so its way is FFmpeg's as the docs show it."""
+    by_hand = f"""{_FRAMES}
+import av, os
+def clip():
+    with av.open(target + "/a.mp4", "w") as out:
+        stream = out.add_stream("libx264", rate=24); stream.width = stream.height = 512
+        stream.pix_fmt = "yuv420p"
+        for frame in frames:
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        out.mux(stream.encode(None))
+"""
+    runs: dict[str, Run] = {
+        "towpath": partial(
+            _each, root, f"{_FRAMES}{_HOSTED}", "Video.from_frames(frames, 24)", times=2
+        ),
+        "PyAV by hand, not uploaded": partial(_each, root, by_hand, "clip()", times=2),
+    }
+    return tables_of("48 frames of 512x512 as MP4 (ours durable)", runs, rounds)
+
+
+def _median(table: Table, name: str) -> float:
+    """Return the median time of a candidate."""
+    times = sorted(sample.wall for sample in table.samples[name])
+    return times[len(times) // 2]

@@ -1,0 +1,1 @@
+"""Archives of strangers unpacked within limits, and archives of our own made."""

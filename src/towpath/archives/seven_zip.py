@@ -1,0 +1,222 @@
+"""7z by py7zr, which the `archives` extra brings; its decoder writes to where we count."""
+
+import io
+import lzma
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import PurePosixPath
+from tempfile import TemporaryFile
+from typing import IO, Any, BinaryIO, Literal
+
+import py7zr
+from py7zr.exceptions import ArchiveError
+from py7zr.io import Py7zIO, WriterFactory
+from typing_extensions import override
+
+from towpath.archives.members import Budget, Member
+from towpath.errors import BrokenArchiveError, UnsafeArchiveError
+
+__all__ = ["SevenZipArchive"]
+
+_BUFFER = 256 * 1024
+_MOST_MEMORY = 256 * 2**20
+_LZMA, _LZMA2, _PPMD = b"\x03\x01\x01", b"\x21", b"\x03\x04\x01"
+_ENCRYPTED = "it is encrypted; send the archive without a password"
+_BROKEN = "This is not a whole 7z archive; pack it again."
+
+
+class SevenZipArchive:
+    """An open 7z. Its files are decoded in one go, at the first that is asked for.
+
+    Args:
+        stream: the archive, seekable.
+        budget: what it may ask for.
+        url: for messages.
+
+    Raises:
+        BrokenArchiveError: it is not a whole 7z.
+        UnsafeArchiveError: it has too many members, or needs too much memory.
+    """
+
+    def __init__(self, stream: BinaryIO, budget: Budget, *, url: str | None = None) -> None:
+        self._url = url
+        self._stream = stream
+        self._spool: _Spool | None = None
+        with self._judging(), py7zr.SevenZipFile(stream, "r") as archive:
+            self._check_memory(archive)
+            files = list(archive.files)
+            problem = _ENCRYPTED if archive.needs_password() else ""
+        if len(files) > budget.entries:
+            reason = f"it has {len(files)} members, and the limit is {budget.entries}"
+            raise UnsafeArchiveError(reason, url=url)
+        self._budget = budget
+        self.members: Sequence[Member] = [
+            Member(file.filename, _kind(file), _size(file), number, problem)
+            for number, file in enumerate(files)
+        ]
+
+    def pieces(self, member: Member) -> Iterator[bytes]:
+        """Yield the content of a file."""
+        spool = self._spool or self._decoded()
+        with self._judging():
+            yield from spool.pieces(member.name)
+
+    def close(self) -> None:
+        """Let go of what was decoded."""
+        if self._spool is not None:
+            self._spool.close()
+
+    def _decoded(self) -> "_Spool":
+        """Decode all files into one that has no name."""
+        self._spool = _Spool({member.name: member.size for member in self.members}, self._url)
+        with self._judging():
+            self._stream.seek(0)
+            with py7zr.SevenZipFile(self._stream, "r") as archive:
+                archive.extractall(factory=self._spool)
+        return self._spool
+
+    def _check_memory(self, archive: py7zr.SevenZipFile) -> None:
+        """Refuse what needs more memory than any honest archive."""
+        streams = archive.header.main_streams
+        folders = streams.unpackinfo.folders if streams is not None else []
+        for folder in folders:
+            for coder in folder.coders:
+                need = _memory_of(coder)
+                if need > _MOST_MEMORY:
+                    reason = f"it needs {need} bytes of memory; the limit is {_MOST_MEMORY}"
+                    raise UnsafeArchiveError(reason, url=self._url)
+
+    @contextmanager
+    def _judging(self) -> Iterator[None]:
+        """Turn what py7zr raises, which is of every kind, into our errors."""
+        try:
+            yield
+        except (UnsafeArchiveError, BrokenArchiveError, FileExistsError):
+            raise
+        except (
+            ArchiveError,
+            lzma.LZMAError,
+            zlib.error,
+            EOFError,
+            OSError,
+            ArithmeticError,
+            LookupError,
+            TypeError,
+            ValueError,
+            AttributeError,
+            AssertionError,
+            MemoryError,
+            RuntimeError,
+        ) as error:
+            raise BrokenArchiveError(_BROKEN, url=self._url) from error
+
+
+def _kind(file: Any) -> Literal["file", "folder", "other"]:  # noqa: ANN401 - py7zr's
+    """Return what a member is."""
+    if file.is_symlink or file.is_junction or file.is_socket:
+        return "other"
+    return "folder" if file.is_directory else "file"
+
+
+def _size(file: Any) -> int:  # noqa: ANN401 - py7zr's
+    """Return the declared bytes of a member."""
+    size = file.uncompressed
+    return int(size[-1] if isinstance(size, list | tuple) else size or 0)
+
+
+def _memory_of(coder: Any) -> int:  # noqa: ANN401 - py7zr's
+    """Return the bytes that a coder's dictionary takes (7zFormat.txt)."""
+    method, properties = coder.get("method"), coder.get("properties") or b""
+    if method == _LZMA and len(properties) >= 5:  # noqa: PLR2004
+        return int.from_bytes(properties[1:5], "little")
+    if method == _PPMD and len(properties) >= 5:  # noqa: PLR2004
+        return int.from_bytes(properties[1:5], "little")
+    if method == _LZMA2 and properties:
+        bits = properties[0]
+        return (2 | (bits & 1)) << (bits // 2 + 11)
+    return 0
+
+
+def _plain(name: str) -> str:
+    """Return a name as py7zr hands it to its writers."""
+    return PurePosixPath(name).as_posix()
+
+
+class _Spool(WriterFactory):
+    """Collects decoded files one behind the other."""
+
+    def __init__(self, sizes: dict[str, int], url: str | None) -> None:
+        self._sizes = {_plain(name): size for name, size in sizes.items()}
+        self._url = url
+        self._file: IO[bytes] = TemporaryFile()  # noqa: SIM115 - lives as long as this object
+        self._places: dict[str, list[tuple[int, int]]] = {}
+
+    @override
+    def create(self, filename: str) -> Py7zIO:
+        """Return what py7zr writes the file *filename* to."""
+        name = _plain(filename)
+        places = self._places.setdefault(name, [])
+        return _Writer(self, places, self._sizes.get(name, 0), name)
+
+    def close(self) -> None:
+        """Let the file go."""
+        self._file.close()
+
+    def append(self, data: bytes) -> tuple[int, int]:
+        """Write *data*; return where it lies."""
+        start = self._file.seek(0, io.SEEK_END)
+        self._file.write(data)
+        return start, len(data)
+
+    def refuse(self, name: str, size: int) -> None:
+        """Raise the error of a member that lies about its size."""
+        reason = f"it holds more than the {size} bytes that it declares"
+        raise UnsafeArchiveError(reason, member=name, url=self._url)
+
+    def pieces(self, name: str) -> Iterator[bytes]:
+        """Yield what was written for the file *name*."""
+        for start, size in self._places.get(_plain(name), ()):
+            at = start
+            while at < start + size:
+                self._file.seek(at)
+                piece = self._file.read(min(_BUFFER, start + size - at))
+                at += len(piece)
+                yield piece
+
+
+class _Writer(Py7zIO):
+    """One file that py7zr decodes."""
+
+    def __init__(self, spool: _Spool, places: list[tuple[int, int]], most: int, name: str) -> None:
+        self._spool, self._places, self._most, self._name = spool, places, most, name
+        self._size = 0
+
+    @override
+    def write(self, s: bytes | bytearray) -> int:
+        """Take decoded bytes."""
+        self._size += len(s)
+        if self._size > self._most:
+            self._spool.refuse(self._name, self._most)
+        self._places.append(self._spool.append(bytes(s)))
+        return len(s)
+
+    @override
+    def read(self, size: int | None = None) -> bytes:
+        """Return nothing: it is only written to."""
+        return b""
+
+    @override
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """Stay where it is: bytes come in order."""
+        del whence
+        return offset
+
+    @override
+    def flush(self) -> None:
+        """Do nothing: what came is written."""
+
+    @override
+    def size(self) -> int:
+        """Return how many bytes came."""
+        return self._size

@@ -1,0 +1,1 @@
+"""Pixels, frames and samples in and out of bytes; no network, no store."""
