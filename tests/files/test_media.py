@@ -127,6 +127,11 @@ def test_facts_of_a_clip_are_known_from_its_making_and_by_asking() -> None:
     assert Audio(url=sound.url).probe() == sound.metadata
 
 
+@pytest.mark.parametrize("given", ["text", 5, {"width": "wide"}, [1], None])
+def test_whatever_else_callers_send_as_metadata_counts_for_nothing(given) -> None:
+    assert Image.model_validate({"url": "data:,x", "metadata": given}).metadata is None
+
+
 def test_the_schema_knows_the_facts_and_asks_for_none() -> None:
     schema = Video.model_json_schema(mode="serialization")
     assert "metadata" in schema["properties"]

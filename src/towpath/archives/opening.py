@@ -82,7 +82,7 @@ def _seven_zip(stream: BinaryIO, budget: Budget, url: str | None) -> Archive:
         module = import_module("towpath.archives.seven_zip")
     except ImportError:
         message = "7z needs the archives extra: pip install 'towpath[archives]'"
-        raise UnsupportedFormatError(message, url=url) from None
+        raise UnsupportedFormatError(message, url=url, kind="archive") from None
     archive: Archive = module.SevenZipArchive(stream, budget, url=url)
     return archive
 

@@ -52,7 +52,7 @@ def _mode_of(file_name: str) -> str:
     message = (
         f"Archives are not made as {shown(file_name, 60)!r}; end its name with one of {known}."
     )
-    raise UnsupportedFormatError(message)
+    raise UnsupportedFormatError(message, kind="archive")
 
 
 def entries_of(paths: Iterable[Path]) -> list[Entry]:

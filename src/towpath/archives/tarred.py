@@ -167,7 +167,7 @@ def _zstd(stream: BinaryIO) -> Iterator[bytes]:
         zstandard = import_module("zstandard")
     except ImportError:
         message = "tar.zst needs the archives extra: pip install 'towpath[archives]'"
-        raise UnsupportedFormatError(message) from None
+        raise UnsupportedFormatError(message, kind="archive") from None
     decoder = zstandard.ZstdDecompressor(max_window_size=_MOST_WINDOW)
     try:
         with decoder.stream_reader(stream, read_across_frames=True, closefd=False) as reader:

@@ -5,10 +5,10 @@ What is promised and why: docs/architecture.md; the measures are those of worker
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import select
-import signal
 import struct
 import subprocess
 import sys
@@ -32,7 +32,7 @@ __all__ = ["Media"]
 _HEAD = 64
 _PATIENCE = 60.0
 _BUFFER = 1024 * 1024
-_MOST_RECORD = 2**31
+_LEAST_RECORD = 16 * 2**20
 
 
 class Media:
@@ -110,11 +110,15 @@ class Media:
 
         told: dict[str, int] = {}
         blocks: list[bytes] = []
+        heard = 0
         for kind, content in self._records("samples", rate=rate or 0):
             if kind == b"J":
                 told = json.loads(content)
             elif kind == b"A":
                 blocks.append(content)
+                heard += len(content)
+                if heard > 1.1 * self._limits.seconds * told["sample_rate"] * told["channels"] * 4:
+                    raise self._error("its decoder says more than there can be")
         samples = np.frombuffer(b"".join(blocks), np.float32).reshape(-1, told["channels"])
         return samples.copy(), told["sample_rate"]
 
@@ -139,7 +143,6 @@ class Media:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 env=self._environment,
-                start_new_session=True,
             )
         try:
             yield from self._read(process)
@@ -168,7 +171,8 @@ class Media:
             if len(header) < HEADER.size:
                 self._broken("its decoder died of it")
             kind, size = unpacked(header)
-            content = read(size) if size < _MOST_RECORD else b""
+            most = max(_LEAST_RECORD, 3 * self._limits.pixels + 16)
+            content = read(size) if size <= most else b""
             if kind == b"Z":
                 return
             if content is None or len(content) < size:
@@ -196,14 +200,17 @@ class Media:
 
 def _reader(pipe: IO[bytes], patience: float) -> Callable[[int], bytes | None]:
     """Return a function that reads so many bytes; fewer at the end, None when none come."""
-    descriptor = pipe.fileno()
+    descriptor, poll = pipe.fileno(), select.poll()
+    poll.register(descriptor, select.POLLIN)
+    with suppress(OSError, AttributeError):  # not everywhere
+        fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, _BUFFER)
 
     def read(size: int) -> bytes | None:
         got = bytearray()
         deadline = time.monotonic() + patience
         while len(got) < size:
             left = deadline - time.monotonic()
-            if left <= 0 or not select.select([descriptor], [], [], left)[0]:
+            if left <= 0 or not poll.poll(left * 1000):
                 return None
             piece = os.read(descriptor, min(size - len(got), _BUFFER))
             if not piece:
@@ -216,8 +223,7 @@ def _reader(pipe: IO[bytes], patience: float) -> Callable[[int], bytes | None]:
 
 def _end(process: subprocess.Popen[bytes]) -> None:
     """Stop the decoder, and wait for its end."""
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
+    process.kill()
     if process.stdout is not None:
         process.stdout.close()
     process.wait()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import warnings
 from contextlib import suppress
 from pathlib import Path
@@ -253,8 +254,9 @@ def decode(data: bytes | Path, mode: str | None, *, most_pixels: int, url: str |
             return _decode(data, mode, most_pixels, url)
         except UnidentifiedImageError:
             raise BrokenImageError(_NOT_READ, url=url) from None
-        except PillowImage.DecompressionBombError:
-            raise ImageTooLargeError(pixels=most_pixels + 1, limit=most_pixels, url=url) from None
+        except PillowImage.DecompressionBombError as error:
+            pixels = _pixels_in(str(error)) or most_pixels + 1
+            raise ImageTooLargeError(pixels=pixels, limit=most_pixels, url=url) from None
         except MemoryError:
             raise BrokenImageError("The image needs more memory than there is.", url=url) from None
         except _BROKEN:
@@ -275,6 +277,12 @@ def _decode(data: bytes | Path, mode: str | None, most_pixels: int, url: str | N
     if mode is None or upright.mode == mode:
         return upright
     return _converted(_eight_bit(upright) if upright.mode in _DEEP else upright, mode)
+
+
+def _pixels_in(message: str) -> int:
+    """Return the number of pixels that Pillow's refusal names, or 0."""
+    match = re.search(r"\((\d+) pixels\)", message)
+    return int(match[1]) if match else 0
 
 
 def _stream(data: bytes | Path) -> BinaryIO | Path:

@@ -47,10 +47,10 @@ class UnsupportedFormatError(MediaError, ValueError):
         message: str,
         *,
         url: str | None = None,
-        kind: Literal["image", "audio", "video"] = "image",
+        kind: Literal["image", "audio", "video", "archive"] = "image",
     ) -> None:
         super().__init__(message, url=url)
-        self.slug = f"unsupported_{kind}_format"
+        self.slug = "invalid_archive" if kind == "archive" else f"unsupported_{kind}_format"
 
 
 class BrokenImageError(MediaError):

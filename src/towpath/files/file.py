@@ -2,11 +2,11 @@
 
 import io
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from os import PathLike, fspath
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Self, Unpack
+from typing import TYPE_CHECKING, BinaryIO, Self, Unpack
 from urllib.parse import unquote
 
 from pydantic import (
@@ -15,6 +15,8 @@ from pydantic import (
     Field,
     GetCoreSchemaHandler,
     PrivateAttr,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
     field_validator,
     model_validator,
 )
@@ -31,6 +33,7 @@ from towpath.downloads.wanted import wanted
 from towpath.errors import FileTooLargeError
 from towpath.files.facts import MediaFacts
 from towpath.files.pending import PendingFile
+from towpath.files.schema import model_fields
 from towpath.files.upload_options import (
     UploadOptions,
     described,
@@ -49,17 +52,6 @@ if TYPE_CHECKING:
 __all__ = ["File"]
 
 _MOST_KEPT = 64 * 2**20
-
-
-def _model_fields(schema: Mapping[str, Any]) -> dict[str, Any] | None:  # Any: a core schema
-    """Return the fields of a model's core schema, wherever validators have wrapped them."""
-    inner: Mapping[str, Any] | None = schema
-    while inner is not None:
-        if inner.get("type") == "model-fields":
-            fields: dict[str, Any] = inner["fields"]
-            return fields
-        inner = inner.get("schema")
-    return None
 
 
 class File(BaseModel):
@@ -105,7 +97,7 @@ class File(BaseModel):
     ) -> CoreSchema:
         """Let `expires_at` and `metadata` be the last keys also of subclasses with fields."""
         schema = handler(source)
-        fields = _model_fields(handler.resolve_ref_schema(schema))
+        fields = model_fields(handler.resolve_ref_schema(schema))
         for last in ("expires_at", "metadata"):
             if fields is not None and last in fields:
                 fields[last] = fields.pop(last)
@@ -120,6 +112,18 @@ class File(BaseModel):
     @classmethod
     def _is_url(cls, url: str) -> str:
         return checked_url(url)
+
+    @field_validator("metadata", mode="wrap")
+    @classmethod
+    def _known_facts(
+        cls, value: object, handler: ValidatorFunctionWrapHandler
+    ) -> MediaFacts | None:
+        """Take facts that make sense; what callers call so otherwise counts for nothing."""
+        try:
+            facts: MediaFacts | None = handler(value)
+        except ValidationError:
+            return None
+        return facts
 
     # --- creation ---
 
@@ -240,7 +244,7 @@ class File(BaseModel):
             self._data = data
         return self
 
-    def lying_at(self, path: Path) -> Self:
+    def _lying_at(self, path: Path) -> Self:
         """Remember where the content lies, so that it is not fetched again; return the file."""
         self._path = path
         return self
@@ -271,9 +275,9 @@ class File(BaseModel):
         Raises:
             DownloadError: the URL cannot be read.
         """
-        return self.fetch()
+        return self._fetch()
 
-    def fetch(self, limit: int | None = None) -> Path:
+    def _fetch(self, limit: int | None = None) -> Path:
         """Return what `to_path` does, but refuse to fetch more than *limit* bytes.
 
         Raises:

@@ -171,7 +171,7 @@ class Image(File):
         image = super()._built(payload, uploaded)
         data = payload.data if isinstance(payload.data, bytes | Path) else None
         size = codec.size_in(data) if data else None
-        return image.sized(size)
+        return image._sized(size)  # noqa: SLF001 - its own
 
     @classmethod
     def _uploaded_with(
@@ -179,9 +179,9 @@ class Image(File):
     ) -> Self:
         """Upload *payload* as an image of *size*."""
         image = super()._built(*upload(payload, options))
-        return image.sized(size)
+        return image._sized(size)  # noqa: SLF001 - its own
 
-    def sized(self, size: tuple[int, int] | None) -> Self:
+    def _sized(self, size: tuple[int, int] | None) -> Self:
         """Note width and height, where they are known; return the image."""
         if size is not None:
             self.width, self.height = size

@@ -86,7 +86,7 @@ class FileInput(str):  # noqa: SLOT000 - it remembers where its content lies
     def _as(self, kind: type[F]) -> F:
         """Return the file, which knows where its content lies if it is here."""
         file = kind(url=str(self))
-        return file if self._path is None else file.lying_at(self._path)
+        return file if self._path is None else file._lying_at(self._path)  # noqa: SLF001 - of the same room
 
     def as_bytes(self) -> bytes:
         """Return the content, fetched through the guard.
@@ -110,16 +110,16 @@ class FileInput(str):  # noqa: SLOT000 - it remembers where its content lies
         Raises:
             DownloadError: the URL cannot be read.
         """
-        return self.fetch()
+        return self._fetch()
 
-    def fetch(self, limit: int | None = None) -> Path:
+    def _fetch(self, limit: int | None = None) -> Path:
         """Return what `to_path` does, but refuse to fetch more than *limit* bytes.
 
         Raises:
             FileTooLargeError: it has more.
             DownloadError: the URL cannot be read.
         """
-        self._path = self.to_file().fetch(limit)
+        self._path = self.to_file()._fetch(limit)  # noqa: SLF001 - of the same room
         return self._path
 
     def probe(self) -> MediaFacts:

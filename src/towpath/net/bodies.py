@@ -23,14 +23,15 @@ def sized(url: str, connection: Connection, size: int) -> Iterator[memoryview]:
     Raises:
         TruncatedError: the stream ended before.
     """
-    buffer = memoryview(bytearray(min(size, BUFFER)))
-    got, step = 0, _FIRST_STEP if size >= _LARGE else BUFFER
+    most = connection.piece
+    buffer = memoryview(bytearray(min(size, most)))
+    got, step = 0, _FIRST_STEP if size >= _LARGE else most
     while got < size:
         count = connection.fill(buffer[: min(step, size - got)])
         if not count:
             raise TruncatedError(url, got=got, expected=size)
         got += count
-        step = min(step * 2, BUFFER)
+        step = min(step * 2, most)
         yield buffer[:count]
 
 

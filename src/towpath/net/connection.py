@@ -44,6 +44,11 @@ class Connection:
         self._heard = self._window_start = self._next_look = 0.0
         self._window = 0
 
+    @property
+    def piece(self) -> int:
+        """Return how many bytes are worth a buffer: half as many under TLS, which has its own."""
+        return BUFFER // 2 if self._has_tls else BUFFER
+
     def _let_wait(self) -> None:
         """Let reads wait for a tick: by the kernel's own time limit, or Python's under TLS.
 

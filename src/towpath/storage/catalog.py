@@ -56,7 +56,7 @@ class Catalog:
     """
 
     def __init__(self, path: Path) -> None:
-        self._engine: Engine = open_sqlite(path)
+        self._engine: Engine = open_sqlite(path, is_derived=True)
         _metadata.create_all(self._engine)
 
     def add(self, records: Iterable[StoredFile]) -> None:

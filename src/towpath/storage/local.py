@@ -88,9 +88,15 @@ class LocalStore:
     def _stage_bytes(self, path: Path, data: bytes) -> Staged:
         """Write bytes."""
         self._check_room(len(data))
-        with _created(path) as file:
-            file.write(data)
-        return Staged(path, len(data), hashlib.sha256(data).hexdigest())
+        digest = hashlib.sha256()
+        hashing = threading.Thread(target=digest.update, args=(data,))
+        hashing.start()
+        try:
+            with _created(path) as file:
+                file.write(data)
+        finally:
+            hashing.join()
+        return Staged(path, len(data), digest.hexdigest())
 
     def _stage_path(self, path: Path, source: Path, *, move: bool) -> Staged:
         """Link or copy a file."""
