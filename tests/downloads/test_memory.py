@@ -1,10 +1,14 @@
 """Memory stays flat, however large a file is, with sixteen connections at work."""
 
+import socket
+import ssl
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
+import trustme
 
 from towpath.testing.origins import Exchange, origin_of
 
@@ -17,7 +21,7 @@ from towpath.toolkit import download_file
 def memory(name):
     return int(re.search(name + r":\\s+(\\d+)", open("/proc/self/status").read())[1]) / 1024
 before = memory("VmRSS")
-path = download_file(sys.argv[1], "in", allow_hosts=["127.0.0.1"], progress="off")
+path = download_file(sys.argv[1], "in", allow_hosts=["127.0.0.1", "localhost"], progress="off")
 print(path.stat().st_size, memory("VmHWM") - before)
 """
 
@@ -46,16 +50,24 @@ class Zeros:
             exchange.wait(0.02)
 
 
-def grown(size: int, data_dir: Path) -> float:
+def grown(size: int, data_dir: Path, authority: trustme.CA | None = None) -> float:
     """Download a file of zeros in a process of its own; return the MiB it needed above imports."""
     data_dir.mkdir(parents=True, exist_ok=True)
-    with origin_of({"/zeros": Zeros(size)}) as server:
+    env = {"TOWPATH_DATA_DIR": str(data_dir), "TOWPATH_STORE_RESERVE": "0"}
+    scheme, wrap = "http://127.0.0.1", lambda plain: plain
+    if authority is not None:
+        env["SSL_CERT_FILE"] = str(data_dir / "ca.pem")
+        authority.cert_pem.write_to_path(env["SSL_CERT_FILE"])
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        authority.issue_cert("localhost").configure_cert(context)
+        scheme, wrap = "https://localhost", partial(secured, context)
+    with origin_of({"/zeros": Zeros(size)}, wrap) as server:
         done = subprocess.run(
-            [sys.executable, "-c", CODE, server.url("/zeros")],
+            [sys.executable, "-c", CODE, f"{scheme}:{server.port}/zeros"],
             capture_output=True,
             text=True,
             check=True,
-            env={"TOWPATH_DATA_DIR": str(data_dir), "TOWPATH_STORE_RESERVE": "0"},
+            env=env,
         )
     (data_dir / "in" / "zeros").unlink()
     assert len(server.seen) >= CONNECTIONS, "they were all at work"
@@ -64,8 +76,16 @@ def grown(size: int, data_dir: Path) -> float:
     return float(mib)
 
 
+def secured(context: ssl.SSLContext, plain: socket.socket) -> socket.socket:
+    return context.wrap_socket(plain, server_side=True, do_handshake_on_connect=False)
+
+
 def test_a_quarter_of_a_gib_needs_a_few_mib(data_dir: Path) -> None:
     assert grown(GIB // 4, data_dir) <= MOST_MIB
+
+
+def test_under_tls_it_needs_no_more(data_dir: Path) -> None:
+    assert grown(GIB // 4, data_dir, trustme.CA()) <= MOST_MIB
 
 
 @pytest.mark.slow

@@ -219,9 +219,18 @@ def _missing(exchange: Exchange) -> None:
 
 
 @contextmanager
-def origin_of(behaviours: dict[str, Callable[[Exchange], None]]) -> Iterator[Origin]:
-    """Run a server that does what *behaviours* say, while the block runs."""
+def origin_of(
+    behaviours: dict[str, Callable[[Exchange], None]],
+    wrap: Callable[[socket.socket], socket.socket] = lambda plain: plain,
+) -> Iterator[Origin]:
+    """Run a server that does what *behaviours* say, while the block runs.
+
+    Args:
+        behaviours: what is done for each path.
+        wrap: makes TLS of the listening socket, for example; URLs are given as http all the same.
+    """
     with _Server(("127.0.0.1", 0), _Handler) as server:
+        server.socket = wrap(server.socket)
         origin = Origin(int(server.server_address[1]), dict(behaviours))
         server.origin = origin
         thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
