@@ -85,10 +85,11 @@ def round_of(kind: str, origin: Origin, data_dir: Path, number: int) -> bool:
     folder = data_dir / (".towpath/model_weights" if weights else "in")
     for file in folder.rglob(f"{number}.bin"):
         assert file.read_bytes() == DATA, "a partial file has the final name"
-    source.out = 0
+    again = origin.behaviours[path] = Source(kind, 0)  # what still goes to the dead counts there
+    again.is_open.set()
     got = download_model_weights(url) if weights else download_file(url, "in")
     assert got.read_bytes() == DATA
-    assert kind != "resumed" or source.out < SIZE, "what was there is not brought again"
+    assert kind != "resumed" or again.out < SIZE, "what was there is not brought again"
     got.unlink()
     return died
 
