@@ -39,6 +39,9 @@ def side_by_side(function: Callable[[S], T], values: Iterable[S]) -> list[T]:
 
     The context (current request, settings) goes along. All calls end before an error is raised.
     """
+    listed = list(values)
+    if len(listed) < 2:  # noqa: PLR2004 - one needs no company
+        return [function(value) for value in listed]
     with ThreadPoolExecutor(_MOST_THREADS, thread_name_prefix="towpath") as pool:
-        futures = [pool.submit(copy_context().run, function, value) for value in values]
+        futures = [pool.submit(copy_context().run, function, value) for value in listed]
     return [future.result() for future in futures]

@@ -1,11 +1,12 @@
 """Files and folders of our own into an archive."""
 
 import os
+import shutil
 import tarfile
 import zipfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO, Literal, cast
+from typing import Literal, cast
 
 from towpath.errors import UnsupportedFormatError
 from towpath.errors.redaction import shown
@@ -13,6 +14,7 @@ from towpath.media.content_types import type_of_name
 
 __all__ = ["Entry", "content_type_of_archive", "entries_below", "entries_of", "pack"]
 
+_BUFFER = 1024 * 1024
 Entry = tuple[Path, str]
 """A file or folder, and its name in the archive."""
 
@@ -136,15 +138,10 @@ def _zip(entries: Iterable[Entry], target: Path) -> None:
             dense = _is_dense(name)
             info.compress_type = zipfile.ZIP_STORED if dense else zipfile.ZIP_DEFLATED
             with path.open("rb") as source, archive.open(info, "w") as member:
-                _copy(source, cast("BinaryIO", member))
+                shutil.copyfileobj(source, member, _BUFFER)
 
 
 def _is_dense(name: str) -> bool:
     """Return whether compression would bring nothing."""
     kind = type_of_name(name) or ""
     return kind not in _LOOSE and kind.startswith(_DENSE)
-
-
-def _copy(source: BinaryIO, target: BinaryIO) -> None:
-    while piece := source.read(1024 * 1024):
-        target.write(piece)

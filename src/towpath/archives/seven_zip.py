@@ -50,7 +50,6 @@ class SevenZipArchive:
         if len(files) > budget.entries:
             reason = f"it has {len(files)} members, and the limit is {budget.entries}"
             raise UnsafeArchiveError(reason, url=url)
-        self._budget = budget
         self.members: Sequence[Member] = [
             Member(file.filename, _kind(file), _size(file), number, problem)
             for number, file in enumerate(files)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from towpath.codecs.arrays import image_of, pixels_of
+from towpath.codecs.images import flattened
 from towpath.codecs.sounds import checked_rate, samples_of, sound_frames
 from towpath.errors import UnsupportedFormatError
 
@@ -115,14 +116,7 @@ def _rgb(frame: object) -> NDArray[np.uint8]:
         pixels = pixels_of(frame)
         if pixels.ndim == 3 and pixels.shape[2] == 3:  # noqa: PLR2004 - colours
             return np.ascontiguousarray(pixels)
-    image = image_of(frame)
-    if image.mode == "I;16":
-        image = image.convert("I").point(lambda value: value * (1 / 256)).convert("L")
-    if image.mode in {"RGBA", "LA", "PA"} or "transparency" in image.info:
-        ground = image_of(np.full((image.height, image.width, 3), 255, np.uint8))
-        ground.paste(image.convert("RGBA"), mask=image.convert("RGBA").getchannel("A"))
-        image = ground
-    return np.asarray(image.convert("RGB"))
+    return np.asarray(flattened(image_of(frame)))
 
 
 def _even(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:

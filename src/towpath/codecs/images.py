@@ -25,7 +25,7 @@ from towpath.errors import BrokenImageError, ImageTooLargeError, UnsupportedForm
 if TYPE_CHECKING:
     from PIL.Image import Image as PILImage
 
-__all__ = ["decode", "encode", "facts_in", "size_in", "size_seen"]
+__all__ = ["decode", "encode", "facts_in", "flattened", "size_in", "size_seen"]
 
 _READ = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 _NOT_READ = f"This is not an image that is read here ({', '.join(_READ)})."
@@ -179,6 +179,15 @@ def _on_white(rgba: PILImage) -> PILImage:
     canvas = PillowImage.new("RGB", rgba.size, "white")
     canvas.paste(rgba, mask=rgba.getchannel("A"))
     return canvas
+
+
+def flattened(image: PILImage) -> PILImage:
+    """Return *image* as RGB: 16 bits scaled to 8, transparency laid on white."""
+    if image.mode in _DEEP:
+        image = _eight_bit(image)
+    if image.has_transparency_data:
+        return _on_white(_converted(image, "RGBA"))
+    return _converted(image, "RGB")
 
 
 def _upright(image: PILImage) -> PILImage:

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-__all__ = ["HEADER", "Ask", "Kind", "MediaLimits", "Work", "packed", "unpacked"]
+__all__ = ["HEADER", "Ask", "MediaLimits", "Work", "packed", "unpacked"]
 
 HEADER = struct.Struct("<cI")
+"""The kind of a record and its bytes. J: facts as JSON. V: a picture. A: samples. E: an error as JSON. Z: the end."""
 
 Work = Literal["facts", "frames", "picture", "samples"]
-Kind = Literal[b"J", b"V", b"A", b"E", b"Z"]
-"""J: facts as JSON. V: a picture. A: samples. E: an error as JSON. Z: the end."""
+"""What is asked for; picture is one frame."""
 
 
 @dataclass(frozen=True)

@@ -88,6 +88,10 @@ class LocalStore:
     def _stage_bytes(self, path: Path, data: bytes) -> Staged:
         """Write bytes."""
         self._check_room(len(data))
+        if len(data) < _BUFFER:
+            with _created(path) as file:
+                file.write(data)
+            return Staged(path, len(data), hashlib.sha256(data).hexdigest())
         digest = hashlib.sha256()
         hashing = threading.Thread(target=digest.update, args=(data,))
         hashing.start()
