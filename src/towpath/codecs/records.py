@@ -9,7 +9,10 @@ from typing import Any, Literal
 __all__ = ["HEADER", "Ask", "MediaLimits", "Work", "packed", "unpacked"]
 
 HEADER = struct.Struct("<cI")
-"""The kind of a record and its bytes. J: facts as JSON. V: a picture. A: samples. E: an error as JSON. Z: the end."""
+"""The kind of a record and its bytes.
+
+J: facts as JSON. V: a picture. A: samples. E: an error as JSON. Z: the end.
+"""
 
 Work = Literal["facts", "frames", "picture", "samples"]
 """What is asked for; picture is one frame."""
