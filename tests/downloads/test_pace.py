@@ -46,7 +46,23 @@ def test_a_path_that_was_fast_only_at_first_gets_helpers_later() -> None:
 def test_a_busy_processor_is_not_helped_by_more_connections() -> None:
     pace = Pace(16, 0.0)
     assert pace.wanted(0.1, 20_000_000, cpu=0.09) == 1
-    assert pace.wanted(0.2, 40_000_000, cpu=0.1) == 16
+    assert pace.wanted(0.2, 40_000_000, cpu=0.18) == 1
+
+
+def test_one_dip_of_a_link_that_kept_the_processor_busy_is_no_reason() -> None:
+    pace = Pace(16, 0.0)
+    assert pace.wanted(0.06, 54_000_000, cpu=0.06) == 1
+    assert pace.wanted(0.12, 72_000_000, cpu=0.08) == 1, "300 MB/s: another program ran"
+    assert pace.wanted(0.18, 126_000_000, cpu=0.14) == 1
+    assert pace.wanted(0.24, 144_000_000, cpu=0.16) == 1
+    assert pace.wanted(0.30, 162_000_000, cpu=0.18) == 16, "twice in a row: the link is slow"
+
+
+def test_a_throttle_that_sets_in_after_a_burst_is_seen_at_once() -> None:
+    pace = Pace(16, 0.0)
+    assert pace.wanted(0.06, 42_000_000, cpu=0.06) == 1
+    assert pace.wanted(0.12, 43_000_000, cpu=0.06) == 16
+    assert pace.wanted(0.2, 52_000_000, cpu=0.07) == 16, "helpers have half a second to show"
 
 
 def test_a_server_that_has_enough_gets_half() -> None:

@@ -25,7 +25,8 @@ class Pace:
     """Watches the rate and says how many connections to have.
 
     One until it is seen that one is slow; then as many as are allowed, measured to be best on far
-    and on throttled links; one again if those bring no more.
+    and on throttled links; one again if those bring no more. A link that kept the processor busy
+    a moment ago is not called slow for one dip: other programs run beside us.
 
     Args:
         most: connections at most.
@@ -42,6 +43,7 @@ class Pace:
     _alone: float = 0.0
     _look: float = _FIRST_LOOK
     _settled: bool = False
+    _was_busy: bool = False
 
     def wanted(self, now: float, done: int, cpu: float = 0.0) -> int:
         """Return how many connections to have; call it often.
@@ -59,14 +61,17 @@ class Pace:
         self.now, self.done, self.cpu = now, done, cpu
         if not is_busy:
             self._decide(rate)
+        self._was_busy = is_busy
         return self.count
 
     def _decide(self, rate: float) -> None:
         """Choose the next count from the rate of the last window."""
         if self.count == 1:
-            self._look = _LATER_LOOK
-            if rate < _FAST:
+            is_slow = rate < (_SLOW if self._was_busy else _FAST)
+            if is_slow:
                 self.count, self._alone = self.most, rate
+            if is_slow or not self._was_busy:
+                self._look = _LATER_LOOK
             return
         if rate < _WORTH * self._alone:
             self.count = 1
