@@ -1,3 +1,4 @@
+import errno
 import io
 import os
 import sqlite3
@@ -168,3 +169,22 @@ def test_a_stored_file_is_synced_before_it_appears(
     store.save(NewFile(b"x", "a", "text/plain"))
     assert calls[:4] == ["sync", "sync", "rename m", "rename o"]
     assert calls[4:] == ["sync folder"] * 4
+
+
+@pytest.mark.parametrize("kind", ["bytes", "path", "stream", "move"])
+def test_a_save_that_the_disk_refuses_is_an_error_and_leaves_nothing(
+    store: FileStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    source = tmp_path / "source.bin"
+    source.write_bytes(b"x" * 100_000)
+    given = {"bytes": b"x", "path": source, "stream": io.BytesIO(b"x"), "move": source}[kind]
+
+    def refuse(_descriptor: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(OSError, match="Input/output"):
+        store.save(NewFile(given, "a", "text/plain", move=kind == "move"))
+    assert [path for path in (tmp_path / "store").glob("[omt]*/**/*") if path.is_file()] == []
+    assert store.totals() == (0, 0)
+    assert source.exists()

@@ -1,3 +1,6 @@
+import errno
+import os
+
 import pytest
 
 from towpath import settings as settings_room
@@ -48,6 +51,17 @@ def test_all_reasons_are_told_when_none_takes_it() -> None:
         FallbackUploader(Broken(), InMemoryUploader(limit=0)).upload(
             Payload(b"x", "text/plain", "a"), lifetime=None
         )
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ENOSPC])
+def test_what_the_disk_answers_is_an_upload_error(hosting: Hosting, monkeypatch, number) -> None:
+    def refuse(_descriptor: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(UploadRefusedError, match=os.strerror(number)) as refused:
+        DirectUploader(hosting).upload(Payload(b"x", "text/plain", "a", 1), lifetime=None)
+    assert refused.value.status == 507
 
 
 def test_a_process_without_a_store_names_the_three_ways(strict_settings, monkeypatch) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from towpath.storage.local import sync_folder
+from towpath.storage.disk import sync
 
 __all__ = ["Part", "sweep"]
 
@@ -110,7 +110,7 @@ class Part:
         self.path.replace(target)
         status = os.fstat(self.descriptor)
         if durable:
-            sync_folder(target.parent)
+            sync(target.parent)
         return status
 
     def drop(self) -> None:

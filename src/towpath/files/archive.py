@@ -1,5 +1,6 @@
 """CompressedFile: an archive that unpacks itself, within limits; and archives made of files."""
 
+import difflib
 import io
 import secrets
 import tempfile
@@ -11,11 +12,21 @@ from os import PathLike
 from pathlib import Path
 from shutil import rmtree
 from types import TracebackType
-from typing import TYPE_CHECKING, BinaryIO, Self, Unpack
+from typing import BinaryIO, Self, Unpack
 
 from pydantic import PrivateAttr
 from typing_extensions import override
 
+from towpath.archives.archive import extract, extract_one
+from towpath.archives.members import Budget
+from towpath.archives.opening import OpenedArchive, opened_archive
+from towpath.archives.packing import (
+    Entry,
+    content_type_of_archive,
+    entries_below,
+    entries_of,
+    pack,
+)
 from towpath.concurrency import in_thread
 from towpath.context import places
 from towpath.downloads.download import bring_to
@@ -24,11 +35,6 @@ from towpath.errors.redaction import shown
 from towpath.files.file import File
 from towpath.files.upload_options import UploadOptions, described
 from towpath.settings import active
-
-if TYPE_CHECKING:
-    from towpath.archives.members import Budget
-    from towpath.archives.opening import OpenedArchive
-    from towpath.archives.packing import Entry
 
 __all__ = ["CompressedFile"]
 
@@ -67,8 +73,6 @@ class CompressedFile(File):
             UnsupportedFormatError: no such archive is made here.
             UploadError: it could not be stored.
         """
-        from towpath.archives.packing import entries_of  # noqa: PLC0415 - when the first archive comes
-
         return cls._packed(entries_of([Path(path) for path in paths]), file_name, options)
 
     @classmethod
@@ -92,8 +96,6 @@ class CompressedFile(File):
             UnsupportedFormatError: no such archive is made here.
             UploadError: it could not be stored.
         """
-        from towpath.archives.packing import entries_below  # noqa: PLC0415 - when the first archive comes
-
         folder = Path(path)
         if not folder.is_dir():
             message = f"{folder} is not a folder"
@@ -102,14 +104,12 @@ class CompressedFile(File):
         return cls._packed(entries_below(folder), name, options)
 
     @classmethod
-    def _packed(cls, entries: "Iterable[Entry]", file_name: str, options: UploadOptions) -> Self:
+    def _packed(cls, entries: Iterable[Entry], file_name: str, options: UploadOptions) -> Self:
         """Pack *entries* and upload the archive."""
-        from towpath.archives import packing  # noqa: PLC0415 - when the first archive comes
-
-        kind = packing.content_type_of_archive(file_name)
+        kind = content_type_of_archive(file_name)
         with tempfile.TemporaryDirectory(prefix="towpath-pack-", dir=places().temp) as folder:
             target = Path(folder) / secrets.token_hex(8)
-            packing.pack(entries, target, file_name)
+            pack(entries, target, file_name)
             return cls._uploaded(described(target, kind, file_name, move=True), options)
 
     # --- reading ---
@@ -158,10 +158,6 @@ class CompressedFile(File):
             BrokenArchiveError: it is not a whole archive.
             UnsafeArchiveError: it asks for more than the limits, or for what is never done.
         """
-        import difflib  # noqa: PLC0415 - when the first archive comes
-
-        from towpath.archives.archive import extract_one  # noqa: PLC0415 - when the first archive comes
-
         with self._opened() as opened:
             files = {each.name: each for each in opened.members if each.member.kind == "file"}
             if name not in files:
@@ -173,8 +169,6 @@ class CompressedFile(File):
 
     def _unpacked(self) -> Path:
         """Return the folder, unpacking at the first call."""
-        from towpath.archives.archive import extract  # noqa: PLC0415 - when the first archive comes
-
         folder = self._place() / "content"
         if not folder.exists():
             draft = self._place() / "draft"
@@ -198,11 +192,8 @@ class CompressedFile(File):
         return self._folder
 
     @contextmanager
-    def _opened(self) -> "Iterator[OpenedArchive]":
+    def _opened(self) -> Iterator[OpenedArchive]:
         """Open what is here, or what the URL gives: from disk, so that memory stays small."""
-        from towpath.archives.members import Budget  # noqa: PLC0415 - when the first archive comes
-        from towpath.archives.opening import opened_archive  # noqa: PLC0415 - when the first archive comes
-
         settings = active()
         budget = Budget(
             entries=settings.archive_max_entries,
@@ -216,7 +207,7 @@ class CompressedFile(File):
         ):
             yield opened
 
-    def _packed_stream(self, budget: "Budget") -> BinaryIO:
+    def _packed_stream(self, budget: Budget) -> BinaryIO:
         """Return the archive itself, fetched once."""
         if self._data is not None:
             return io.BytesIO(self._data)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, Self, Unpack
 
 from pydantic import ConfigDict
 
+from towpath.codecs import sounds
 from towpath.concurrency import in_thread
 from towpath.files.facts import MediaFacts
 from towpath.files.file import File
@@ -53,8 +54,6 @@ class Audio(File):
             UnsupportedFormatError: the format, the rate, or the samples cannot be written.
             UploadError: it could not be stored.
         """
-        from towpath.codecs import sounds  # noqa: PLC0415 - when the first sound comes
-
         kind = sounds.content_type_of_sound(format)
         array = sounds.samples_of(samples)
         data = sounds.encode_sound(array, sample_rate, format)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from os import PathLike, fspath
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Self, Unpack
+from typing import BinaryIO, Self, Unpack
 from urllib.parse import unquote
 
 from pydantic import (
@@ -23,6 +23,7 @@ from pydantic import (
 from pydantic_core import CoreSchema
 from typing_extensions import override
 
+from towpath.codecs.decoder import Media
 from towpath.concurrency import in_thread
 from towpath.context import places
 from towpath.downloads.download import bring_to, download_file, fetch_bytes
@@ -31,6 +32,7 @@ from towpath.downloads.limits import Limits
 from towpath.downloads.reuse import Head
 from towpath.downloads.wanted import wanted
 from towpath.errors import FileTooLargeError
+from towpath.files.decoding import facts_of, media_of
 from towpath.files.facts import MediaFacts
 from towpath.files.pending import PendingFile
 from towpath.files.schema import model_fields
@@ -45,9 +47,6 @@ from towpath.files.urls import checked_url
 from towpath.settings import active
 from towpath.uploads.streams import reader_of
 from towpath.uploads.uploader import Payload, Uploaded
-
-if TYPE_CHECKING:
-    from towpath.codecs.decoder import Media
 
 __all__ = ["File"]
 
@@ -300,15 +299,11 @@ class File(BaseModel):
             DownloadError: the URL cannot be read.
             MediaError: it is none that is read here.
         """
-        from towpath.files.decoding import facts_of  # noqa: PLC0415 - when media come
-
         self.metadata = facts_of(self._content(), self.url)
         return self.metadata
 
-    def _media(self) -> "Media":
+    def _media(self) -> Media:
         """Return the content as sound or video that can be asked."""
-        from towpath.files.decoding import media_of  # noqa: PLC0415 - when media come
-
         return media_of(self._content(), self.url)
 
     def _content(self) -> bytes | Path:

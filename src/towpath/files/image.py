@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Self, Unpack
 from pydantic import ConfigDict
 from typing_extensions import override
 
+from towpath.codecs import choice
+from towpath.codecs import images as codec
+from towpath.codecs.arrays import image_of
 from towpath.concurrency import in_thread, side_by_side
 from towpath.errors import UnsupportedFormatError
 from towpath.files.file import File
@@ -67,9 +70,6 @@ class Image(File):
             UnsupportedFormatError: images are not written in that format.
             UploadError: it could not be stored.
         """
-        from towpath.codecs import choice  # noqa: PLC0415 - when the first picture comes
-        from towpath.codecs import images as codec  # noqa: PLC0415 - when the first picture comes
-
         word = choice.format_named(format) if format else _own_format(pil_image)
         data = codec.encode(pil_image, word, quality=quality)
         payload = described(data, choice.content_type_of(word), file_name)
@@ -101,8 +101,6 @@ class Image(File):
             UnsupportedFormatError: it is no picture, or images are not written in that format.
             UploadError: it could not be stored.
         """
-        from towpath.codecs.arrays import image_of  # noqa: PLC0415 - numpy when it is needed
-
         return cls.from_pil(image_of(array), format, file_name, quality=quality, **options)
 
     @classmethod
@@ -153,9 +151,6 @@ class Image(File):
             UnsupportedFormatError: the format is not one of these.
             UploadError: it could not be stored.
         """
-        from towpath.codecs import choice  # noqa: PLC0415 - when the first picture comes
-        from towpath.codecs import images as codec  # noqa: PLC0415 - when the first picture comes
-
         word = choice.format_named(format)
         payload = described(data, choice.content_type_of(word), file_name)
         pair = (size.width, size.height) if isinstance(size, ImageSize) else size
@@ -166,8 +161,6 @@ class Image(File):
     @override
     def _built(cls, payload: Payload, uploaded: Uploaded) -> Self:
         """Describe what was uploaded, of any format; its size where its header can be read."""
-        from towpath.codecs import images as codec  # noqa: PLC0415 - when the first picture comes
-
         image = super()._built(payload, uploaded)
         data = payload.data if isinstance(payload.data, bytes | Path) else None
         size = codec.size_in(data) if data else None
@@ -196,8 +189,6 @@ class Image(File):
             ImageTooLargeError: it has more pixels than TOWPATH_IMAGE_MAX_PIXELS.
             FileTooLargeError: it has more bytes than such an image can have.
         """
-        from towpath.codecs import images as codec  # noqa: PLC0415 - when the first picture comes
-
         most = active().image_max_pixels
         data = self._fetched(most * _BYTES_A_PIXEL + _HEADER)
         return codec.decode(data, mode, most_pixels=most, url=self.url)
@@ -274,8 +265,6 @@ class Image(File):
 
 def _own_format(image: PILImage) -> str:
     """Return the format that an opened image came in, or png."""
-    from towpath.codecs import choice  # noqa: PLC0415 - when the first picture comes
-
     try:
         return choice.format_named(image.format) if image.format else "png"
     except UnsupportedFormatError:

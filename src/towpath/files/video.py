@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Self, Unpack
 
 from pydantic import ConfigDict
 
+from towpath.codecs.arrays import image_of
+from towpath.codecs.clips import encode_clip
 from towpath.concurrency import in_thread
 from towpath.context import places
 from towpath.files.facts import MediaFacts
@@ -62,8 +64,6 @@ class Video(File):
             UnsupportedFormatError: there is no frame, they differ in size, or one is no picture.
             UploadError: it could not be stored.
         """
-        from towpath.codecs.clips import encode_clip  # noqa: PLC0415 - when the first clip comes
-
         name = file_name or f"{secrets.token_hex(16)}.mp4"
         with tempfile.TemporaryDirectory(prefix="towpath-clip-", dir=places().temp) as folder:
             path = Path(folder) / "clip.mp4"
@@ -101,8 +101,6 @@ class Video(File):
             BrokenMediaError: as for frames.
             ImageTooLargeError: as for frames.
         """
-        from towpath.codecs.arrays import image_of  # noqa: PLC0415 - Pillow when it is needed
-
         return image_of(self._media().picture(at))
 
     @classmethod

@@ -65,10 +65,10 @@ class FileStore:
             owner=new.owner,
         )
         if new.reserved is not None and not self.blobs.release(new.reserved):
-            staged.path.unlink(missing_ok=True)
+            self.blobs.discard(staged)
             raise ObjectNotFoundError(new.reserved)
-        self.blobs.commit(staged, record)
-        self._catalog.add([record])
+        with self.blobs.committing(staged, record):
+            self._catalog.add([record])
         return record
 
     def hold(self) -> str:

@@ -4,9 +4,11 @@
     m/ab/abcdef….json   the sidecar: all that is needed to rebuild the index
     tmp/                everything is born here, on the same file system
 
-A save writes the blob and the sidecar, syncs both side by side, renames the sidecar, renames the
-blob, and syncs both folders, side by side too: file systems write two syncs down at once. Killed
-anywhere in between it leaves rubbish in tmp/ or a sidecar without a blob; both are swept.
+A save writes and syncs the blob, and its sidecar beside it, renames the sidecar, renames the blob,
+and syncs both folders side by side: a file system writes several syncs down at once. Nobody waits
+for the disk who has something to do: the digest is computed while the blob is written, the index
+gets its row while the folders are synced. Killed anywhere in between a save leaves rubbish in tmp/
+or a sidecar without a blob; both are swept.
 """
 
 import hashlib
@@ -14,8 +16,8 @@ import json
 import os
 import secrets
 import shutil
-import threading
 from collections.abc import Iterator
+from concurrent.futures import Future, wait
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,9 +25,10 @@ from typing import BinaryIO
 
 from towpath.errors import StoreFullError, StoreUnusableError
 from towpath.settings import reserve_of
+from towpath.storage.disk import all_of, synced, write, written
 from towpath.storage.records import ID_PATTERN, StoredFile
 
-__all__ = ["LocalStore", "Staged", "sync_folder"]
+__all__ = ["LocalStore", "Staged"]
 
 _BUFFER = 1024 * 1024
 _FORMAT = "1\n"
@@ -34,11 +37,19 @@ _RESERVED_SECONDS = 24 * 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Staged:
-    """Bytes that lie in tmp/, not yet synced, with their size and digest known."""
+    """Bytes on their way into tmp/, with their size and digest known.
+
+    Attributes:
+        path: where.
+        size: bytes.
+        sha256: 64 hex digits.
+        synced: done once they are durable there.
+    """
 
     path: Path
     size: int
     sha256: str
+    synced: "Future[None]"
 
 
 class LocalStore:
@@ -86,28 +97,15 @@ class LocalStore:
             raise
 
     def _stage_bytes(self, path: Path, data: bytes) -> Staged:
-        """Write bytes."""
+        """Write bytes; their digest is computed meanwhile."""
         self._check_room(len(data))
-        if len(data) < _BUFFER:
-            with _created(path) as file:
-                file.write(data)
-            return Staged(path, len(data), hashlib.sha256(data).hexdigest())
-        digest = hashlib.sha256()
-        hashing = threading.Thread(target=digest.update, args=(data,))
-        hashing.start()
-        try:
-            with _created(path) as file:
-                file.write(data)
-        finally:
-            hashing.join()
-        return Staged(path, len(data), digest.hexdigest())
+        syncing = written(path, data)
+        return Staged(path, len(data), hashlib.sha256(data).hexdigest(), syncing)
 
     def _stage_path(self, path: Path, source: Path, *, move: bool) -> Staged:
         """Link or copy a file."""
-        if move:
-            with suppress(OSError):
-                os.link(source, path)
-                return _linked(path)
+        if move and _is_linked(source, path):
+            return _staged_link(path)
         with source.open("rb") as stream:
             self._check_room(os.fstat(stream.fileno()).st_size)
             return self._stage_stream(path, stream)
@@ -115,30 +113,43 @@ class LocalStore:
     def _stage_stream(self, path: Path, stream: BinaryIO) -> Staged:
         """Copy a stream."""
         digest, size = hashlib.sha256(), 0
-        with _created(path) as file:
+        with path.open("xb") as file:
             while chunk := stream.read(_BUFFER):
                 self._check_room(len(chunk))
                 file.write(chunk)
                 digest.update(chunk)
                 size += len(chunk)
-        return Staged(path, size, digest.hexdigest())
+        return Staged(path, size, digest.hexdigest(), synced(path))
 
-    def commit(self, staged: Staged, record: StoredFile) -> None:
-        """Put staged bytes under their id; durable when this returns."""
+    @contextmanager
+    def committing(self, staged: Staged, record: StoredFile) -> Iterator[None]:
+        """Put staged bytes under their id: there in the block, durable after it.
+
+        Raises:
+            OSError: they could not be made durable.
+        """
         blob, sidecar = self.blob(record.id), self._sidecar(record.id)
         draft = staged.path.with_suffix(".json")
         try:
-            with _created(draft) as file:
-                file.write(json.dumps(record.to_json()).encode())
             folders = [*_made(sidecar.parent), *_made(blob.parent)]
-            _sync([staged.path, draft])
+            write(draft, json.dumps(record.to_json()).encode())
+            staged.synced.result()
             draft.replace(sidecar)
             staged.path.replace(blob)
         except BaseException:
             draft.unlink(missing_ok=True)
-            staged.path.unlink(missing_ok=True)
+            self.discard(staged)
             raise
-        _sync(folders)
+        syncing = [synced(folder) for folder in folders]
+        try:
+            yield
+        finally:
+            all_of(syncing)
+
+    def discard(self, staged: Staged) -> None:
+        """Remove staged bytes."""
+        wait([staged.synced])
+        staged.path.unlink(missing_ok=True)
 
     def _check_room(self, size: int) -> None:
         """Refuse what would use up the reserve."""
@@ -217,18 +228,20 @@ class LocalStore:
         return removed
 
 
-def _linked(path: Path) -> Staged:
-    """Read the size and the digest of a linked file."""
+def _is_linked(source: Path, path: Path) -> bool:
+    """Link *source* to *path*; return False where that cannot be."""
+    with suppress(OSError):
+        os.link(source, path)
+        return True
+    return False
+
+
+def _staged_link(path: Path) -> Staged:
+    """Return a linked file; its digest is computed while it is synced."""
+    syncing = synced(path)
     with path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
-        return Staged(path, size, hashlib.file_digest(file, "sha256").hexdigest())
-
-
-@contextmanager
-def _created(path: Path) -> Iterator[BinaryIO]:
-    """Open a new file for writing."""
-    with path.open("xb", buffering=_BUFFER) as file:
-        yield file
+        return Staged(path, size, hashlib.file_digest(file, "sha256").hexdigest(), syncing)
 
 
 def _made(folder: Path) -> list[Path]:
@@ -238,36 +251,6 @@ def _made(folder: Path) -> list[Path]:
     except FileExistsError:
         return [folder]
     return [folder, folder.parent]
-
-
-def _sync(paths: list[Path]) -> None:
-    """Make files or folders durable, side by side; raise the first failure."""
-    failures: list[OSError] = []
-
-    def sync(path: Path) -> None:
-        try:
-            sync_folder(path)
-        except OSError as error:
-            failures.append(error)
-
-    first, *others = paths
-    threads = [threading.Thread(target=sync, args=(path,)) for path in others]
-    for thread in threads:
-        thread.start()
-    sync(first)
-    for thread in threads:
-        thread.join()
-    if failures:
-        raise failures[0]
-
-
-def sync_folder(folder: Path) -> None:
-    """Make renames in *folder* durable, or the content of a file."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _is_owned(path: Path) -> bool:

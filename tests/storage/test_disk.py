@@ -1,0 +1,64 @@
+"""What is written is durable once its future is done, and failures are told."""
+
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from towpath.storage import disk
+from towpath.storage.disk import all_of, synced, written
+
+
+def test_bytes_are_written_whole_and_synced(tmp_path: Path, monkeypatch) -> None:
+    data, seen = os.urandom(3_000_000), []
+    real = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        seen.append(os.fstat(descriptor).st_size)
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    written(tmp_path / "a", data).result()
+    assert (tmp_path / "a").read_bytes() == data
+    assert seen == [len(data)]
+
+
+def test_an_existing_file_is_not_written_over(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"mine")
+    with pytest.raises(FileExistsError):
+        written(tmp_path / "a", b"other").result()
+    assert (tmp_path / "a").read_bytes() == b"mine"
+
+
+def test_all_end_before_the_first_failure_is_raised(tmp_path: Path) -> None:
+    (tmp_path / "there").touch()
+    futures = [synced(tmp_path / "gone"), synced(tmp_path / "there"), synced(tmp_path)]
+    with pytest.raises(FileNotFoundError):
+        all_of(futures)
+    assert all(future.done() for future in futures)
+
+
+def test_a_forked_child_has_threads_of_its_own(tmp_path: Path) -> None:
+    written(tmp_path / "parent", b"x").result()
+    child = os.fork()
+    if child == 0:
+        written(tmp_path / "child", b"y").result(timeout=10)
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    assert (tmp_path / "child").read_bytes() == b"y"
+
+
+def test_without_threads_it_is_done_at_once(tmp_path: Path, monkeypatch) -> None:
+    class Ended:
+        def submit(self, *_: object) -> None:
+            message = "cannot schedule new futures after interpreter shutdown"
+            raise RuntimeError(message)
+
+    monkeypatch.setattr(disk._Threads, "pool", Ended())
+    monkeypatch.setattr(disk._Threads, "process", os.getpid())
+    before = threading.active_count()
+    assert written(tmp_path / "a", b"x").done()
+    assert threading.active_count() == before
+    with pytest.raises(FileNotFoundError):
+        synced(tmp_path / "gone").result()
