@@ -5,7 +5,8 @@ import sys
 from pathlib import Path
 
 CODE = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
 from towpath.toolkit import {function}
 print("ready", flush=True)
 path = {function}(sys.argv[1], {target}allow_hosts=["127.0.0.1"], progress="off")

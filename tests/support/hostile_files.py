@@ -242,6 +242,30 @@ def gif_of_many_frames() -> bytes:
     return buffer.getvalue()
 
 
+def jpeg_of_many_scans() -> bytes:
+    """60 megapixels and a thousand passes over them, in 200 KB: minutes of decoding."""
+    buffer = io.BytesIO()
+    PillowImage.new("L", (7_700, 7_700)).save(buffer, "jpeg", progressive=True)
+    data = buffer.getvalue()
+    return data[:-2] + data[data.rindex(b"\xff\xda") : -2] * 1_000 + data[-2:]
+
+
+def gif_of_tiny_frames() -> bytes:
+    """A million frames of one pixel."""
+    buffer = io.BytesIO()
+    PillowImage.new("L", (1, 1)).save(buffer, "gif")
+    data = buffer.getvalue()
+    return data[:-1] + data[data.index(b",\0\0\0\0\1") : -1] * 1_000_000 + data[-1:]
+
+
+def tiff_of_many_directories() -> bytes:
+    """200,000 directories of one entry, chained."""
+    entry = struct.pack("<HHHII", 1, 256, 3, 1, 1)
+    size = len(entry) + 4
+    chain = (entry + struct.pack("<I", 8 + size * n) for n in range(1, 200_000))
+    return b"II*\0" + struct.pack("<I", 8) + b"".join(chain) + entry + bytes(4)
+
+
 BOMB = zlib.compress(bytes(200_000_000), 9)
 
 IMAGES: dict[str, Case] = {
@@ -257,11 +281,13 @@ IMAGES: dict[str, Case] = {
         "refused",
     ),
     "jpeg cut": (lambda: encoded("jpeg")[:900], "refused"),
+    "jpeg of many scans": (jpeg_of_many_scans, "refused"),
     "jpeg of huge size": (
         lambda: patched(encoded("jpeg"), b"\xff\xc0", 5, b"\xff\xff\xff\xff"),
         "refused",
     ),
     "gif of many frames": (gif_of_many_frames, "refused"),
+    "gif of a million tiny frames": (gif_of_tiny_frames, "refused"),
     "gif of a huge canvas": (
         lambda: patched(encoded("gif"), b"GIF8", 6, b"\xff\xff\xff\xff"),
         "refused",
@@ -273,6 +299,7 @@ IMAGES: dict[str, Case] = {
     ),
     "bmp cut": (lambda: encoded("bmp")[:900], "refused"),
     "tiff that loops": (tiff_that_loops, "either"),
+    "tiff of many directories": (tiff_of_many_directories, "refused"),
     "tiff cut": (lambda: encoded("tiff")[:900], "refused"),
     "avif cut": (lambda: encoded("avif")[:300], "refused"),
     "svg": (

@@ -5,13 +5,22 @@ from __future__ import annotations
 import io
 import re
 import warnings
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from PIL import UnidentifiedImageError
 
 from towpath.codecs.choice import Picture, Plan, plan_of
+from towpath.codecs.counts import (
+    MOST_FRAMES,
+    MOST_SCANS,
+    frames_by_seeking,
+    gif_frames,
+    jpeg_scans,
+)
 from towpath.codecs.metadata import (
     chunks_of,
     orientation_of,
@@ -20,7 +29,12 @@ from towpath.codecs.metadata import (
     texts_of,
 )
 from towpath.codecs.png import fpng_writer, write_fpng, write_rows
-from towpath.errors import BrokenImageError, ImageTooLargeError, UnsupportedFormatError
+from towpath.errors import (
+    BrokenImageError,
+    ImageTooLargeError,
+    MediaError,
+    UnsupportedFormatError,
+)
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PILImage
@@ -220,7 +234,7 @@ def size_in(data: bytes | Path) -> tuple[int, int] | None:
     """Return width and height by the header alone, as stored, or None if it is no image we read."""
     from PIL import Image as PillowImage  # noqa: PLC0415 - when the first picture comes
 
-    with warnings.catch_warnings(), suppress(*_BROKEN, PillowImage.DecompressionBombError):
+    with warnings.catch_warnings(), suppress(Exception):  # Pillow raises every kind there is
         warnings.simplefilter("ignore")
         with PillowImage.open(_stream(data), formats=_READ) as image:
             return image.size
@@ -231,7 +245,7 @@ def facts_in(data: bytes | Path, *, url: str | None) -> dict[str, Any]:  # Any: 
     """Return what a header says: format, width and height as seen, frames, mode.
 
     Raises:
-        BrokenImageError: it is not an image that is read here.
+        BrokenImageError: it is not an image that is read here, or has more than 20,000 frames.
     """
     from PIL import Image as PillowImage  # noqa: PLC0415 - when the first picture comes
 
@@ -241,9 +255,11 @@ def facts_in(data: bytes | Path, *, url: str | None) -> dict[str, Any]:  # Any: 
             with PillowImage.open(_stream(data), formats=_READ) as image:
                 turned = orientation_of(image) in _TURNED
                 width, height = image.size[::-1] if turned else image.size
-                frames = int(getattr(image, "n_frames", 1))
+                frames = _frames_in(image, data, url)
                 codec = (image.format or "").lower()
-        except (*_BROKEN, PillowImage.DecompressionBombError):
+        except MediaError:
+            raise
+        except Exception:  # noqa: BLE001 - Pillow raises every kind there is
             raise BrokenImageError(_NOT_READ, url=url) from None
     return {"width": width, "height": height, "frames": frames, "codec": codec}
 
@@ -268,7 +284,9 @@ def decode(data: bytes | Path, mode: str | None, *, most_pixels: int, url: str |
             raise ImageTooLargeError(pixels=pixels, limit=most_pixels, url=url) from None
         except MemoryError:
             raise BrokenImageError("The image needs more memory than there is.", url=url) from None
-        except _BROKEN:
+        except MediaError:
+            raise
+        except Exception:  # noqa: BLE001 - Pillow raises every kind there is
             message = "The image is damaged or cut off; send the whole file."
             raise BrokenImageError(message, url=url) from None
 
@@ -278,14 +296,59 @@ def _decode(data: bytes | Path, mode: str | None, most_pixels: int, url: str | N
     from PIL import Image as PillowImage  # noqa: PLC0415 - when the first picture comes
 
     with PillowImage.open(_stream(data), formats=_READ) as image:
-        pixels = image.width * image.height * int(getattr(image, "n_frames", 1))
+        pixels = image.width * image.height * _frames_in(image, data, url)
         if pixels > most_pixels:
             raise ImageTooLargeError(pixels=pixels, limit=most_pixels, url=url)
+        _check_scans(image, data, url)
         image.load()
         upright = _upright(image).copy()
     if mode is None or upright.mode == mode:
         return upright
     return _converted(_eight_bit(upright) if upright.mode in _DEEP else upright, mode)
+
+
+def _frames_in(image: PILImage, data: bytes | Path, url: str | None) -> int:
+    """Count the frames of an opened image, without decoding one.
+
+    Raises:
+        BrokenImageError: there are too many to count.
+    """
+    if image.format == "GIF":
+        with _mapped(data) as content:
+            count = gif_frames(content)
+    elif image.format == "TIFF":
+        count = frames_by_seeking(image.seek)
+        image.seek(0)
+    else:  # their headers say it
+        count = int(getattr(image, "n_frames", 1))
+    if count > MOST_FRAMES:
+        message = f"The image has more than {MOST_FRAMES} frames; send a video."
+        raise BrokenImageError(message, url=url)
+    return max(1, count)
+
+
+def _check_scans(image: PILImage, data: bytes | Path, url: str | None) -> None:
+    """Refuse a JPEG whose scans would take minutes: each of a few bytes is a pass over it all.
+
+    Raises:
+        BrokenImageError: it has more than any picture needs.
+    """
+    if image.format not in {"JPEG", "MPO"}:
+        return
+    with _mapped(data) as content:
+        if jpeg_scans(content) > MOST_SCANS:
+            message = f"The JPEG has more than {MOST_SCANS} scans; save it again."
+            raise BrokenImageError(message, url=url)
+
+
+@contextmanager
+def _mapped(data: bytes | Path) -> Iterator[bytes | mmap]:
+    """Give the bytes, of a path without reading what is not looked at."""
+    if isinstance(data, bytes):
+        yield data
+        return
+    with data.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as content:
+        yield content
 
 
 def _pixels_in(message: str) -> int:
