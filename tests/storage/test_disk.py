@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from towpath.storage import disk
-from towpath.storage.disk import all_of, synced, written
+from towpath.storage.disk import all_of, in_background, synced, write
 
 
 def test_bytes_are_written_whole_and_synced(tmp_path: Path, monkeypatch) -> None:
@@ -19,7 +19,7 @@ def test_bytes_are_written_whole_and_synced(tmp_path: Path, monkeypatch) -> None
         real(descriptor)
 
     monkeypatch.setattr(os, "fsync", fsync)
-    written(tmp_path / "a", data).result()
+    write(tmp_path / "a", data)
     assert (tmp_path / "a").read_bytes() == data
     assert seen == [len(data)]
 
@@ -27,7 +27,7 @@ def test_bytes_are_written_whole_and_synced(tmp_path: Path, monkeypatch) -> None
 def test_an_existing_file_is_not_written_over(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"mine")
     with pytest.raises(FileExistsError):
-        written(tmp_path / "a", b"other").result()
+        write(tmp_path / "a", b"other")
     assert (tmp_path / "a").read_bytes() == b"mine"
 
 
@@ -40,10 +40,10 @@ def test_all_end_before_the_first_failure_is_raised(tmp_path: Path) -> None:
 
 
 def test_a_forked_child_has_threads_of_its_own(tmp_path: Path) -> None:
-    written(tmp_path / "parent", b"x").result()
+    in_background(lambda: write(tmp_path / "parent", b"x")).result()
     child = os.fork()
     if child == 0:
-        written(tmp_path / "child", b"y").result(timeout=10)
+        in_background(lambda: write(tmp_path / "child", b"y")).result(timeout=10)
         os._exit(0)
     assert os.waitpid(child, 0)[1] == 0
     assert (tmp_path / "child").read_bytes() == b"y"
@@ -58,7 +58,7 @@ def test_without_threads_it_is_done_at_once(tmp_path: Path, monkeypatch) -> None
     monkeypatch.setattr(disk._Threads, "pool", Ended())
     monkeypatch.setattr(disk._Threads, "process", os.getpid())
     before = threading.active_count()
-    assert written(tmp_path / "a", b"x").done()
+    assert in_background(lambda: 5).result(timeout=0) == 5
     assert threading.active_count() == before
     with pytest.raises(FileNotFoundError):
         synced(tmp_path / "gone").result()

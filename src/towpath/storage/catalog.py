@@ -2,6 +2,9 @@
 
 import logging
 from collections.abc import Iterable
+from contextlib import closing
+from dataclasses import fields
+from operator import attrgetter
 from pathlib import Path
 
 from sqlalchemy import (
@@ -15,6 +18,7 @@ from sqlalchemy import (
     Row,
     String,
     Table,
+    bindparam,
     false,
     func,
     select,
@@ -46,6 +50,7 @@ _files = Table(
 )
 Index("files_by_expiry", _files.c.expires)
 Index("files_by_owner", _files.c.owner, _files.c.created)
+_names = [field.name for field in fields(StoredFile)]
 _columns = [column for column in _files.c if column.name != "gone"]
 
 
@@ -58,13 +63,24 @@ class Catalog:
     def __init__(self, path: Path) -> None:
         self._engine: Engine = open_sqlite(path, is_derived=True)
         _metadata.create_all(self._engine)
+        statement = insert(_files).values(
+            {name: bindparam(name) for name in _names} | {"gone": false()}
+        )
+        compiled = statement.on_conflict_do_nothing().compile(self._engine)
+        self._insert, self._order = str(compiled), attrgetter(*(compiled.positiontup or _names))
 
     def add(self, records: Iterable[StoredFile]) -> None:
-        """Write rows; those that exist stay as they are."""
-        rows = [{key: v for key, v in r.to_json().items() if key != "v"} for r in records]
-        if rows:
-            with self._engine.begin() as connection:
-                connection.execute(insert(_files).on_conflict_do_nothing(), rows)
+        """Write rows; those that exist stay as they are.
+
+        By the driver itself, for this is on the way of every save: SQLAlchemy's own way to one row
+        takes half a millisecond of a processor that has just encoded a picture.
+        """
+        rows = [self._order(record) for record in records]
+        if not rows:
+            return
+        with closing(self._engine.raw_connection()) as connection:
+            connection.cursor().executemany(self._insert, rows)
+            connection.commit()
 
     def find(self, file_id: str) -> StoredFile | None:
         """Return the row of *file_id*, also of one that is gone."""

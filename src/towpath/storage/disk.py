@@ -5,9 +5,11 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
-__all__ = ["all_of", "sync", "synced", "write", "written"]
+__all__ = ["all_of", "in_background", "sync", "synced", "write"]
 
+T = TypeVar("T")
 _MOST_THREADS = 32
 """They wait for the disk, not the processor; one commit of a file system serves many of them."""
 
@@ -18,36 +20,31 @@ class _Threads:
     pool: ThreadPoolExecutor | None = None
     process = 0
 
-    @classmethod
-    def run(cls, job: Callable[[], None]) -> "Future[None]":
-        """Run *job* in a thread, or here when the interpreter is about to end."""
-        if cls.pool is None or cls.process != os.getpid():
-            cls.pool, cls.process = ThreadPoolExecutor(_MOST_THREADS, "towpath-disk"), os.getpid()
-        try:
-            return cls.pool.submit(job)
-        except RuntimeError:  # no thread is started any more
-            return _done(job)
 
-
-def _done(job: Callable[[], None]) -> "Future[None]":
-    """Run *job* here."""
-    future: Future[None] = Future()
+def in_background(job: Callable[[], T]) -> "Future[T]":
+    """Begin *job* in a thread; do it here and now when the interpreter is about to end."""
+    if _Threads.pool is None or _Threads.process != os.getpid():
+        _Threads.pool = ThreadPoolExecutor(_MOST_THREADS, "towpath-disk")
+        _Threads.process = os.getpid()
     try:
-        job()
-        future.set_result(None)
-    except OSError as error:
+        return _Threads.pool.submit(job)
+    except RuntimeError:  # no thread is started any more
+        return _done(job)
+
+
+def _done(job: Callable[[], T]) -> "Future[T]":
+    """Do *job*."""
+    future: Future[T] = Future()
+    try:
+        future.set_result(job())
+    except Exception as error:  # noqa: BLE001 - told by the future
         future.set_exception(error)
     return future
 
 
-def written(path: Path, data: bytes) -> "Future[None]":
-    """Begin to write a new file and to sync it."""
-    return _Threads.run(partial(write, path, data))
-
-
 def synced(path: Path) -> "Future[None]":
     """Begin to sync a file's content, or the names in a folder."""
-    return _Threads.run(partial(sync, path))
+    return in_background(partial(sync, path))
 
 
 def all_of(futures: Iterable["Future[None]"]) -> None:

@@ -4,6 +4,7 @@ import base64
 import secrets
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -52,24 +53,26 @@ class FileStore:
         """
         if new.reserved is not None and not self.blobs.is_held(new.reserved):
             raise ObjectNotFoundError(new.reserved)
-        staged = self.blobs.stage(new.data, move=new.move)
+        staged = self.blobs.stage(new.data, partial(self._described, new), move=new.move)
+        if new.reserved is not None and not self.blobs.release(new.reserved):
+            staged.discard()
+            raise ObjectNotFoundError(new.reserved)
+        self.blobs.publish(staged, lambda: self._catalog.add([staged.record]))
+        return staged.record
+
+    def _described(self, new: NewFile, size: int, sha256: str) -> StoredFile:
+        """Return what is known of a new file."""
         now = self._clock()
-        record = StoredFile(
+        return StoredFile(
             id=new.reserved or self._new_id(),
             name=new.name,
             content_type=new.content_type,
-            size=staged.size,
-            sha256=staged.sha256,
+            size=size,
+            sha256=sha256,
             created=now,
             expires=None if new.lifetime is None else int(now) + new.lifetime,
             owner=new.owner,
         )
-        if new.reserved is not None and not self.blobs.release(new.reserved):
-            self.blobs.discard(staged)
-            raise ObjectNotFoundError(new.reserved)
-        with self.blobs.committing(staged, record):
-            self._catalog.add([record])
-        return record
 
     def hold(self) -> str:
         """Make a place for a file that is still to come; return its id."""

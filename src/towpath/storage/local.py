@@ -5,10 +5,9 @@
     tmp/                everything is born here, on the same file system
 
 A save writes and syncs the blob, and its sidecar beside it, renames the sidecar, renames the blob,
-and syncs both folders side by side: a file system writes several syncs down at once. Nobody waits
-for the disk who has something to do: the digest is computed while the blob is written, the index
-gets its row while the folders are synced. Killed anywhere in between a save leaves rubbish in tmp/
-or a sidecar without a blob; both are swept.
+and syncs both folders side by side: a file system writes several syncs down at once. The digest is
+computed while the blob goes to the disk, the index gets its row while the folders do. Killed
+anywhere in between a save leaves rubbish in tmp/ or a sidecar without a blob; both are swept.
 """
 
 import hashlib
@@ -16,16 +15,17 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
-from concurrent.futures import Future, wait
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from concurrent.futures import wait
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
 from towpath.errors import StoreFullError, StoreUnusableError
 from towpath.settings import reserve_of
-from towpath.storage.disk import all_of, synced, write, written
+from towpath.storage.disk import all_of, in_background, sync, synced, write
 from towpath.storage.records import ID_PATTERN, StoredFile
 
 __all__ = ["LocalStore", "Staged"]
@@ -35,21 +35,31 @@ _FORMAT = "1\n"
 _RESERVED_SECONDS = 24 * 3600.0
 
 
+Describe = Callable[[int, str], StoredFile]
+"""Says what is known of a file, once its size and its digest are."""
+
+
 @dataclass(frozen=True, slots=True)
 class Staged:
-    """Bytes on their way into tmp/, with their size and digest known.
+    """A file in tmp/, durable there, with its sidecar.
 
     Attributes:
-        path: where.
-        size: bytes.
-        sha256: 64 hex digits.
-        synced: done once they are durable there.
+        path: the bytes; the sidecar lies beside them.
+        record: what the sidecar says.
     """
 
     path: Path
-    size: int
-    sha256: str
-    synced: "Future[None]"
+    record: StoredFile
+
+    @property
+    def sidecar(self) -> Path:
+        """Where the sidecar is."""
+        return _beside(self.path)
+
+    def discard(self) -> None:
+        """Remove it."""
+        self.path.unlink(missing_ok=True)
+        self.sidecar.unlink(missing_ok=True)
 
 
 class LocalStore:
@@ -83,34 +93,49 @@ class LocalStore:
 
     # --- saving ---
 
-    def stage(self, data: bytes | Path | BinaryIO, *, move: bool = False) -> Staged:
-        """Bring *data* into tmp/; with *move* a path on the same disk is linked."""
+    def stage(
+        self, data: bytes | Path | BinaryIO, describe: Describe, *, move: bool = False
+    ) -> Staged:
+        """Bring *data* and its sidecar into tmp/, durably.
+
+        Args:
+            data: the bytes, where they lie, or a stream of them.
+            describe: called once their size and digest are known.
+            move: whether a path on the same disk may be linked.
+
+        Raises:
+            StoreFullError: the disk's reserve would be used up.
+            OSError: they could not be read or written; nothing is left.
+        """
         path = self.root / "tmp" / f"{os.getpid()}-{secrets.token_hex(16)}"
         try:
             if isinstance(data, bytes):
-                return self._stage_bytes(path, data)
+                return self._stage_bytes(path, data, describe)
             if isinstance(data, Path):
-                return self._stage_path(path, data, move=move)
-            return self._stage_stream(path, data)
+                return self._stage_path(path, data, describe, move=move)
+            return self._stage_stream(path, data, describe)
         except BaseException:
             path.unlink(missing_ok=True)
+            _beside(path).unlink(missing_ok=True)
             raise
 
-    def _stage_bytes(self, path: Path, data: bytes) -> Staged:
-        """Write bytes; their digest is computed meanwhile."""
+    def _stage_bytes(self, path: Path, data: bytes, describe: Describe) -> Staged:
+        """Write bytes."""
         self._check_room(len(data))
-        syncing = written(path, data)
-        return Staged(path, len(data), hashlib.sha256(data).hexdigest(), syncing)
+        digest = partial(_digest_of, data)
+        return _with_sidecar(
+            path, lambda: describe(len(data), digest()), partial(write, path, data)
+        )
 
-    def _stage_path(self, path: Path, source: Path, *, move: bool) -> Staged:
+    def _stage_path(self, path: Path, source: Path, describe: Describe, *, move: bool) -> Staged:
         """Link or copy a file."""
         if move and _is_linked(source, path):
-            return _staged_link(path)
+            return _with_sidecar(path, lambda: describe(*_read(path)), partial(sync, path))
         with source.open("rb") as stream:
             self._check_room(os.fstat(stream.fileno()).st_size)
-            return self._stage_stream(path, stream)
+            return self._stage_stream(path, stream, describe)
 
-    def _stage_stream(self, path: Path, stream: BinaryIO) -> Staged:
+    def _stage_stream(self, path: Path, stream: BinaryIO, describe: Describe) -> Staged:
         """Copy a stream."""
         digest, size = hashlib.sha256(), 0
         with path.open("xb") as file:
@@ -119,37 +144,31 @@ class LocalStore:
                 file.write(chunk)
                 digest.update(chunk)
                 size += len(chunk)
-        return Staged(path, size, digest.hexdigest(), synced(path))
+        return _with_sidecar(path, lambda: describe(size, digest.hexdigest()), partial(sync, path))
 
-    @contextmanager
-    def committing(self, staged: Staged, record: StoredFile) -> Iterator[None]:
-        """Put staged bytes under their id: there in the block, durable after it.
+    def publish(self, staged: Staged, meanwhile: Callable[[], None] = lambda: None) -> None:
+        """Put a staged file under its id; durable when this returns.
+
+        Args:
+            staged: the file.
+            meanwhile: done once it is there, while the folders are synced.
 
         Raises:
-            OSError: they could not be made durable.
+            OSError: it could not be made durable.
         """
-        blob, sidecar = self.blob(record.id), self._sidecar(record.id)
-        draft = staged.path.with_suffix(".json")
+        blob, sidecar = self.blob(staged.record.id), self._sidecar(staged.record.id)
         try:
-            folders = [*_made(sidecar.parent), *_made(blob.parent)]
-            write(draft, json.dumps(record.to_json()).encode())
-            staged.synced.result()
-            draft.replace(sidecar)
+            *others, last = [*_made(sidecar.parent), *_made(blob.parent)]
+            staged.sidecar.replace(sidecar)
             staged.path.replace(blob)
         except BaseException:
-            draft.unlink(missing_ok=True)
-            self.discard(staged)
+            staged.discard()
             raise
-        syncing = [synced(folder) for folder in folders]
+        jobs = [*(synced(folder) for folder in others), in_background(meanwhile)]
         try:
-            yield
+            sync(last)
         finally:
-            all_of(syncing)
-
-    def discard(self, staged: Staged) -> None:
-        """Remove staged bytes."""
-        wait([staged.synced])
-        staged.path.unlink(missing_ok=True)
+            all_of(jobs)
 
     def _check_room(self, size: int) -> None:
         """Refuse what would use up the reserve."""
@@ -236,12 +255,38 @@ def _is_linked(source: Path, path: Path) -> bool:
     return False
 
 
-def _staged_link(path: Path) -> Staged:
-    """Return a linked file; its digest is computed while it is synced."""
-    syncing = synced(path)
+def _beside(path: Path) -> Path:
+    """Return where the sidecar of a staged file is."""
+    return path.with_suffix(".json")
+
+
+def _digest_of(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _read(path: Path) -> tuple[int, str]:
+    """Return the size and the digest of a file."""
     with path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
-        return Staged(path, size, hashlib.file_digest(file, "sha256").hexdigest(), syncing)
+        return size, hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _with_sidecar(
+    path: Path, described: Callable[[], StoredFile], bring: Callable[[], None]
+) -> Staged:
+    """Make a file durable by *bring*; describe it, and write its sidecar, meanwhile."""
+
+    def note() -> StoredFile:
+        record = described()
+        write(_beside(path), json.dumps(record.to_json()).encode())
+        return record
+
+    noting = in_background(note)
+    try:
+        bring()
+    finally:
+        wait([noting])
+    return Staged(path, noting.result())
 
 
 def _made(folder: Path) -> list[Path]:

@@ -1,7 +1,7 @@
 """What is known of a stored file. Plain values."""
 
 import re
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -46,7 +46,7 @@ class StoredFile:
 
     def to_json(self) -> dict[str, Any]:  # Any: JSON
         """Return the sidecar's content."""
-        return {"v": 1, **asdict(self)}
+        return {"v": 1} | {item.name: getattr(self, item.name) for item in fields(self)}
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> "StoredFile":  # Any: JSON
