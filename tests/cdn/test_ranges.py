@@ -34,7 +34,11 @@ def ask(size: int = 10, **headers: str) -> Selection:
         ("bytes=4-2", (200, 0, 10)),
         ("bytes=-", (200, 0, 10)),
         ("bytes=a-b", (200, 0, 10)),
-        ("bytes=1-2,4-5", (200, 0, 10)),
+        ("bytes=1-2,99-", (206, 1, 3)),
+        ("bytes=,1-2,,", (206, 1, 3)),
+        ("bytes=1-2,x", (200, 0, 10)),
+        ("bytes=0-6,3-9", (200, 0, 10)),
+        ("bytes=,", (200, 0, 10)),
         ("items=0-1", (200, 0, 10)),
         ("bytes", (200, 0, 10)),
         ("bytes=" + "0-1," * 5000, (200, 0, 10)),
@@ -43,12 +47,30 @@ def ask(size: int = 10, **headers: str) -> Selection:
 )
 def test_a_range_gives_its_part_and_nonsense_gives_all(header: str, expected: tuple) -> None:
     selection = ask(range=header)
-    assert (selection.status, selection.start, selection.stop) == expected
+    assert (selection.status, *selection.spans[0]) == expected
+
+
+def test_several_ranges_are_several_spans_in_the_order_of_the_request() -> None:
+    assert ask(range="bytes=7-8, 1-2 ,-1").spans == ((7, 9), (1, 3), (9, 10))
+    assert ask(100, range="bytes=" + ",".join(f"{n}-{n}" for n in range(8))).status == 206
+    assert ask(100, range="bytes=" + ",".join(f"{n}-{n}" for n in range(9))).status == 200
+
+
+def test_a_head_has_no_ranges() -> None:
+    selection = select({"range": "bytes=0-1"}, etag=ETAG, modified=1, size=9, method="HEAD")
+    assert selection == Selection(200, ((0, 9),))
 
 
 @pytest.mark.parametrize(
     ("header", "size"),
-    [("bytes=10-", 10), ("bytes=99-100", 10), ("bytes=-0", 10), ("bytes=0-", 0), ("bytes=-5", 0)],
+    [
+        ("bytes=10-", 10),
+        ("bytes=99-100", 10),
+        ("bytes=99-,100-,-0", 10),
+        ("bytes=-0", 10),
+        ("bytes=0-", 0),
+        ("bytes=-5", 0),
+    ],
 )
 def test_a_range_outside_is_an_error_with_the_size(header: str, size: int) -> None:
     with pytest.raises(RangeError) as caught:
@@ -112,4 +134,5 @@ def test_every_range_agrees_with_slicing(size: int, first: int | None, last: int
     except RangeError:
         assert not expected
         return
-    assert data[selection.start : selection.stop] == expected
+    ((start, stop),) = selection.spans
+    assert data[start:stop] == expected

@@ -1,6 +1,8 @@
 """The CDN over a real socket."""
 
 import base64
+import email
+import email.policy
 import hashlib
 import os
 import threading
@@ -9,6 +11,8 @@ from collections.abc import Iterator
 import httpx2
 import pytest
 import uvicorn
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from towpath.cdn.service import create_cdn
 from towpath.storage.hosting import Hosting
@@ -93,7 +97,42 @@ def test_a_range_is_a_part(cdn: httpx2.Client, file: StoredFile) -> None:
     assert answer.content == DATA[1_000_000:2_999_999]
     assert answer.headers["content-range"] == f"bytes 1000000-2999998/{len(DATA)}"
     head = cdn.head(f"/files/{file.id}/x", headers={"Range": "bytes=0-9"})
-    assert (head.status_code, head.headers["content-length"]) == (206, "10")
+    assert (head.status_code, head.headers["content-length"]) == (200, "3000000"), "RFC 9110, 14.2"
+
+
+def parts_of(answer: httpx2.Response) -> list[tuple[str, bytes]]:
+    """Read a multipart body with the standard library, as a client that is none of ours would."""
+    head = b"content-type: " + answer.headers["content-type"].encode() + b"\r\n\r\n"
+    message = email.message_from_bytes(head + answer.content, policy=email.policy.HTTP)
+    return [(part["content-range"], part.get_payload(decode=True)) for part in message.iter_parts()]
+
+
+@given(st.lists(st.tuples(st.integers(0, 59), st.integers(0, 5)), min_size=2, max_size=7))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
+def test_several_ranges_are_the_parts_that_slicing_gives(
+    cdn: httpx2.Client, hosting: Hosting, asked: list[tuple[int, int]]
+) -> None:
+    data = bytes(range(60))
+    record = hosting.save(NewFile(data, "a.bin", "application/x-thing"))[0]
+    header = ",".join(f"{first}-{first + more}" for first, more in asked)
+    answer = cdn.get(f"/files/{record.id}/a.bin", headers={"Range": f"bytes={header}"})
+    expected = [data[first : first + more + 1] for first, more in asked]
+    if sum(map(len, expected)) > len(data):
+        assert (answer.status_code, answer.content) == (200, data)
+        return
+    assert answer.status_code == 206
+    assert int(answer.headers["content-length"]) == len(answer.content)
+    assert [content for _, content in parts_of(answer)] == expected
+    first, more = asked[0]
+    assert parts_of(answer)[0][0] == f"bytes {first}-{min(first + more, 59)}/60"
+
+
+def test_a_part_of_several_has_the_type_of_the_file(cdn: httpx2.Client, file: StoredFile) -> None:
+    answer = cdn.get(f"/files/{file.id}/x", headers={"Range": "bytes=0-9,2000000-2999999"})
+    assert answer.headers["content-type"].startswith("multipart/byteranges; boundary=")
+    assert answer.content.count(b"content-type: video/mp4\r\n") == 2
+    assert [content for _, content in parts_of(answer)] == [DATA[:10], DATA[2_000_000:]]
+    assert "content-range" not in answer.headers
 
 
 def test_a_range_outside_is_416(cdn: httpx2.Client, file: StoredFile) -> None:

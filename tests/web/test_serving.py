@@ -4,6 +4,7 @@ import asyncio
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack, suppress
 from textwrap import dedent
 
 import httpx2
@@ -24,10 +25,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
             @towpath.endpoint("/")
             def run(self, text: str = "") -> int:
                 return len(text)
+            @towpath.endpoint("/large")
+            def large(self) -> towpath.File:
+                return towpath.File.from_bytes(bytes(50_000_000), "application/x-thing")
         """)
     )
     patch = pytest.MonkeyPatch()
     patch.setattr(serving, "_HEADER_SECONDS", 1.0)
+    patch.setattr(serving, "_READ_SECONDS", 1.0)
     with serve(str(file), store_reserve=0) as own:
         yield own
     patch.undo()
@@ -45,6 +50,50 @@ def talk(server: Server, data: bytes, seconds: float = 5) -> bytes:
         except TimeoutError:
             pass
         return answer
+
+
+def path_of_a_large_file(server: Server) -> str:
+    url = httpx2.post(f"{server.url}/local/echo/large", json={}).json()["url"]
+    return url.removeprefix(server.url)
+
+
+def connected(server: Server, path: str) -> socket.socket:
+    host, port = server.url.removeprefix("http://").split(":")
+    sock = socket.create_connection((host, int(port)), timeout=20)
+    sock.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    return sock
+
+
+def test_a_client_that_reads_byte_by_byte_is_cut_off(server: Server) -> None:
+    with connected(server, path_of_a_large_file(server)) as sock:
+        assert sock.recv(1)
+        time.sleep(4)  # several looks
+        read = 1
+        with suppress(ConnectionResetError):
+            while data := sock.recv(1_000_000):
+                read += len(data)
+        assert read < 40_000_000, "what the kernel had taken, and no more"
+
+
+def test_a_slow_client_that_reads_on_gets_it_all(server: Server) -> None:
+    with connected(server, path_of_a_large_file(server)) as sock:
+        read = 0
+        for _ in range(8):  # far slower than the server, for longer than it would wait
+            read += len(sock.recv(200_000))
+            time.sleep(0.4)
+        while read < 50_000_000 and (data := sock.recv(1_000_000)):
+            read += len(data)
+        assert read >= 50_000_000
+
+
+def test_a_hundred_idle_connections_and_slow_clients_keep_nobody_waiting(server: Server) -> None:
+    path = path_of_a_large_file(server)
+    with ExitStack() as open_ones:
+        for number in range(100):
+            open_ones.enter_context(connected(server, path if number % 2 else "/health"))
+        assert is_served(server)
+        answer = httpx2.get(f"{server.url}{path}", headers={"Range": "bytes=7-9"})
+        assert answer.content == bytes(3)
 
 
 def is_served(server: Server) -> bool:

@@ -10,7 +10,8 @@ from towpath.errors import RangeError
 __all__ = ["Selection", "select"]
 
 _UNIT = "bytes="
-_LONGEST_HEADER = 200
+_LONGEST_HEADER = 500
+_MOST_RANGES = 8
 _RANGE = re.compile(r"\s*(\d{0,19})\s*-\s*(\d{0,19})\s*", re.ASCII)
 
 
@@ -20,21 +21,17 @@ class Selection:
 
     Attributes:
         status: 200, 206, 304 or 412.
-        start: the first byte to send.
-        stop: the byte after the last.
+        spans: the parts of the file to send, each its first byte and the byte after its last;
+            several make a multipart/byteranges body.
     """
 
     status: int
-    start: int
-    stop: int
-
-    @property
-    def length(self) -> int:
-        """Return how many bytes are sent."""
-        return self.stop - self.start
+    spans: tuple[tuple[int, int], ...] = ()
 
 
-def select(headers: Mapping[str, str], *, etag: str, modified: float, size: int) -> Selection:
+def select(
+    headers: Mapping[str, str], *, etag: str, modified: float, size: int, method: str = "GET"
+) -> Selection:
     """Decide what a request gets.
 
     Args:
@@ -42,18 +39,19 @@ def select(headers: Mapping[str, str], *, etag: str, modified: float, size: int)
         etag: the file's strong validator, with its quotes.
         modified: when it was saved, seconds since 1970.
         size: bytes.
+        method: GET or HEAD; only a GET has ranges (RFC 9110, 14.2).
 
     Raises:
-        RangeError: the one range that was asked for lies outside the file.
+        RangeError: all ranges that were asked for lie outside the file.
     """
     status = _condition(headers, etag, int(modified))
     if status is not None:
-        return Selection(status, 0, 0)
-    asked = headers.get("range")
-    if asked is None or not _range_counts(headers.get("if-range"), etag, int(modified)):
-        return Selection(200, 0, size)
-    pair = _one_range(asked, size)
-    return Selection(200, 0, size) if pair is None else Selection(206, *pair)
+        return Selection(status)
+    asked = headers.get("range") if method == "GET" else None
+    spans = None
+    if asked is not None and _range_counts(headers.get("if-range"), etag, int(modified)):
+        spans = _spans(asked, size)
+    return Selection(200, ((0, size),)) if spans is None else Selection(206, spans)
 
 
 def _condition(headers: Mapping[str, str], etag: str, modified: int) -> int | None:
@@ -99,26 +97,47 @@ def _range_counts(if_range: str | None, etag: str, modified: int) -> bool:
     return value == etag if '"' in value else _date(value) == modified
 
 
-def _one_range(header: str, size: int) -> tuple[int, int] | None:
-    """Read a Range of one part; None for several, another unit, or nonsense: send it all.
+def _spans(header: str, size: int) -> tuple[tuple[int, int], ...] | None:
+    """Read a Range header; None = send it all.
+
+    That is for another unit, nonsense, more than eight ranges, and ranges that together are longer
+    than the file (RFC 9110, 14.2 and 17.15).
 
     Raises:
-        RangeError: it lies outside.
+        RangeError: all lie outside.
     """
     if len(header) > _LONGEST_HEADER or not header.lower().startswith(_UNIT):
         return None
-    match = _RANGE.fullmatch(header[len(_UNIT) :])
-    if match is None or not (match[1] or match[2]):
+    parts = [part for part in header[len(_UNIT) :].split(",") if part.strip()]
+    matches = [_RANGE.fullmatch(part) for part in parts]
+    if not matches:
         return None
-    if not match[1]:
-        length = int(match[2])
-        if length == 0 or size == 0:
-            raise RangeError(size)
-        return max(0, size - length), size
-    first = int(match[1])
-    last = int(match[2]) if match[2] else size - 1
-    if match[2] and last < first:
-        return None
-    if first >= size:
+    spans: list[tuple[int, int]] = []
+    for match in matches:
+        if match is None or not _is_range(match[1], match[2]):
+            return None
+        span = _span(match[1], match[2], size)
+        if span is not None:
+            spans.append(span)
+    if not spans:
         raise RangeError(size)
-    return first, min(last, size - 1) + 1
+    if len(matches) > _MOST_RANGES or sum(stop - start for start, stop in spans) > size:
+        return None
+    return tuple(spans)
+
+
+def _is_range(first: str, last: str) -> bool:
+    """Return whether two numbers, of which one may be missing, say a range."""
+    if first and last:
+        return int(first) <= int(last)
+    return bool(first or last)
+
+
+def _span(first: str, last: str, size: int) -> tuple[int, int] | None:
+    """Return where a range begins and ends, or None when it lies outside the file."""
+    if not first:
+        length = min(int(last), size)
+        return (size - length, size) if length else None
+    if int(first) >= size:
+        return None
+    return int(first), min(int(last or size), size - 1) + 1

@@ -1,119 +1,128 @@
-"""GET and HEAD of a file."""
+"""GET, HEAD and OPTIONS of a file: looked up, judged, answered."""
 
-import os
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
-from typing import BinaryIO
+import re
+import secrets
+from collections.abc import Mapping
+from contextlib import closing
+from urllib.parse import parse_qs
 
-from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
-from typing_extensions import override
 
+from towpath.cdn.body import FileBody
 from towpath.cdn.headers import ALWAYS, etag_of, file_headers
+from towpath.cdn.multipart import Multipart
 from towpath.cdn.ranges import Selection, select
 from towpath.clock import Clock
-from towpath.concurrency import in_thread
 from towpath.errors import ObjectExpiredError, ObjectNotFoundError, RangeError, StorageError
 from towpath.storage.file_store import FileStore
-from towpath.storage.records import ID_PATTERN, StoredFile
+from towpath.storage.records import StoredFile
 from towpath.web.errors import problem_of
 
-__all__ = ["FileEndpoint"]
+__all__ = ["FILE_PATH", "FileEndpoint"]
 
-_BUFFER = 1024 * 1024
+FILE_PATH = re.compile(r"/files/([a-z2-7]{32})(?:/.*)?", re.DOTALL)
+"""`/files/{id}/{anything}`. No other part of the URL counts, and none ever touches the disk."""
+
+_METHODS = "GET, HEAD, OPTIONS"
 _PARTIAL = 206
 _NO_BODY = {304, 412}
 _RETRY_SECONDS = "2"
+_BUSY = "Too many files are being sent; try again in a moment."
 
 
 class FileEndpoint:
-    """Serves one file: `/files/{id}/{anything}`. No path from the URL ever touches the disk.
+    """Serves the files of a store; an ASGI app for paths that match FILE_PATH.
 
     Args:
         store: where the files are.
         clock: the wall clock; expiry is judged at each read.
+        most: files that are sent at once; more are told to come back.
     """
 
-    def __init__(self, store: FileStore, clock: Clock) -> None:
+    def __init__(self, store: FileStore, clock: Clock, *, most: int) -> None:
         self._store = store
         self._clock = clock
+        self._most = most
+        self._sending = 0
 
-    async def __call__(self, request: Request) -> Response:
-        """Answer a GET, HEAD or OPTIONS."""
-        if request.method == "OPTIONS":
-            return Response(status_code=204, headers={**ALWAYS, **_preflight(request)})
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        headers = {
+            name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
+        }
+        method = scope["method"]
+        if method == "OPTIONS":
+            answer = Response(status_code=204, headers={**ALWAYS, **_preflight(headers)})
+        elif method not in {"GET", "HEAD"}:
+            answer = JSONResponse(
+                {"detail": "Method Not Allowed"}, 405, {**ALWAYS, "allow": _METHODS}
+            )
+        else:
+            refusal = await self._serve(scope, headers, send)
+            if refusal is None:
+                return
+            answer = refusal
+        await answer(scope, receive, send)
+
+    async def _serve(self, scope: Scope, headers: Mapping[str, str], send: Send) -> Response | None:
+        """Send the file, a part of it, or nothing; return the answer if it is another one."""
+        matched = FILE_PATH.fullmatch(scope["path"])
         try:
-            return await self._file(request)
+            if matched is None:
+                raise ObjectNotFoundError("")
+            record = self._store.find(matched[1])
+            selection = select(
+                headers,
+                etag=etag_of(record),
+                modified=record.created,
+                size=record.size,
+                method=scope["method"],
+            )
+            if selection.status in _NO_BODY:
+                return _without_body(selection.status, self._headers(record, scope))
+            if self._sending >= self._most:
+                wait = {"retry-after": "1", "cache-control": "no-store"}
+                return JSONResponse({"detail": _BUSY}, 503, {**ALWAYS, **wait})
+            with closing(self._store.open(record)) as stream:
+                await self._send(scope, record, selection, (stream.fileno(), send))
         except RangeError as error:
-            headers = {"content-range": f"bytes */{error.size}", "accept-ranges": "bytes"}
-            return _refused(error, headers)
+            unsatisfied = {"content-range": f"bytes */{error.size}", "accept-ranges": "bytes"}
+            return _refused(error, unsatisfied)
         except StorageError as error:
             return _refused(error, {"cache-control": "no-store"} | _when(error))
+        return None
 
-    async def _file(self, request: Request) -> Response:
-        """Answer with the file, a part of it, or why not."""
-        file_id = request.path_params["file_id"]
-        if not ID_PATTERN.fullmatch(file_id):
-            raise ObjectNotFoundError(file_id)
-        record, stream = await in_thread(self._open)(file_id)
+    def _headers(self, record: StoredFile, scope: Scope) -> dict[str, str]:
+        """Return what an answer says of the file."""
+        asked = scope["query_string"]
+        wish = parse_qs(asked.decode("latin-1"), max_num_fields=20) if b"download" in asked else {}
+        download = wish.get("download", ["0"])[-1].lower() in {"1", "true"}
+        return file_headers(record, now=self._clock(), download=download)
+
+    async def _send(
+        self, scope: Scope, record: StoredFile, selection: Selection, ways: tuple[int, Send]
+    ) -> None:
+        """Send head and body from an open file."""
+        headers, spans, frame = self._headers(record, scope), selection.spans, None
+        if len(spans) > 1:
+            boundary = secrets.token_hex(16)
+            frame = Multipart(boundary, headers["content-type"], spans, record.size)
+            headers |= {"content-type": frame.type, "content-length": str(frame.length)}
+        else:
+            start, stop = spans[0]
+            headers["content-length"] = str(stop - start)
+            if selection.status == _PARTIAL:
+                headers["content-range"] = f"bytes {start}-{stop - 1}/{record.size}"
+        raw = [(n.encode("latin-1"), v.encode("latin-1")) for n, v in headers.items()]
+        descriptor, send = ways
+        body = FileBody(descriptor, () if scope["method"] == "HEAD" else spans, frame)
+        self._sending += 1
         try:
-            selection = select(
-                request.headers, etag=etag_of(record), modified=record.created, size=record.size
-            )
-        except BaseException:
-            stream.close()
-            raise
-        download = request.query_params.get("download", "0").lower() in {"1", "true"}
-        headers = file_headers(record, now=self._clock(), download=download)
-        if selection.status == _PARTIAL:
-            last = selection.stop - 1
-            headers["content-range"] = f"bytes {selection.start}-{last}/{record.size}"
-        if selection.status in _NO_BODY or request.method == "HEAD":
-            stream.close()
-            return _head(selection, headers)
-        return _FileResponse(stream, selection, headers)
-
-    def _open(self, file_id: str) -> tuple[StoredFile, BinaryIO]:
-        """Find and open a file."""
-        record = self._store.find(file_id)
-        return record, self._store.open(record)
-
-
-class _FileResponse(Response):
-    """Sends a part of an open file, a buffer at a time."""
-
-    def __init__(self, stream: BinaryIO, selection: Selection, headers: dict[str, str]) -> None:
-        self._stream = stream
-        self._selection = selection
-        length = {"content-length": str(selection.length)}
-        super().__init__(status_code=selection.status, headers=headers | length)
-
-    @override
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the head, then the bytes; the file is closed whatever happens."""
-        start = {"type": "http.response.start", "status": self.status_code}
-        try:
-            await send(start | {"headers": self.raw_headers})
-            async with aclosing(self._chunks()) as chunks:
-                async for chunk in chunks:
-                    await send({"type": "http.response.body", "body": chunk, "more_body": True})
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
+            await send({"type": "http.response.start", "status": selection.status, "headers": raw})
+            await body.send(send)
         finally:
-            self._stream.close()
-
-    async def _chunks(self) -> AsyncGenerator[bytes, None]:
-        """Yield the selected bytes; reads wait for the disk in a thread."""
-        position, descriptor = self._selection.start, self._stream.fileno()
-        read = in_thread(os.pread)
-        while position < self._selection.stop:
-            size = min(_BUFFER, self._selection.stop - position)
-            chunk = await read(descriptor, size, position)
-            if not chunk:
-                message = "a stored file is shorter than its record"
-                raise StorageError(message)
-            position += len(chunk)
-            yield chunk
+            self._sending -= 1
 
 
 def _when(error: StorageError) -> dict[str, str]:
@@ -122,27 +131,22 @@ def _when(error: StorageError) -> dict[str, str]:
     return {"retry-after": _RETRY_SECONDS} if is_pending else {}
 
 
-def _head(selection: Selection, headers: dict[str, str]) -> Response:
-    """Return an answer without a body."""
-    if selection.status in _NO_BODY:
-        kept = {
-            n: v for n, v in headers.items() if n not in {"content-type", "content-disposition"}
-        }
-        return Response(status_code=selection.status, headers=kept)
-    response = Response(status_code=selection.status, headers=headers)
-    response.headers["content-length"] = str(selection.length)
-    return response
+def _without_body(status: int, headers: dict[str, str]) -> Response:
+    """Return an answer without a body, and without what describes one."""
+    left_out = {"content-type", "content-disposition"}
+    kept = {name: value for name, value in headers.items() if name not in left_out}
+    return Response(status_code=status, headers=kept)
 
 
-def _preflight(request: Request) -> dict[str, str]:
+def _preflight(headers: Mapping[str, str]) -> dict[str, str]:
     """Return what a browser asks before a cross-origin read."""
-    asked = request.headers.get("access-control-request-headers", "range")
+    asked = headers.get("access-control-request-headers", "range")
     safe = asked if asked.isascii() and asked.isprintable() else "range"
     return {
-        "access-control-allow-methods": "GET, HEAD, OPTIONS",
+        "access-control-allow-methods": _METHODS,
         "access-control-allow-headers": safe[:200],
         "access-control-max-age": "86400",
-        "allow": "GET, HEAD, OPTIONS",
+        "allow": _METHODS,
     }
 
 

@@ -1,45 +1,64 @@
 """create_cdn: the CDN as an ASGI app."""
 
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+import logging
+
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from towpath.cdn.headers import ALWAYS
-from towpath.cdn.serve import FileEndpoint
+from towpath.cdn.serve import FILE_PATH, FileEndpoint
 from towpath.clock import Clock, system_clock
+from towpath.errors.redaction import shown
 from towpath.storage.file_store import FileStore
 
 __all__ = ["create_cdn"]
 
 
-def create_cdn(store: FileStore, clock: Clock = system_clock) -> Starlette:
+log = logging.getLogger(__name__)
+
+_MOST_SENT = 1000
+
+
+def create_cdn(
+    store: FileStore, clock: Clock = system_clock, *, most_sent: int = _MOST_SENT
+) -> ASGIApp:
     """Return the app that serves `GET`, `HEAD` and `OPTIONS /files/{id}/{name}`.
 
     Args:
         store: where the files are.
         clock: the wall clock.
+        most_sent: files that are sent at once.
     """
-    serve = FileEndpoint(store, clock)
-    methods = ["GET", "HEAD", "OPTIONS"]
-    app = Starlette(
-        routes=[
-            Route("/files/{file_id}", serve.__call__, methods=methods),
-            Route("/files/{file_id}/{name:path}", serve.__call__, methods=methods),
-        ],
-        exception_handlers={404: _not_found, 405: _not_allowed, 500: _failed},
-    )
-    app.router.redirect_slashes = False  # a redirect would repeat the caller's Host
-    return app
+    return _Cdn(FileEndpoint(store, clock, most=most_sent))
 
 
-async def _not_found(_: Request, __: Exception) -> Response:
-    return JSONResponse({"detail": "There is no such file here."}, 404, ALWAYS)
+class _Cdn:
+    """Files, and a plain answer for every other path and for what goes wrong."""
 
+    def __init__(self, files: FileEndpoint) -> None:
+        self._files = files
 
-async def _not_allowed(_: Request, __: Exception) -> Response:
-    return JSONResponse({"detail": "Method Not Allowed"}, 405, {**ALWAYS, "allow": "GET, HEAD"})
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Choose by path."""
+        if scope["type"] != "http":
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        if not FILE_PATH.fullmatch(scope["path"]):
+            nothing = JSONResponse({"detail": "There is no such file here."}, 404, ALWAYS)
+            await nothing(scope, receive, send)
+            return
+        has_begun = False
 
+        async def noted(message: Message) -> None:
+            nonlocal has_begun
+            has_begun = True
+            await send(message)
 
-async def _failed(_: Request, __: Exception) -> Response:
-    return JSONResponse({"detail": "Internal Server Error"}, 500, ALWAYS)
+        try:
+            await self._files(scope, receive, noted)
+        except Exception:
+            if has_begun:  # the connection ends, so that the client sees that it is not all
+                raise
+            log.exception("a file could not be served", extra={"path": shown(scope["path"])})
+            failed = JSONResponse({"detail": "Internal Server Error"}, 500, ALWAYS)
+            await failed(scope, receive, send)

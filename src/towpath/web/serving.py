@@ -2,7 +2,10 @@
 
 import asyncio
 import contextlib
+import fcntl
 import socket
+import sys
+import termios
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -17,18 +20,22 @@ __all__ = ["Listener", "ServerGroup", "run_loop"]
 T = TypeVar("T")
 
 _HEADER_SECONDS = 20.0
+_READ_SECONDS = 60.0
+_LEAST_READ = 32 * 1024  # bytes in that time
 _MOST_HEADER_BYTES = 64 * 1024
 _MOST_HEADERS = 100
 _MOST_CONNECTIONS = 2000
 
 
 class HardenedProtocol(HttpToolsProtocol):
-    """uvicorn's protocol with a deadline for the headers, and limits on them.
+    """uvicorn's protocol with a deadline for the headers, limits on them, and a least rate.
 
-    Half a request would otherwise stay open for good.
+    Half a request would otherwise stay open for good, and so would a client that reads an answer
+    byte by byte.
     """
 
     _deadline: asyncio.TimerHandle | None = None
+    _slow: asyncio.TimerHandle | None = None
     _head_bytes = 0
 
     @override
@@ -39,7 +46,18 @@ class HardenedProtocol(HttpToolsProtocol):
     @override
     def connection_lost(self, exc: Exception | None) -> None:
         self._disarm()
+        self._forgive()
         super().connection_lost(exc)
+
+    @override
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._watch()
+
+    @override
+    def resume_writing(self) -> None:
+        self._forgive()
+        super().resume_writing()
 
     @override
     def on_message_begin(self) -> None:
@@ -76,6 +94,30 @@ class HardenedProtocol(HttpToolsProtocol):
         if self._head_bytes > _MOST_HEADER_BYTES:
             message = "headers too large"
             raise ValueError(message)
+
+    def _watch(self) -> None:
+        """Look in a minute whether the client has read something meanwhile."""
+        self._slow = self.loop.call_later(_READ_SECONDS, self._judge, self._unread())
+
+    def _judge(self, before: int) -> None:
+        """Hang up on a client that reads too little; what is unread is dropped."""
+        if before - self._unread() < _LEAST_READ:
+            self.transport.abort()
+            return
+        self._watch()
+
+    def _unread(self) -> int:
+        """Return the bytes that wait here and in the kernel, whose buffer holds megabytes."""
+        waiting = bytearray(4)
+        with contextlib.suppress(OSError):  # not told everywhere
+            fcntl.ioctl(self.transport.get_extra_info("socket"), termios.TIOCOUTQ, waiting)
+        here = self.transport.get_write_buffer_size()
+        return here + int.from_bytes(waiting, sys.byteorder)
+
+    def _forgive(self) -> None:
+        if self._slow is not None:
+            self._slow.cancel()
+            self._slow = None
 
     def _arm(self) -> None:
         self._deadline = self.loop.call_later(_HEADER_SECONDS, self._expire)

@@ -1,0 +1,84 @@
+"""The bytes of a file on their way out: read at once while they are in memory, else in a thread."""
+
+import errno
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+
+from starlette.types import Send
+
+from towpath.cdn.multipart import Multipart
+from towpath.concurrency import in_thread
+
+__all__ = ["FileBody"]
+
+_PIECE = 1024 * 1024
+_AHEAD = 8 * _PIECE
+_NOT_NOW: int | None = getattr(os, "RWF_NOWAIT", None)
+
+
+class FileBody:
+    """Parts of an open file, a MiB at a time; each waits for the client before the next is read.
+
+    Args:
+        descriptor: the file.
+        spans: the parts: first byte, and the byte after the last.
+        frame: what is around several parts, or None.
+    """
+
+    def __init__(
+        self, descriptor: int, spans: Sequence[tuple[int, int]], frame: Multipart | None = None
+    ) -> None:
+        self._descriptor = descriptor
+        self._spans = spans
+        self._frame = frame if spans else None
+        self._may_be_cached = _NOT_NOW is not None
+
+    async def send(self, send: Send) -> None:
+        """Send it all as the body of an ASGI answer.
+
+        Raises:
+            OSError: it cannot be read, or the file is shorter than it should be.
+        """
+        frame, left = self._frame, len(self._spans)
+        for start, stop in self._spans:
+            left -= 1
+            if frame is not None:
+                await send(_part(frame.head((start, stop)), more=True))
+            position = start
+            while position < stop:
+                piece = await self._read(position, min(_PIECE, stop - position))
+                position += len(piece)
+                more = position < stop or left > 0 or frame is not None
+                await send(_part(piece, more=more))
+        if frame is not None or all(start == stop for start, stop in self._spans):
+            await send(_part(frame.end if frame is not None else b"", more=False))
+
+    async def _read(self, position: int, size: int) -> bytes | memoryview:
+        """Read some bytes, at most *size*."""
+        if self._may_be_cached:
+            piece = self._cached(position, size)
+            if piece is not None:
+                return piece
+            with suppress(OSError, AttributeError):  # a hint, where there is one
+                os.posix_fadvise(self._descriptor, position, _AHEAD, os.POSIX_FADV_WILLNEED)
+        read = await in_thread(os.pread)(self._descriptor, size, position)
+        if not read:
+            raise OSError(errno.EIO, "a stored file is shorter than its record")
+        return read
+
+    def _cached(self, position: int, size: int) -> memoryview | None:
+        """Read what is in memory; None when the disk is needed (preadv2(2), RWF_NOWAIT)."""
+        buffer = bytearray(size)
+        try:
+            count = os.preadv(self._descriptor, [buffer], position, _NOT_NOW or 0)
+        except BlockingIOError:
+            return None
+        except OSError:  # this file system does not tell
+            self._may_be_cached = False
+            return None
+        return memoryview(buffer)[:count] if count else None
+
+
+def _part(body: bytes | memoryview, *, more: bool) -> dict[str, object]:
+    return {"type": "http.response.body", "body": body, "more_body": more}
