@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from towpath.cdn.service import create_cdn
 from towpath.storage.hosting import Hosting
-from towpath.storage.records import NewFile, StoredFile
+from towpath.storage.records import StoredFile
+from towpath.storage.staging import NewFile
 
 DATA = os.urandom(3_000_000)
 

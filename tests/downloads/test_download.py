@@ -19,7 +19,7 @@ from towpath.errors import (
 )
 from towpath.settings import Settings
 from towpath.storage.hosting import Hosting
-from towpath.storage.records import NewFile
+from towpath.storage.staging import NewFile
 from towpath.toolkit import download_file, download_file_async
 
 pytestmark = pytest.mark.usefixtures("settings")

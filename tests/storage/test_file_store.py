@@ -9,7 +9,8 @@ import pytest
 
 from towpath.errors import ObjectExpiredError, ObjectNotFoundError, StoreFullError
 from towpath.storage.file_store import FileStore, new_file_id
-from towpath.storage.records import ID_PATTERN, NewFile
+from towpath.storage.records import ID_PATTERN
+from towpath.storage.staging import NewFile
 
 
 class FakeClock:

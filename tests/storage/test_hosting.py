@@ -4,7 +4,7 @@ import pytest
 
 from towpath import settings as settings_room
 from towpath.storage.hosting import Hosting, current_hosting, hosting_of
-from towpath.storage.records import NewFile
+from towpath.storage.staging import NewFile
 
 FILE_ID = "a" * 32
 

@@ -1,4 +1,8 @@
-"""The bytes of a file on their way out: read at once while they are in memory, else in a thread."""
+"""The bytes of a file on their way out.
+
+Where the server has ASGI's zerocopysend they go from the page cache to the socket; elsewhere they
+are read, at once while they are in memory, else in a thread.
+"""
 
 import errno
 import os
@@ -9,6 +13,7 @@ from starlette.types import Send
 
 from towpath.cdn.multipart import Multipart
 from towpath.concurrency import in_thread
+from towpath.web.zero_copy import EXTENSION
 
 __all__ = ["FileBody"]
 
@@ -24,14 +29,21 @@ class FileBody:
         descriptor: the file.
         spans: the parts: first byte, and the byte after the last.
         frame: what is around several parts, or None.
+        copies: whether the server takes bytes only, and no files.
     """
 
     def __init__(
-        self, descriptor: int, spans: Sequence[tuple[int, int]], frame: Multipart | None = None
+        self,
+        descriptor: int,
+        spans: Sequence[tuple[int, int]],
+        frame: Multipart | None = None,
+        *,
+        copies: bool = True,
     ) -> None:
         self._descriptor = descriptor
         self._spans = spans
         self._frame = frame if spans else None
+        self._copies = copies
         self._may_be_cached = _NOT_NOW is not None
 
     async def send(self, send: Send) -> None:
@@ -40,19 +52,22 @@ class FileBody:
         Raises:
             OSError: it cannot be read, or the file is shorter than it should be.
         """
-        frame, left = self._frame, len(self._spans)
+        frame = self._frame
         for start, stop in self._spans:
-            left -= 1
             if frame is not None:
-                await send(_part(frame.head((start, stop)), more=True))
-            position = start
-            while position < stop:
-                piece = await self._read(position, min(_PIECE, stop - position))
-                position += len(piece)
-                more = position < stop or left > 0 or frame is not None
-                await send(_part(piece, more=more))
-        if frame is not None or all(start == stop for start, stop in self._spans):
-            await send(_part(frame.end if frame is not None else b"", more=False))
+                await send(_part(frame.head((start, stop))))
+            if self._copies:
+                await self._send_copy(send, start, stop)
+            elif stop > start:
+                await send(_file(self._descriptor, start, stop - start))
+        await send(_part(frame.end if frame is not None else b"", more=False))
+
+    async def _send_copy(self, send: Send, position: int, stop: int) -> None:
+        """Read and send a part."""
+        while position < stop:
+            piece = await self._read(position, min(_PIECE, stop - position))
+            position += len(piece)
+            await send(_part(piece))
 
     async def _read(self, position: int, size: int) -> bytes | memoryview:
         """Read some bytes, at most *size*."""
@@ -80,5 +95,15 @@ class FileBody:
         return memoryview(buffer)[:count] if count else None
 
 
-def _part(body: bytes | memoryview, *, more: bool) -> dict[str, object]:
+def _part(body: bytes | memoryview, *, more: bool = True) -> dict[str, object]:
     return {"type": "http.response.body", "body": body, "more_body": more}
+
+
+def _file(descriptor: int, offset: int, count: int) -> dict[str, object]:
+    return {
+        "type": EXTENSION,
+        "file": descriptor,
+        "offset": offset,
+        "count": count,
+        "more_body": True,
+    }

@@ -18,6 +18,7 @@ from towpath.errors import ObjectExpiredError, ObjectNotFoundError, RangeError, 
 from towpath.storage.file_store import FileStore
 from towpath.storage.records import StoredFile
 from towpath.web.errors import problem_of
+from towpath.web.zero_copy import EXTENSION
 
 __all__ = ["FILE_PATH", "FileEndpoint"]
 
@@ -116,7 +117,9 @@ class FileEndpoint:
                 headers["content-range"] = f"bytes {start}-{stop - 1}/{record.size}"
         raw = [(n.encode("latin-1"), v.encode("latin-1")) for n, v in headers.items()]
         descriptor, send = ways
-        body = FileBody(descriptor, () if scope["method"] == "HEAD" else spans, frame)
+        copies = EXTENSION not in scope.get("extensions", {})
+        wanted = () if scope["method"] == "HEAD" else spans
+        body = FileBody(descriptor, wanted, frame, copies=copies)
         self._sending += 1
         try:
             await send({"type": "http.response.start", "status": selection.status, "headers": raw})

@@ -40,6 +40,9 @@ class _Cdn:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Choose by path."""
+        if scope["type"] == "lifespan":
+            await _live(receive, send)
+            return
         if scope["type"] != "http":
             await send({"type": "websocket.close", "code": 1008})
             return
@@ -62,3 +65,10 @@ class _Cdn:
             log.exception("a file could not be served", extra={"path": shown(scope["path"])})
             failed = JSONResponse({"detail": "Internal Server Error"}, 500, ALWAYS)
             await failed(scope, receive, send)
+
+
+async def _live(receive: Receive, send: Send) -> None:
+    """Say that nothing has to be started or stopped."""
+    for phase in ("startup", "shutdown"):
+        await receive()
+        await send({"type": f"lifespan.{phase}.complete"})

@@ -12,7 +12,8 @@ from towpath.clock import Clock, system_clock
 from towpath.errors import ObjectNotFoundError
 from towpath.storage.catalog import open_catalog
 from towpath.storage.local import LocalStore
-from towpath.storage.records import ID_PATTERN, NewFile, StoredFile
+from towpath.storage.records import ID_PATTERN, StoredFile
+from towpath.storage.staging import NewFile
 
 __all__ = ["FileStore", "new_file_id"]
 

@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 
 from towpath.media.names import url_name
 from towpath.settings import Settings, active
-from towpath.storage.records import ID_PATTERN, NewFile, StoredFile
+from towpath.storage.records import ID_PATTERN, StoredFile
+from towpath.storage.staging import NewFile
 
 if TYPE_CHECKING:
     from towpath.storage.file_store import FileStore

@@ -10,56 +10,26 @@ computed while the blob goes to the disk, the index gets its row while the folde
 anywhere in between a save leaves rubbish in tmp/ or a sidecar without a blob; both are swept.
 """
 
-import hashlib
 import json
 import os
 import secrets
 import shutil
 from collections.abc import Callable, Iterator
-from concurrent.futures import wait
 from contextlib import suppress
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
 from towpath.errors import StoreFullError, StoreUnusableError
 from towpath.settings import reserve_of
-from towpath.storage.disk import all_of, in_background, sync, synced, write
+from towpath.storage.disk import all_of, in_background, sync, synced
 from towpath.storage.records import ID_PATTERN, StoredFile
+from towpath.storage.staging import Describe, Incoming, Staged, staged_bytes, staged_link
 
-__all__ = ["LocalStore", "Staged"]
+__all__ = ["LocalStore"]
 
 _BUFFER = 1024 * 1024
 _FORMAT = "1\n"
 _RESERVED_SECONDS = 24 * 3600.0
-
-
-Describe = Callable[[int, str], StoredFile]
-"""Says what is known of a file, once its size and its digest are."""
-
-
-@dataclass(frozen=True, slots=True)
-class Staged:
-    """A file in tmp/, durable there, with its sidecar.
-
-    Attributes:
-        path: the bytes; the sidecar lies beside them.
-        record: what the sidecar says.
-    """
-
-    path: Path
-    record: StoredFile
-
-    @property
-    def sidecar(self) -> Path:
-        """Where the sidecar is."""
-        return _beside(self.path)
-
-    def discard(self) -> None:
-        """Remove it."""
-        self.path.unlink(missing_ok=True)
-        self.sidecar.unlink(missing_ok=True)
 
 
 class LocalStore:
@@ -94,12 +64,16 @@ class LocalStore:
     # --- saving ---
 
     def stage(
-        self, data: bytes | Path | BinaryIO, describe: Describe, *, move: bool = False
+        self,
+        data: bytes | Path | BinaryIO | Incoming,
+        describe: Describe,
+        *,
+        move: bool = False,
     ) -> Staged:
         """Bring *data* and its sidecar into tmp/, durably.
 
         Args:
-            data: the bytes, where they lie, or a stream of them.
+            data: the bytes, where they lie, a stream of them, or what has come in already.
             describe: called once their size and digest are known.
             move: whether a path on the same disk may be linked.
 
@@ -107,44 +81,34 @@ class LocalStore:
             StoreFullError: the disk's reserve would be used up.
             OSError: they could not be read or written; nothing is left.
         """
-        path = self.root / "tmp" / f"{os.getpid()}-{secrets.token_hex(16)}"
-        try:
-            if isinstance(data, bytes):
-                return self._stage_bytes(path, data, describe)
-            if isinstance(data, Path):
-                return self._stage_path(path, data, describe, move=move)
-            return self._stage_stream(path, data, describe)
-        except BaseException:
-            path.unlink(missing_ok=True)
-            _beside(path).unlink(missing_ok=True)
-            raise
-
-    def _stage_bytes(self, path: Path, data: bytes, describe: Describe) -> Staged:
-        """Write bytes."""
-        self._check_room(len(data))
-        digest = partial(_digest_of, data)
-        return _with_sidecar(
-            path, lambda: describe(len(data), digest()), partial(write, path, data)
-        )
-
-    def _stage_path(self, path: Path, source: Path, describe: Describe, *, move: bool) -> Staged:
-        """Link or copy a file."""
-        if move and _is_linked(source, path):
-            return _with_sidecar(path, lambda: describe(*_read(path)), partial(sync, path))
-        with source.open("rb") as stream:
+        if isinstance(data, Incoming):
+            return data.staged(describe)
+        if isinstance(data, bytes):
+            self._check_room(len(data))
+            return staged_bytes(self._new_path(), data, describe)
+        if not isinstance(data, Path):
+            return self._copied(data, describe)
+        path = self._new_path()
+        if move and _is_linked(data, path):
+            return staged_link(path, describe)
+        with data.open("rb") as stream:
             self._check_room(os.fstat(stream.fileno()).st_size)
-            return self._stage_stream(path, stream, describe)
+            return self._copied(stream, describe)
 
-    def _stage_stream(self, path: Path, stream: BinaryIO, describe: Describe) -> Staged:
+    def incoming(self) -> Incoming:
+        """Begin a file whose bytes come one after the other."""
+        return Incoming(self._new_path(), self._check_room)
+
+    def _copied(self, stream: BinaryIO, describe: Describe) -> Staged:
         """Copy a stream."""
-        digest, size = hashlib.sha256(), 0
-        with path.open("xb") as file:
+        with self.incoming() as incoming:
             while chunk := stream.read(_BUFFER):
-                self._check_room(len(chunk))
-                file.write(chunk)
-                digest.update(chunk)
-                size += len(chunk)
-        return _with_sidecar(path, lambda: describe(size, digest.hexdigest()), partial(sync, path))
+                incoming.write(chunk)
+            return incoming.staged(describe)
+
+    def _new_path(self) -> Path:
+        """Return a name in tmp/ that nobody has."""
+        return self.root / "tmp" / f"{os.getpid()}-{secrets.token_hex(16)}"
 
     def publish(self, staged: Staged, meanwhile: Callable[[], None] = lambda: None) -> None:
         """Put a staged file under its id; durable when this returns.
@@ -253,40 +217,6 @@ def _is_linked(source: Path, path: Path) -> bool:
         os.link(source, path)
         return True
     return False
-
-
-def _beside(path: Path) -> Path:
-    """Return where the sidecar of a staged file is."""
-    return path.with_suffix(".json")
-
-
-def _digest_of(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
-
-
-def _read(path: Path) -> tuple[int, str]:
-    """Return the size and the digest of a file."""
-    with path.open("rb") as file:
-        size = os.fstat(file.fileno()).st_size
-        return size, hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _with_sidecar(
-    path: Path, described: Callable[[], StoredFile], bring: Callable[[], None]
-) -> Staged:
-    """Make a file durable by *bring*; describe it, and write its sidecar, meanwhile."""
-
-    def note() -> StoredFile:
-        record = described()
-        write(_beside(path), json.dumps(record.to_json()).encode())
-        return record
-
-    noting = in_background(note)
-    try:
-        bring()
-    finally:
-        wait([noting])
-    return Staged(path, noting.result())
 
 
 def _made(folder: Path) -> list[Path]:

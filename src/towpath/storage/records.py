@@ -2,13 +2,12 @@
 
 import re
 from dataclasses import dataclass, fields
-from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from towpath.clock import iso
 from towpath.errors import ObjectExpiredError
 
-__all__ = ["ID_PATTERN", "NewFile", "StoredFile"]
+__all__ = ["ID_PATTERN", "StoredFile"]
 
 ID_PATTERN = re.compile(r"[a-z2-7]{32}")
 """160 random bits in base32, lower case."""
@@ -53,16 +52,3 @@ class StoredFile:
         """Read a sidecar's content; unknown keys are passed over."""
         names = {item.name for item in fields(cls)}
         return cls(**{key: value for key, value in content.items() if key in names})
-
-
-@dataclass(frozen=True, slots=True)
-class NewFile:
-    """What a caller says of a file to save."""
-
-    data: bytes | Path | BinaryIO
-    name: str
-    content_type: str
-    lifetime: int | None = None
-    owner: str = ""
-    move: bool = False
-    reserved: str | None = None

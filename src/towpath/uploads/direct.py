@@ -7,7 +7,7 @@ from towpath.clock import iso
 from towpath.context import Lifetime
 from towpath.errors import ObjectNotFoundError, StoreFullError, UploadRefusedError
 from towpath.storage.hosting import Hosting
-from towpath.storage.records import NewFile
+from towpath.storage.staging import NewFile
 from towpath.uploads.lifetimes import seconds_of
 from towpath.uploads.uploader import Payload, Uploaded
 

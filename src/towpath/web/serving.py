@@ -15,6 +15,8 @@ from starlette.types import ASGIApp
 from typing_extensions import override
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from towpath.web.zero_copy import zero_copy
+
 __all__ = ["Listener", "ServerGroup", "run_loop"]
 
 T = TypeVar("T")
@@ -37,6 +39,10 @@ class HardenedProtocol(HttpToolsProtocol):
     _deadline: asyncio.TimerHandle | None = None
     _slow: asyncio.TimerHandle | None = None
     _head_bytes = 0
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - uvicorn's
+        super().__init__(*args, **kwargs)
+        self.app = zero_copy(self.app, self)
 
     @override
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -97,16 +103,25 @@ class HardenedProtocol(HttpToolsProtocol):
 
     def _watch(self) -> None:
         """Look in a minute whether the client has read something meanwhile."""
-        self._slow = self.loop.call_later(_READ_SECONDS, self._judge, self._unread())
+        self._slow = self.loop.call_later(self.patience, self._judge, self.unread())
 
     def _judge(self, before: int) -> None:
         """Hang up on a client that reads too little; what is unread is dropped."""
-        if before - self._unread() < _LEAST_READ:
+        if self.has_read(before):
+            self._watch()
+        else:
             self.transport.abort()
-            return
-        self._watch()
 
-    def _unread(self) -> int:
+    @property
+    def patience(self) -> float:
+        """Seconds in which a client has to read something."""
+        return _READ_SECONDS
+
+    def has_read(self, before: int) -> bool:
+        """Return whether the client has read enough since *before* bytes were unread."""
+        return before - self.unread() >= _LEAST_READ
+
+    def unread(self) -> int:
         """Return the bytes that wait here and in the kernel, whose buffer holds megabytes."""
         waiting = bytearray(4)
         with contextlib.suppress(OSError):  # not told everywhere

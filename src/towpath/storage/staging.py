@@ -1,0 +1,187 @@
+"""Files on their way into the store: durable in its tmp/ with their sidecars, seen by nobody."""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from concurrent.futures import wait
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Self
+
+from towpath.storage.disk import in_background, sync, write
+from towpath.storage.records import StoredFile
+
+__all__ = ["Describe", "Incoming", "NewFile", "Staged", "staged_bytes", "staged_link"]
+
+Describe = Callable[[int, str], StoredFile]
+"""Says what is known of a file, once its size and its digest are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """A file in tmp/, durable there, with its sidecar.
+
+    Attributes:
+        path: the bytes; the sidecar lies beside them.
+        record: what the sidecar says.
+    """
+
+    path: Path
+    record: StoredFile
+
+    @property
+    def sidecar(self) -> Path:
+        """Where the sidecar is."""
+        return _beside(self.path)
+
+    def discard(self) -> None:
+        """Remove it."""
+        self.path.unlink(missing_ok=True)
+        self.sidecar.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True, slots=True)
+class NewFile:
+    """What a caller says of a file to save.
+
+    Attributes:
+        data: the bytes, where they lie, a stream of them, or what has come in already.
+        name: as people see it.
+        content_type: kept as given.
+        lifetime: seconds from now; None = kept.
+        owner: the app or the key that saves it.
+        move: whether a path may be linked.
+        reserved: the id of a place that was made for it.
+    """
+
+    data: "bytes | Path | BinaryIO | Incoming"
+    name: str
+    content_type: str
+    lifetime: int | None = None
+    owner: str = ""
+    move: bool = False
+    reserved: str | None = None
+
+
+class Incoming:
+    """A file whose bytes come one after the other. Leaving the block removes what is not staged.
+
+    Args:
+        path: a name in tmp/ that nobody has.
+        check_room: raises when so many bytes more would use up the disk's reserve.
+    """
+
+    def __init__(self, path: Path, check_room: Callable[[int], None]) -> None:
+        self._path = path
+        self._check_room = check_room
+        self._file = path.open("xb")
+        self._digest = hashlib.sha256()
+        self._is_staged = False
+        self.size = 0
+
+    def __enter__(self) -> Self:
+        """Return it."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+        /,
+    ) -> None:
+        """Remove it unless it was staged."""
+        self._file.close()
+        if not self._is_staged:
+            self._path.unlink(missing_ok=True)
+
+    @property
+    def sha256(self) -> str:
+        """The digest of what has come, 64 hex digits."""
+        return self._digest.hexdigest()
+
+    def write(self, data: bytes) -> None:
+        """Take some bytes.
+
+        Raises:
+            StoreFullError: the disk's reserve would be used up.
+            OSError: they cannot be written.
+        """
+        self._check_room(len(data))
+        self._file.write(data)
+        self._digest.update(data)
+        self.size += len(data)
+
+    def staged(self, describe: Describe) -> Staged:
+        """Make it durable.
+
+        Raises:
+            OSError: it cannot be; nothing is left.
+        """
+        self._file.close()
+        described = partial(describe, self.size, self.sha256)
+        staged = _with_sidecar(self._path, described, partial(sync, self._path))
+        self._is_staged = True
+        return staged
+
+
+def staged_bytes(path: Path, data: bytes, describe: Describe) -> Staged:
+    """Write bytes to *path*; their digest is computed meanwhile.
+
+    Raises:
+        OSError: they cannot be written; nothing is left.
+    """
+    return _with_sidecar(
+        path,
+        lambda: describe(len(data), hashlib.sha256(data).hexdigest()),
+        partial(write, path, data),
+    )
+
+
+def staged_link(path: Path, describe: Describe) -> Staged:
+    """Make the file at *path*, a link of somebody's, durable; it is read meanwhile.
+
+    Raises:
+        OSError: it cannot be; the link is gone.
+    """
+    return _with_sidecar(path, lambda: describe(*_read(path)), partial(sync, path))
+
+
+def _beside(path: Path) -> Path:
+    """Return where the sidecar of a staged file is."""
+    return path.with_suffix(".json")
+
+
+def _read(path: Path) -> tuple[int, str]:
+    """Return the size and the digest of a file."""
+    with path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        return size, hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _with_sidecar(
+    path: Path, described: Callable[[], StoredFile], bring: Callable[[], None]
+) -> Staged:
+    """Make a file durable by *bring*; describe it, and write its sidecar, meanwhile."""
+
+    def note() -> StoredFile:
+        record = described()
+        write(_beside(path), json.dumps(record.to_json()).encode())
+        return record
+
+    noting = in_background(note)
+    try:
+        try:
+            bring()
+        finally:
+            wait([noting])
+        return Staged(path, noting.result())
+    except BaseException:
+        for each in (path, _beside(path)):
+            with suppress(OSError):
+                each.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,164 @@
+"""Files from the page cache to the socket without a copy: ASGI's zerocopysend under uvicorn.
+
+uvicorn does not have the extension (https://asgi.readthedocs.io/en/latest/extensions.html). Where
+it, the loop or the system is not as expected, the extension is not offered, and files go out as
+ordinary bodies.
+"""
+
+import asyncio
+import os
+import sys
+from contextlib import suppress
+from typing import Any, Protocol
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from towpath.concurrency import in_thread
+
+__all__ = ["EXTENSION", "Connection", "zero_copy"]
+
+EXTENSION = "http.response.zerocopysend"
+_IS_POSSIBLE = sys.platform == "linux" and hasattr(os, "RWF_NOWAIT")
+_PIECE = 1024 * 1024
+_PROBES = 64 * 1024
+_TICK = 0.002
+
+
+class Connection(Protocol):
+    """What is asked of the protocol of a connection."""
+
+    transport: asyncio.Transport
+    loop: asyncio.AbstractEventLoop
+
+    def unread(self) -> int:
+        """Return the bytes that the client has not taken yet."""
+
+    def has_read(self, before: int) -> bool:
+        """Return whether it has taken enough since *before* were unread."""
+
+    @property
+    def patience(self) -> float:
+        """Seconds between two looks."""
+
+
+def zero_copy(app: ASGIApp, connection: Connection) -> ASGIApp:
+    """Return *app* with the extension for what comes over *connection*."""
+
+    async def extended(scope: Scope, receive: Receive, send: Send) -> None:
+        cycle = getattr(send, "__self__", None)
+        if scope["type"] != "http" or not hasattr(cycle, "expected_content_length"):
+            await app(scope, receive, send)
+            return
+
+        async def sending(message: Message) -> None:
+            if message["type"] == EXTENSION:
+                await _send_file(connection, cycle, message)
+            else:
+                await send(message)
+
+        scope.setdefault("extensions", {})[EXTENSION] = {}
+        await app(scope, receive, sending)
+
+    return extended if _IS_POSSIBLE else app
+
+
+async def _send_file(connection: Connection, cycle: Any, message: Message) -> None:  # noqa: ANN401 - uvicorn's
+    """Send part of a file; a client that left ends it without an error, as in uvicorn."""
+    count = message["count"]
+    cycle.expected_content_length -= count
+    if not await _flushed(connection):
+        return
+    source = message["file"] if isinstance(message["file"], int) else message["file"].fileno()
+    own = connection.transport.get_extra_info("socket")
+    out = os.dup(own.fileno())  # the loop watches the socket itself for its transport
+    try:
+        await _Copy(connection, out, source).run(message["offset"], count)
+    except (ConnectionError, TimeoutError):
+        connection.transport.abort()
+        await asyncio.sleep(0)
+    finally:
+        os.close(out)
+
+
+async def _flushed(connection: Connection) -> bool:
+    """Wait until the head is in the kernel; return False when the client has left."""
+    transport = connection.transport
+    while not transport.is_closing():
+        if not transport.get_write_buffer_size():
+            return True
+        await asyncio.sleep(0)
+        if transport.get_write_buffer_size():
+            await asyncio.sleep(_TICK)
+    return False
+
+
+class _Copy:
+    """One part of a file on its way to one socket."""
+
+    def __init__(self, connection: Connection, out: int, source: int) -> None:
+        self._connection = connection
+        self._out = out
+        self._source = source
+
+    async def run(self, offset: int, count: int) -> None:
+        """Send *count* bytes from *offset* on.
+
+        Raises:
+            ConnectionError: the client has left.
+            TimeoutError: it reads too slowly.
+            OSError: the file cannot be read, or is too short.
+        """
+        stop = offset + count
+        while offset < stop:
+            if self._connection.transport.is_closing():
+                raise ConnectionAbortedError
+            size = min(_PIECE, stop - offset)
+            try:
+                sent = await self._sent(offset, size)
+            except BlockingIOError:
+                await self._writable()
+                continue
+            if not sent:
+                message = "a stored file is shorter than its record"
+                raise OSError(message)
+            offset += sent
+
+    async def _sent(self, offset: int, size: int) -> int:
+        """Send what the socket takes: at once from memory, in a thread from the disk."""
+        if _is_cached(self._source, offset, size):
+            return os.sendfile(self._out, self._source, offset, size)
+        with suppress(OSError):  # a hint
+            os.posix_fadvise(self._source, offset, 8 * _PIECE, os.POSIX_FADV_WILLNEED)
+        return await in_thread(os.sendfile)(self._out, self._source, offset, size)
+
+    async def _writable(self) -> None:
+        """Wait until the socket takes more.
+
+        Raises:
+            TimeoutError: the client reads next to nothing.
+        """
+        ready, loop = asyncio.Event(), self._connection.loop
+        loop.add_writer(self._out, ready.set)
+        try:
+            while True:
+                before = self._connection.unread()
+                try:
+                    await asyncio.wait_for(ready.wait(), self._connection.patience)
+                except TimeoutError:
+                    if not self._connection.has_read(before):
+                        raise
+                else:
+                    return
+        finally:
+            loop.remove_writer(self._out)
+
+
+def _is_cached(source: int, offset: int, size: int) -> bool:
+    """Return whether a part of a file seems to be in memory, by a byte of each 64 KiB."""
+    probe = bytearray(1)
+    try:
+        for at in (*range(offset, offset + size, _PROBES), offset + size - 1):
+            os.preadv(source, [probe], at, os.RWF_NOWAIT)
+    except OSError:
+        return False
+    return True
