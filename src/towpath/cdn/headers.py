@@ -2,6 +2,7 @@
 
 from base64 import b64encode
 from email.utils import formatdate
+from functools import lru_cache
 
 from towpath.clock import iso
 from towpath.media.content_types import OCTET_STREAM, is_header_safe
@@ -50,6 +51,13 @@ def file_headers(record: StoredFile, *, now: float, download: bool) -> dict[str,
         now: the wall clock.
         download: whether the caller asks for a download instead of a view.
     """
+    headers = _lasting_headers(record, download=download)
+    return headers | {"cache-control": _cache_control(record, now)}
+
+
+@lru_cache(maxsize=4096)
+def _lasting_headers(record: StoredFile, *, download: bool) -> dict[str, str]:
+    """Return those that do not depend on the time; not to be changed."""
     bare = record.content_type.partition(";")[0].strip().lower()
     inline = bare in _INLINE and not download
     headers = ALWAYS | {
@@ -61,7 +69,6 @@ def file_headers(record: StoredFile, *, now: float, download: bool) -> dict[str,
         "etag": etag_of(record),
         "last-modified": formatdate(int(record.created), usegmt=True),
         "repr-digest": f"sha-256=:{b64encode(bytes.fromhex(record.sha256)).decode()}:",
-        "cache-control": _cache_control(record, now),
     }
     if bare == "application/pdf":
         headers["content-security-policy"] = _POLICY  # a sandbox breaks the browser's viewer

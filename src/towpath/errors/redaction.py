@@ -9,7 +9,9 @@ _LONGEST = 200
 
 def shown(value: str, longest: int = _LONGEST) -> str:
     """Cut *value* for a message and replace its control characters."""
-    clean = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in value[:longest])
+    clean = value[:longest]
+    if not clean.isprintable():
+        clean = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in clean)
     return clean if len(value) <= longest else f"{clean}…"
 
 

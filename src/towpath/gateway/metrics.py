@@ -15,6 +15,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self._counts = CollectorRegistry()
+        self._known: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
         self._requests = Counter(
             "towpath_requests",
             "Requests by app and status; files and pages have no app.",
@@ -45,8 +46,17 @@ class Metrics:
 
     def note_request(self, app: str, status: int, seconds: float) -> None:
         """Count a request."""
-        self._requests.labels(app, str(status)).inc()
-        self._seconds.labels(app).observe(seconds)
+        counter, histogram = self._of(app, status)
+        counter.inc()
+        histogram.observe(seconds)
+
+    def _of(self, app: str, status: int) -> tuple[Counter, Histogram]:
+        """Return what counts such requests; finding it by its labels takes longer than counting."""
+        found = self._known.get((app, status))
+        if found is None:
+            found = self._requests.labels(app, str(status)), self._seconds.labels(app)
+            self._known[app, status] = found
+        return found
 
     def note_apps(self, states: Mapping[str, str], restarts: Mapping[str, int]) -> None:
         """Note the state of the apps."""

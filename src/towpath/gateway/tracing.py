@@ -63,6 +63,8 @@ class RequestTracer:
         """Write the log line and count the request."""
         app = scope["state"].get("app", "")
         self._metrics.note_request(app, status, seconds)
+        if not log.isEnabledFor(logging.INFO):
+            return
         fields = {
             "request_id": request_id,
             "method": scope.get("method", "WEBSOCKET"),

@@ -1,6 +1,7 @@
 """The index of the store: one row a file, for questions that sidecars answer too slowly."""
 
 import logging
+import threading
 from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import fields
@@ -69,6 +70,8 @@ class Catalog:
             {name: bindparam(name) for name in _names} | {"gone": false()}
         )
         compiled = statement.on_conflict_do_nothing().compile(self._engine)
+        self._reader = self._engine.raw_connection()
+        self._reading = threading.Lock()
         by_id = select(*(_files.c[name] for name in _names)).where(_files.c.id == bindparam("id"))
         self._select = str(by_id.compile(self._engine))
         self._insert, self._order = str(compiled), attrgetter(*(compiled.positiontup or _names))
@@ -84,11 +87,12 @@ class Catalog:
 
     def find(self, file_id: str) -> StoredFile | None:
         """Return the row of *file_id*, also of one that is gone; every read of a file asks this."""
-        with closing(self._engine.raw_connection()) as connection:
-            cursor = connection.cursor()
+        with self._reading:
+            cursor = self._reader.cursor()
             cursor.execute(self._select, (file_id,))
-            row = cursor.fetchone()
-        return StoredFile(*row) if row is not None else None
+            rows = cursor.fetchall()
+            cursor.close()
+        return StoredFile(*rows[0]) if rows else None
 
     def expired(self, now: float, *, limit: int) -> list[StoredFile]:
         """Return at most *limit* files whose life is over and whose bytes are still here."""
@@ -111,6 +115,7 @@ class Catalog:
 
     def close(self) -> None:
         """Close the database."""
+        self._reader.close()
         self._engine.dispose()
 
 

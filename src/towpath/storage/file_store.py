@@ -107,7 +107,7 @@ class FileStore:
             ObjectNotFoundError: they were removed.
         """
         try:
-            return self.blobs.blob(record.id).open("rb")
+            return self.blobs.open(record.id)
         except FileNotFoundError:
             record.checked(self._clock())
             raise ObjectNotFoundError(record.id) from None

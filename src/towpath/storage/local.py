@@ -42,6 +42,7 @@ class LocalStore:
 
     def __init__(self, root: Path, *, reserve: int | None = None) -> None:
         self.root = root
+        self._blobs = f"{root}/o"
         self._reserve = reserve
         self._prepare()
 
@@ -168,6 +169,14 @@ class LocalStore:
     def blob(self, file_id: str) -> Path:
         """Return where the bytes of *file_id* lie."""
         return self.root / "o" / file_id[:2] / file_id
+
+    def open(self, file_id: str) -> BinaryIO:
+        """Open the bytes of *file_id*, unbuffered.
+
+        Raises:
+            FileNotFoundError: they are not there.
+        """
+        return open(f"{self._blobs}/{file_id[:2]}/{file_id}", "rb", buffering=0)  # noqa: PTH123 - on the way of every read
 
     def _sidecar(self, file_id: str) -> Path:
         return self.root / "m" / file_id[:2] / f"{file_id}.json"

@@ -20,7 +20,7 @@ __all__ = ["EXTENSION", "Connection", "zero_copy"]
 EXTENSION = "http.response.zerocopysend"
 _IS_POSSIBLE = sys.platform == "linux" and hasattr(os, "RWF_NOWAIT")
 _PIECE = 1024 * 1024
-_PROBES = 64 * 1024
+_PROBES = 256 * 1024
 _TICK = 0.002
 
 
@@ -154,7 +154,7 @@ class _Copy:
 
 
 def _is_cached(source: int, offset: int, size: int) -> bool:
-    """Return whether a part of a file seems to be in memory, by a byte of each 64 KiB."""
+    """Return whether a part of a file seems to be in memory, by a byte of each 256 KiB."""
     probe = bytearray(1)
     try:
         for at in (*range(offset, offset + size, _PROBES), offset + size - 1):
