@@ -30,6 +30,9 @@ __all__ = [
 ]
 
 
+_LESS = "Send large files by URL, or raise TOWPATH_MAX_BODY_BYTES."
+
+
 class RequestError(TowpathError):
     """A caller of the server asked for something that it does not do."""
 
@@ -37,14 +40,11 @@ class RequestError(TowpathError):
 class BodyTooLargeError(RequestError):
     """The request's body is over the limit."""
 
-    def __init__(self, *, limit: int, size: int | None = None) -> None:
+    def __init__(self, *, limit: int, size: int | None = None, fix: str | None = None) -> None:
         self.limit = limit
         self.size = size
         has = f"{size} bytes" if size is not None else "larger"
-        super().__init__(
-            f"The body is {has}, and the limit is {limit} bytes. Send large files by URL, or raise "
-            "TOWPATH_MAX_BODY_BYTES."
-        )
+        super().__init__(f"The body is {has}, and the limit is {limit} bytes. {fix or _LESS}")
 
 
 class BodyTimeoutError(RequestError):

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from importlib.metadata import version
 
@@ -12,12 +12,13 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
-from starlette.routing import Route, WebSocketRoute
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from towpath.cdn.retention import keep_swept
 from towpath.cdn.service import create_cdn
+from towpath.cdn.uploads import UPLOAD_PATH, UploadEndpoint
 from towpath.clock import Clock, system_clock
 from towpath.concurrency import in_thread
 from towpath.engine.local import LocalEngine
@@ -31,6 +32,8 @@ from towpath.gateway.websockets import pass_websocket
 from towpath.playground.pages import app_page, home_page
 from towpath.settings import Settings
 from towpath.storage.file_store import FileStore
+from towpath.storage.hosting import hosting_of
+from towpath.uploads.lifetimes import seconds_of
 from towpath.web.receiving import RequestGuard
 
 __all__ = ["create_file_origin", "create_gateway"]
@@ -57,7 +60,8 @@ def create_gateway(
     """
     metrics = Metrics()
     api = _Api(settings, engine, store, metrics).app()
-    return RequestTracer(_Split(create_cdn(store, clock), api), metrics)
+    files = create_cdn(store, clock)
+    return RequestTracer(_Split(files, _uploads(settings, store), api), metrics)
 
 
 def create_file_origin(store: FileStore, clock: Clock = system_clock) -> ASGIApp:
@@ -65,17 +69,61 @@ def create_file_origin(store: FileStore, clock: Clock = system_clock) -> ASGIApp
     return RequestTracer(create_cdn(store, clock), Metrics())
 
 
+def _uploads(settings: Settings, store: FileStore) -> ASGIApp:
+    """Return the app that takes uploads: guarded as the API, with the limit of a file."""
+    lifetime = seconds_of(settings.media_expires_in)
+    endpoint = UploadEndpoint(store, hosting_of(settings, owner=settings.owner), lifetime=lifetime)
+    route = Route(UPLOAD_PATH, endpoint.__call__, methods=["POST"])
+    return _guarded(
+        settings, [route], limit=settings.max_upload_bytes, fix="Raise TOWPATH_MAX_UPLOAD_BYTES."
+    )
+
+
+def _guarded(
+    settings: Settings,
+    routes: Sequence[BaseRoute],
+    *,
+    limit: int,
+    fix: str | None = None,
+    lifespan: Lifespan[Starlette] | None = None,
+) -> Starlette:
+    """Return an app with its middleware, the outermost first."""
+    origins = allowed_origins(settings)
+    app = Starlette(
+        routes=routes,
+        lifespan=lifespan,
+        middleware=[
+            Middleware(
+                CORSMiddleware,
+                allow_origins=origins,
+                allow_origin_regex=None if origins else _LOOPBACK_ORIGINS,
+                allow_methods=_METHODS,
+                allow_headers=["*"],
+                expose_headers=_EXPOSED,
+            ),
+            Middleware(KeyGuard, settings),
+            Middleware(RequestGuard, limit=limit, fix=fix),
+        ],
+        exception_handlers={TowpathError: _ours, HTTPException: _http, Exception: _unknown},
+    )
+    app.router.redirect_slashes = False  # a redirect would repeat the caller's Host
+    return app
+
+
 class _Split:
     """Sends `/files/` to the CDN, and the rest, with the lifespan, to the API."""
 
-    def __init__(self, cdn: ASGIApp, api: ASGIApp) -> None:
+    def __init__(self, cdn: ASGIApp, uploads: ASGIApp, api: ASGIApp) -> None:
         self._cdn = cdn
+        self._uploads = uploads
         self._api = api
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Choose by path."""
-        is_file = scope["type"] == "http" and scope["path"].startswith("/files/")
-        await (self._cdn if is_file else self._api)(scope, receive, send)
+        app = self._api
+        if scope["type"] == "http" and scope["path"].startswith("/files/"):
+            app = self._uploads if scope["path"] == UPLOAD_PATH else self._cdn
+        await app(scope, receive, send)
 
 
 class _Api:
@@ -91,28 +139,12 @@ class _Api:
 
     def app(self) -> Starlette:
         """Return the app with its middleware, the outermost first."""
-        settings = self._settings
-        origins = allowed_origins(settings)
-        cors = Middleware(
-            CORSMiddleware,
-            allow_origins=origins,
-            allow_origin_regex=None if origins else _LOOPBACK_ORIGINS,
-            allow_methods=_METHODS,
-            allow_headers=["*"],
-            expose_headers=_EXPOSED,
-        )
-        app = Starlette(
-            routes=self._routes(),
+        return _guarded(
+            self._settings,
+            self._routes(),
+            limit=self._settings.max_body_bytes,
             lifespan=self._lifespan,
-            middleware=[
-                cors,
-                Middleware(KeyGuard, settings),
-                Middleware(RequestGuard, limit=settings.max_body_bytes),
-            ],
-            exception_handlers={TowpathError: _ours, HTTPException: _http, Exception: _unknown},
         )
-        app.router.redirect_slashes = False  # a redirect would repeat the caller's Host
-        return app
 
     def _routes(self) -> list[Route | WebSocketRoute]:
         """Return the routes; an app's own come last."""

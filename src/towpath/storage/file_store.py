@@ -13,7 +13,7 @@ from towpath.errors import ObjectNotFoundError
 from towpath.storage.catalog import open_catalog
 from towpath.storage.local import LocalStore
 from towpath.storage.records import ID_PATTERN, StoredFile
-from towpath.storage.staging import NewFile
+from towpath.storage.staging import Incoming, NewFile
 
 __all__ = ["FileStore", "new_file_id"]
 
@@ -74,6 +74,10 @@ class FileStore:
             expires=None if new.lifetime is None else int(now) + new.lifetime,
             owner=new.owner,
         )
+
+    def incoming(self) -> Incoming:
+        """Begin a file whose bytes come one after the other; save it as the data of a NewFile."""
+        return self.blobs.incoming()
 
     def hold(self) -> str:
         """Make a place for a file that is still to come; return its id."""

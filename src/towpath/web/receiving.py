@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import cast
 
 from starlette.datastructures import MutableHeaders
@@ -29,12 +30,19 @@ class RequestGuard:
         app: what is guarded.
         limit: bytes that a body may have.
         clock: seconds that only go forward.
+        fix: what a caller can do whose body is larger.
     """
 
     def __init__(
-        self, app: ASGIApp, *, limit: int, clock: Callable[[], float] | None = None
+        self,
+        app: ASGIApp,
+        *,
+        limit: int,
+        clock: Callable[[], float] | None = None,
+        fix: str | None = None,
     ) -> None:
         self._app = app
+        self._too_large = partial(BodyTooLargeError, limit=limit, fix=fix)
         self._limit = limit
         self._clock = clock
 
@@ -45,18 +53,25 @@ class RequestGuard:
             return
         declared = _declared(scope)
         if declared is not None and declared > self._limit:
-            error = BodyTooLargeError(limit=self._limit, size=declared)
-            await _refuse(error, scope, receive, send)
+            await _refuse(self._too_large(size=declared), scope, receive, send)
             return
-        await _Exchange(self._app, self._limit, self._clock).run(scope, receive, send)
+        exchange = _Exchange(self._app, self._limit, self._clock, self._too_large)
+        await exchange.run(scope, receive, send)
 
 
 class _Exchange:
     """One guarded request."""
 
-    def __init__(self, app: ASGIApp, limit: int, clock: Callable[[], float] | None) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        limit: int,
+        clock: Callable[[], float] | None,
+        too_large: Callable[[], BodyTooLargeError],
+    ) -> None:
         self._app = app
         self._limit = limit
+        self._too_large = too_large
         self._clock = clock or asyncio.get_running_loop().time
         self._got = 0
         self._waited = 0.0
@@ -129,7 +144,7 @@ class _Exchange:
         self._got += len(message.get("body", b""))
         if self._got > self._limit:
             self._refused = True
-            raise BodyTooLargeError(limit=self._limit)
+            raise self._too_large()
         if message["type"] == "http.disconnect" or not message.get("more_body", False):
             self._done.set()
         return message

@@ -1,0 +1,180 @@
+"""POST /files/upload: a body, or a browser's form, becomes a public URL in one step."""
+
+import hmac
+import re
+from base64 import b64decode
+from collections.abc import Mapping
+
+from starlette.datastructures import FormData, UploadFile
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+
+from towpath.clock import iso
+from towpath.concurrency import in_thread
+from towpath.errors import RequestError
+from towpath.errors.redaction import shown
+from towpath.media.content_types import guess, is_header_safe
+from towpath.media.names import clean_name
+from towpath.storage.file_store import FileStore
+from towpath.storage.hosting import Hosting
+from towpath.storage.records import StoredFile
+from towpath.storage.staging import Incoming, NewFile
+from towpath.uploads.lifetimes import lifetime_in_header, seconds_of
+
+__all__ = ["UPLOAD_PATH", "UploadEndpoint"]
+
+UPLOAD_PATH = "/files/upload"
+_BATCH = 1024 * 1024
+_HEAD = 512
+_LIFE_HEADERS = ("x-fal-object-lifecycle-preference", "x-fal-object-lifecycle")
+_NO_TYPE = {"", "application/x-www-form-urlencoded"}
+"""What clients send when their user said nothing."""
+_SHA256 = re.compile(r"sha-256\s*=\s*:([^:]*):", re.IGNORECASE)
+
+
+class UploadEndpoint:
+    """Takes a file.
+
+    Args:
+        store: where files are kept.
+        hosting: under which URLs, and whose they are.
+        lifetime: seconds that a file lives whose upload says nothing of it; None = kept.
+    """
+
+    def __init__(self, store: FileStore, hosting: Hosting, *, lifetime: int | None) -> None:
+        self._store = store
+        self._hosting = hosting
+        self._lifetime = lifetime
+
+    async def __call__(self, request: Request) -> Response:
+        """Answer 201 with `access_url` and `expires_at`.
+
+        Raises:
+            RequestError: a header is malformed, the form has no file, or the digest differs.
+            StoreFullError: the disk's reserve would be used up.
+        """
+        lifetime = _life_of(request.headers, self._lifetime)
+        kind = request.headers.get("content-type", "")
+        try:
+            if _bare(kind) == "multipart/form-data":
+                record = await self._form(request, lifetime)
+            else:
+                given = "" if _bare(kind) in _NO_TYPE else kind
+                record = await self._body(request, given, lifetime)
+        except ClientDisconnect:  # nobody is there to be told
+            return Response(status_code=400)
+        url = self._hosting.url_of(record)
+        expires_at = None if record.expires is None else iso(record.expires)
+        answer = {"access_url": url, "expires_at": expires_at}
+        return JSONResponse(answer, 201, {"location": url})
+
+    async def _body(self, request: Request, kind: str, lifetime: int | None) -> StoredFile:
+        """Store the body as it comes."""
+        with await in_thread(self._store.incoming)() as incoming:
+            head = await _received(request, incoming)
+            _check_digest(request.headers, incoming)
+            name = _name_of(request.headers)
+            new = self._new(incoming, name, kind or guess(name, head), lifetime)
+            return await in_thread(self._store.save)(new)
+
+    async def _form(self, request: Request, lifetime: int | None) -> StoredFile:
+        """Store the file of a form."""
+        async with request.form(max_files=1, max_fields=20) as form:
+            part = _file_of(form)
+            head = await part.read(_HEAD)
+            await part.seek(0)
+            name = clean_name(part.filename or "")
+            kind = part.content_type or guess(name, head)
+            new = self._new(part.file, name, kind, lifetime)
+            return await in_thread(self._store.save)(new)
+
+    def _new(self, data: object, name: str, kind: str, lifetime: int | None) -> NewFile:
+        """Return what is to be saved."""
+        if not is_header_safe(kind):
+            message = f"Content-Type {shown(kind, 80)!r} is not one. Send one like image/png."
+            raise RequestError(message)
+        return NewFile(data, name, kind, lifetime, self._hosting.owner)  # type: ignore[arg-type]  # one of them
+
+
+async def _received(request: Request, incoming: Incoming) -> bytes:
+    """Write the body down, a MiB at a time; return its first bytes."""
+    head, batch = b"", bytearray()
+    async for chunk in request.stream():
+        head = head or chunk[:_HEAD]
+        batch += chunk
+        if len(batch) >= _BATCH:
+            await in_thread(incoming.write)(bytes(batch))
+            batch.clear()
+    await in_thread(incoming.write)(bytes(batch))
+    return head
+
+
+def _bare(kind: str) -> str:
+    return kind.partition(";")[0].strip().lower()
+
+
+def _file_of(form: FormData) -> UploadFile:
+    """Return the file of a form.
+
+    Raises:
+        RequestError: it has none.
+    """
+    part = form.get("file")
+    if isinstance(part, UploadFile):
+        return part
+    names = ", ".join(sorted(form)) or "none"
+    message = f"The form has no file in its field 'file' (its fields: {shown(names)})."
+    raise RequestError(message)
+
+
+def _name_of(headers: Mapping[str, str]) -> str:
+    """Return the name that the caller gives, cleaned; bytes beyond ASCII are UTF-8."""
+    raw = headers.get("x-fal-file-name", "")
+    try:
+        return clean_name(raw.encode("latin-1").decode())
+    except UnicodeError:
+        return clean_name(raw)
+
+
+def _life_of(headers: Mapping[str, str], default: int | None) -> int | None:
+    """Return the seconds that the file lives.
+
+    Raises:
+        RequestError: the header is malformed.
+    """
+    raw = next((headers[name] for name in _LIFE_HEADERS if name in headers), None)
+    if raw is None:
+        return default
+    try:
+        lifetime = lifetime_in_header(raw)
+    except (ValueError, TypeError):
+        message = (
+            f"The lifecycle header {shown(raw, 80)!r} is malformed. Send one like "
+            '{"expiration_duration_seconds": 3600}.'
+        )
+        raise RequestError(message) from None
+    return default if lifetime is None else seconds_of(lifetime)
+
+
+def _check_digest(headers: Mapping[str, str], incoming: Incoming) -> None:
+    """Compare what came with what the caller says of it (RFC 9530).
+
+    Raises:
+        RequestError: they differ, or the header is malformed.
+    """
+    stated = headers.get("content-digest")
+    if stated is None:
+        return
+    found = _SHA256.search(stated)
+    if found is None:
+        return  # another algorithm
+    try:
+        expected = b64decode(found[1], validate=True).hex()
+    except ValueError:
+        expected = ""
+    if not hmac.compare_digest(expected, incoming.sha256):
+        message = (
+            f"The body's SHA-256 is {incoming.sha256}, and Content-Digest says "
+            f"{expected or shown(stated, 80)}. Send it again; nothing was kept."
+        )
+        raise RequestError(message)
