@@ -189,3 +189,79 @@ def test_a_save_that_the_disk_refuses_is_an_error_and_leaves_nothing(
     assert [path for path in (tmp_path / "store").glob("[omt]*/**/*") if path.is_file()] == []
     assert store.totals() == (0, 0)
     assert source.exists()
+
+
+def test_files_are_listed_by_owner_page_by_page(store: FileStore, clock: FakeClock) -> None:
+    for number in range(7):
+        clock.now += 1
+        store.save(NewFile(b"x", f"{number}", "text/plain", owner="ab"[number % 2]))
+    first = store.page(owner="a", limit=3)
+    assert [file.name for file in first.files] == ["0", "2", "4"]
+    second = store.page(owner="a", limit=3, cursor=first.cursor)
+    assert ([file.name for file in second.files], second.cursor) == (["6"], None)
+    assert len(store.page().files) == 7
+    for cursor, limit in (("nonsense", 5), (None, 0), (None, 1001)):
+        with pytest.raises(ValueError, match=r"cursor|limit"):
+            store.page(cursor=cursor, limit=limit)
+
+
+def test_files_made_at_the_same_moment_are_all_listed(store: FileStore) -> None:
+    ids = {store.save(NewFile(b"x", "a", "text/plain")).id for _ in range(10)}
+    seen, cursor = list[str](), None
+    while True:
+        page = store.page(limit=3, cursor=cursor)
+        seen += [file.id for file in page.files]
+        cursor = page.cursor
+        if cursor is None:
+            break
+    assert sorted(seen) == sorted(ids)
+
+
+def test_usage_is_by_owner_and_without_what_expired(store: FileStore, clock: FakeClock) -> None:
+    store.save(NewFile(b"xxx", "a", "text/plain", owner="a"))
+    store.save(NewFile(b"x", "b", "text/plain", owner="b"))
+    store.save(NewFile(bytes(99), "c", "text/plain", owner="b", lifetime=5))
+    clock.now += 6
+    assert [(each.owner, each.files, each.size) for each in store.usage()] == [
+        ("a", 1, 3),
+        ("b", 1, 1),
+    ]
+    assert [file.name for file in store.page(expired=True).files] == ["c"]
+    assert [file.name for file in store.page(owner="b").files] == ["b"]
+
+
+def test_a_life_is_made_longer_shorter_or_endless_while_it_lasts(
+    store: FileStore, clock: FakeClock, tmp_path: Path
+) -> None:
+    record = store.save(NewFile(b"x", "a", "text/plain", lifetime=10))
+    assert store.set_life(record.id, 100).expires == int(clock.now) + 100
+    clock.now += 50
+    assert read(store, record.id) == b"x"
+    assert store.set_life(record.id, None).expires is None
+    assert store.set_life(record.id, 1).expires == int(clock.now) + 1
+    again = FileStore(tmp_path / "store", reserve=0, clock=clock)
+    assert again.blobs.read_sidecar(record.id).expires == int(clock.now) + 1, "for a rebuild"
+    again.close()
+    clock.now += 1
+    for lifetime in (100, None):
+        with pytest.raises(ObjectExpiredError):
+            store.set_life(record.id, lifetime)
+
+
+def test_a_removed_file_is_not_found(store: FileStore) -> None:
+    record = store.save(NewFile(b"x", "a", "text/plain"))
+    store.remove(record.id)
+    for call in (store.find, store.remove):
+        with pytest.raises(ObjectNotFoundError):
+            call(record.id)
+    assert store.totals() == (0, 0)
+    with pytest.raises(ObjectNotFoundError):
+        store.remove("../../etc/passwd")
+
+
+def test_rows_without_their_bytes_are_forgotten(store: FileStore, clock: FakeClock) -> None:
+    lost = store.save(NewFile(b"x", "a", "text/plain"))
+    kept = store.save(NewFile(b"y", "b", "text/plain"))
+    store.blobs.delete(lost.id)
+    assert store.recover() == 1
+    assert [file.id for file in store.page().files] == [kept.id]

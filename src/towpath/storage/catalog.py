@@ -11,6 +11,7 @@ from pathlib import Path
 from sqlalchemy import (
     Boolean,
     Column,
+    ColumnElement,
     Engine,
     Float,
     Index,
@@ -20,16 +21,18 @@ from sqlalchemy import (
     String,
     Table,
     bindparam,
+    delete,
     false,
     func,
     select,
+    tuple_,
     update,
 )
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.exc import DatabaseError
 
 from towpath.database import open_sqlite
-from towpath.storage.records import StoredFile
+from towpath.storage.records import StoredFile, Usage, Wanted
 
 __all__ = ["Catalog", "open_catalog"]
 
@@ -101,6 +104,51 @@ class Catalog:
         with self._engine.connect() as connection:
             return [_record(row) for row in connection.execute(query)]
 
+    def page(self, wanted: Wanted) -> list[StoredFile]:
+        """Return files, the oldest first."""
+        query = select(*_columns).order_by(_files.c.created, _files.c.id).limit(wanted.limit)
+        over = _files.c.expires <= wanted.now
+        query = query.where(over if wanted.expired else (_files.c.gone == false()) & ~_over(over))
+        if wanted.owner is not None:
+            query = query.where(_files.c.owner == wanted.owner)
+        if wanted.after is not None:
+            query = query.where(tuple_(_files.c.created, _files.c.id) > wanted.after)
+        with self._engine.connect() as connection:
+            return [_record(row) for row in connection.execute(query)]
+
+    def usage(self, now: float) -> list[Usage]:
+        """Return what each owner's files take, the largest first; expired ones do not count."""
+        size = func.coalesce(func.sum(_files.c.size), 0).label("size")
+        query = (
+            select(_files.c.owner, func.count(), size)
+            .where((_files.c.gone == false()) & ~_over(_files.c.expires <= now))
+            .group_by(_files.c.owner)
+            .order_by(size.desc(), _files.c.owner)
+        )
+        with self._engine.connect() as connection:
+            return [Usage(row[0], int(row[1]), int(row[2])) for row in connection.execute(query)]
+
+    def set_expiry(self, file_id: str, expires: int | None) -> None:
+        """Change the second from which a file is gone."""
+        with self._engine.begin() as connection:
+            connection.execute(update(_files).where(_files.c.id == file_id).values(expires=expires))
+
+    def forget(self, ids: Iterable[str]) -> None:
+        """Remove rows: their files answer 404 from now on."""
+        with self._engine.begin() as connection:
+            connection.execute(delete(_files).where(_files.c.id.in_(list(ids))))
+
+    def older(self, before: float, *, after: str, limit: int) -> list[str]:
+        """Return ids, in their order from *after* on, of files that are there since *before*."""
+        query = (
+            select(_files.c.id)
+            .where((_files.c.id > after) & (_files.c.gone == false()) & (_files.c.created < before))
+            .order_by(_files.c.id)
+            .limit(limit)
+        )
+        with self._engine.connect() as connection:
+            return list(connection.execute(query).scalars())
+
     def mark_gone(self, ids: Iterable[str]) -> None:
         """Note that the bytes of *ids* were removed."""
         with self._engine.begin() as connection:
@@ -117,6 +165,11 @@ class Catalog:
         """Close the database."""
         self._reader.close()
         self._engine.dispose()
+
+
+def _over(over: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Return whether a life is over; one without an end never is."""
+    return _files.c.expires.is_not(None) & over
 
 
 def _record(row: Row[tuple[object, ...]]) -> StoredFile:

@@ -4,21 +4,24 @@ import base64
 import secrets
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
 from towpath.clock import Clock, system_clock
 from towpath.errors import ObjectNotFoundError
+from towpath.errors.redaction import shown
 from towpath.storage.catalog import open_catalog
 from towpath.storage.local import LocalStore
-from towpath.storage.records import ID_PATTERN, StoredFile
+from towpath.storage.records import ID_PATTERN, Page, StoredFile, Usage, Wanted
 from towpath.storage.staging import Incoming, NewFile
 
 __all__ = ["FileStore", "new_file_id"]
 
 _BATCH = 500
 _LEFTOVER_SECONDS = 3600.0
+_LONGEST_PAGE = 1000
 
 
 def new_file_id() -> str:
@@ -116,6 +119,65 @@ class FileStore:
             record.checked(self._clock())
             raise ObjectNotFoundError(record.id) from None
 
+    def page(
+        self,
+        *,
+        owner: str | None = None,
+        expired: bool = False,
+        cursor: str | None = None,
+        limit: int = 100,
+    ) -> Page:
+        """List files, the oldest first.
+
+        Args:
+            owner: only those of this one.
+            expired: those whose life is over, instead of those that can be read.
+            cursor: of the page before.
+            limit: at most so many, 1 to 1000.
+
+        Raises:
+            ValueError: the cursor is none of ours, or the limit is outside.
+        """
+        if not 1 <= limit <= _LONGEST_PAGE:
+            message = f"a limit of {limit} is outside 1 to {_LONGEST_PAGE}"
+            raise ValueError(message)
+        after = None if cursor is None else _position(cursor)
+        wanted = Wanted(self._clock(), owner, expired, after, limit + 1)
+        files = self._catalog.page(wanted)
+        if len(files) <= limit:
+            return Page(files, None)
+        return Page(files[:limit], f"{files[limit - 1].created!r}~{files[limit - 1].id}")
+
+    def usage(self) -> list[Usage]:
+        """Return what each owner's files take, the largest first."""
+        return self._catalog.usage(self._clock())
+
+    def set_life(self, file_id: str, lifetime: int | None) -> StoredFile:
+        """Let a file live so many seconds from now; None = keep it. Durable when this returns.
+
+        Raises:
+            ObjectNotFoundError: there is no such file.
+            ObjectExpiredError: its life is over; that is final.
+        """
+        record = self.find(file_id)
+        expires = None if lifetime is None else int(self._clock()) + lifetime
+        changed = replace(record, expires=expires)
+        self.blobs.rewrite(changed)
+        self._catalog.set_expiry(file_id, expires)
+        return changed
+
+    def remove(self, file_id: str) -> None:
+        """Remove a file at once; its URL is 404 from now on.
+
+        Raises:
+            ObjectNotFoundError: there is no such file.
+        """
+        known = ID_PATTERN.fullmatch(file_id) is not None
+        if not known or (self._catalog.find(file_id) or self.blobs.read_sidecar(file_id)) is None:
+            raise ObjectNotFoundError(file_id)
+        self.blobs.delete(file_id)
+        self._catalog.forget([file_id])
+
     def totals(self) -> tuple[int, int]:
         """Return how many files there are and their bytes."""
         return self._catalog.totals()
@@ -142,8 +204,34 @@ class FileStore:
                 self._catalog.add(batch)
                 batch.clear()
         self._catalog.add(batch)
-        return self.blobs.sweep(older_than=time.time() - _LEFTOVER_SECONDS)
+        older_than = time.time() - _LEFTOVER_SECONDS
+        return self._forget_missing(older_than) + self.blobs.sweep(older_than=older_than)
+
+    def _forget_missing(self, older_than: float) -> int:
+        """Remove rows whose bytes are not there; return how many."""
+        last, removed = "", 0
+        while ids := self._catalog.older(older_than, after=last, limit=_BATCH):
+            last = ids[-1]
+            missing = [file_id for file_id in ids if not self.blobs.blob(file_id).is_file()]
+            if missing:
+                self._catalog.forget(missing)
+            removed += len(missing)
+        return removed
 
     def close(self) -> None:
         """Close the index."""
         self._catalog.close()
+
+
+def _position(cursor: str) -> tuple[float, str]:
+    """Read a cursor.
+
+    Raises:
+        ValueError: it is none of ours.
+    """
+    created, _, file_id = cursor.partition("~")
+    try:
+        return float(created), file_id
+    except ValueError:
+        message = f"{shown(cursor, 60)!r} is no cursor; take the one that the page before gave"
+        raise ValueError(message) from None

@@ -21,7 +21,7 @@ from typing import BinaryIO
 
 from towpath.errors import StoreFullError, StoreUnusableError
 from towpath.settings import reserve_of
-from towpath.storage.disk import all_of, in_background, sync, synced
+from towpath.storage.disk import all_of, in_background, sync, synced, write
 from towpath.storage.records import ID_PATTERN, StoredFile
 from towpath.storage.staging import Describe, Incoming, Staged, staged_bytes, staged_link
 
@@ -196,6 +196,17 @@ class LocalStore:
             record = self.read_sidecar(sidecar.stem)
             if record is not None:
                 yield record
+
+    def rewrite(self, record: StoredFile) -> None:
+        """Replace the sidecar of a file; durable when this returns."""
+        sidecar, draft = self._sidecar(record.id), self._new_path().with_suffix(".json")
+        try:
+            write(draft, json.dumps(record.to_json()).encode())
+            draft.replace(sidecar)
+        except BaseException:
+            draft.unlink(missing_ok=True)
+            raise
+        sync(sidecar.parent)
 
     # --- removing ---
 

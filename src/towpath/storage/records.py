@@ -7,7 +7,7 @@ from typing import Any
 from towpath.clock import iso
 from towpath.errors import ObjectExpiredError
 
-__all__ = ["ID_PATTERN", "StoredFile"]
+__all__ = ["ID_PATTERN", "Page", "StoredFile", "Usage", "Wanted"]
 
 ID_PATTERN = re.compile(r"[a-z2-7]{32}")
 """160 random bits in base32, lower case."""
@@ -52,3 +52,50 @@ class StoredFile:
         """Read a sidecar's content; unknown keys are passed over."""
         names = {item.name for item in fields(cls)}
         return cls(**{key: value for key, value in content.items() if key in names})
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What the files of one owner take.
+
+    Attributes:
+        owner: the app or the key; '' for none.
+        files: how many.
+        size: their bytes.
+    """
+
+    owner: str
+    files: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which files are to be listed.
+
+    Attributes:
+        now: the wall clock.
+        owner: only those of this one.
+        expired: those whose life is over, instead of those that can be read.
+        after: creation time and id of the last one that was listed before.
+        limit: at most so many.
+    """
+
+    now: float
+    owner: str | None = None
+    expired: bool = False
+    after: tuple[float, str] | None = None
+    limit: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some files, the oldest first.
+
+    Attributes:
+        files: these.
+        cursor: what to ask with for the next ones; None = there are no more.
+    """
+
+    files: list[StoredFile]
+    cursor: str | None
