@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from towpath.cli.tables import SPANS, ago, size_of
+
 if TYPE_CHECKING:
     from towpath.downloads.cache import Cached
 
@@ -18,8 +20,6 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-_UNITS = ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
-_SPANS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _KEY = 12
 _LONGEST_URL = 70
 
@@ -44,12 +44,14 @@ def ls(*, as_json: Json = False, quiet: Quiet = False, text: Filter = None) -> N
             typer.echo(entry.key)
         return
     for entry in entries:
-        used = _ago(time.time() - entry.used_at)
+        used = ago(time.time() - entry.used_at)
         where = entry.url[:_LONGEST_URL] or entry.path.name
-        line = f"{entry.key[:_KEY]:12}  {entry.kind:7}  {_size(entry.size):>10}  {used:>8}  {where}"
+        line = (
+            f"{entry.key[:_KEY]:12}  {entry.kind:7}  {size_of(entry.size):>10}  {used:>8}  {where}"
+        )
         typer.echo(line)
     total = sum(entry.size for entry in entries)
-    typer.echo(f"{len(entries)} kept, {_size(total)}", err=True)
+    typer.echo(f"{len(entries)} kept, {size_of(total)}", err=True)
 
 
 @app.command("rm")
@@ -106,7 +108,7 @@ def prune_entries(
     for path in report.removed:
         typer.echo(f"{path}")
     word = "would be freed" if dry_run else "freed"
-    typer.echo(f"{_size(report.freed_bytes)} {word}, {report.kept} kept", err=True)
+    typer.echo(f"{size_of(report.freed_bytes)} {word}, {report.kept} kept", err=True)
 
 
 @app.command("verify")
@@ -173,23 +175,7 @@ def _read(reader: Callable[[str], float], text: str) -> int:
 def _seconds(text: str) -> float:
     """Read `3600`, `12h` or `30d` as seconds."""
     number, unit = (text[:-1], text[-1:].lower()) if text[-1:].isalpha() else (text, "s")
-    if unit not in _SPANS or not number.replace(".", "", 1).isdigit():
+    if unit not in SPANS or not number.replace(".", "", 1).isdigit():
         message = f"{text!r} is no time; give seconds, or a number with s, m, h, d or w"
         raise ValueError(message)
-    return float(number) * _SPANS[unit]
-
-
-def _size(number: int) -> str:
-    """Write bytes with a unit."""
-    for unit, name in _UNITS:
-        if number >= unit:
-            return f"{number / unit:.1f} {name}"
-    return f"{number} B"
-
-
-def _ago(seconds: float) -> str:
-    """Write how long ago something was."""
-    for name, unit in reversed(list(_SPANS.items())):
-        if seconds >= unit and name != "w":
-            return f"{seconds / unit:.0f} {name} ago"
-    return "now"
+    return float(number) * SPANS[unit]

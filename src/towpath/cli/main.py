@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from towpath.cli.cache import app as cache_app
+from towpath.cli.files import app as files_app
 from towpath.errors import SettingsError, TowpathError
 
 __all__ = ["app", "run"]
@@ -21,6 +22,7 @@ app = typer.Typer(
 
 
 app.add_typer(cache_app, name="cache")
+app.add_typer(files_app, name="files")
 
 
 def _show_version(wanted: bool) -> None:  # noqa: FBT001 - Typer calls it

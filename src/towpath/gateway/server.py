@@ -98,7 +98,13 @@ async def _serve(
     group = ServerGroup(listeners, grace=grace, trusted_proxies=settings.trusted_proxies)
     server = RunningServer(settings, engine, store, group)
     (settings.state / "server.json").write_text(
-        json.dumps({"pid": os.getpid(), "address": settings.origin})
+        json.dumps(
+            {
+                "pid": os.getpid(),
+                "address": settings.origin,
+                "files_address": settings.files_origin,
+            }
+        )
     )
 
     async def announce() -> None:
