@@ -114,7 +114,9 @@ class Settings(BaseSettings):
     cors_origins: Listed = ()
     trusted_proxies: Listed = ()
     media_expires_in: Life = "never"
+    durability: Literal["power", "process"] = "power"
     store_reserve: Size | None = None
+    max_file_connections: int = Field(default=1000, ge=1)
     max_upload_bytes: Size = 5 * 2**30
     max_body_bytes: Size = 64 * 2**20
     max_json_depth: int = Field(default=64, ge=1, le=190)

@@ -1,5 +1,6 @@
 """The CDN over a real socket."""
 
+import asyncio
 import base64
 import email
 import email.policy
@@ -181,3 +182,36 @@ def test_an_empty_file_is_served(cdn: httpx2.Client, hosting: Hosting) -> None:
     record, _ = hosting.save(NewFile(b"", "a.txt", "text/plain"))
     answer = cdn.get(f"/files/{record.id}/a.txt")
     assert (answer.status_code, answer.content) == (200, b"")
+
+
+async def asked(app, path: str, answers: list[int], gate: asyncio.Event) -> None:
+    """GET *path* as a client that takes no byte of the body before *gate* opens."""
+    scope = {"type": "http", "method": "GET", "path": path, "query_string": b"", "headers": []}
+
+    async def send(message: dict) -> None:
+        if message["type"] == "http.response.start":
+            answers.append(message["status"])
+        elif message["body"]:
+            await gate.wait()
+
+    await app(scope, None, send)
+
+
+def test_more_files_at_once_than_allowed_are_told_to_come_back(hosting, file) -> None:
+    app = create_cdn(hosting.store, most_sent=2)
+    path, answers = f"/files/{file.id}/x", list[int]()
+
+    async def play() -> None:
+        gate = asyncio.Event()
+        slow = [asyncio.create_task(asked(app, path, answers, gate)) for _ in range(2)]
+        while len(answers) < 2:
+            await asyncio.sleep(0)
+        opened = asyncio.Event()
+        opened.set()
+        await asked(app, path, answers, opened)
+        gate.set()
+        await asyncio.gather(*slow)
+        await asked(app, path, answers, opened)
+
+    asyncio.run(play())
+    assert answers == [200, 200, 503, 200]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from towpath.storage import disk
-from towpath.storage.disk import all_of, in_background, synced, write
+from towpath.storage.disk import Disk, all_of, in_background
 
 
 def test_bytes_are_written_whole_and_synced(tmp_path: Path, monkeypatch) -> None:
@@ -19,7 +19,7 @@ def test_bytes_are_written_whole_and_synced(tmp_path: Path, monkeypatch) -> None
         real(descriptor)
 
     monkeypatch.setattr(os, "fsync", fsync)
-    write(tmp_path / "a", data)
+    Disk().write(tmp_path / "a", data)
     assert (tmp_path / "a").read_bytes() == data
     assert seen == [len(data)]
 
@@ -27,23 +27,27 @@ def test_bytes_are_written_whole_and_synced(tmp_path: Path, monkeypatch) -> None
 def test_an_existing_file_is_not_written_over(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"mine")
     with pytest.raises(FileExistsError):
-        write(tmp_path / "a", b"other")
+        Disk().write(tmp_path / "a", b"other")
     assert (tmp_path / "a").read_bytes() == b"mine"
 
 
 def test_all_end_before_the_first_failure_is_raised(tmp_path: Path) -> None:
     (tmp_path / "there").touch()
-    futures = [synced(tmp_path / "gone"), synced(tmp_path / "there"), synced(tmp_path)]
+    futures = [
+        Disk().synced(tmp_path / "gone"),
+        Disk().synced(tmp_path / "there"),
+        Disk().synced(tmp_path),
+    ]
     with pytest.raises(FileNotFoundError):
         all_of(futures)
     assert all(future.done() for future in futures)
 
 
 def test_a_forked_child_has_threads_of_its_own(tmp_path: Path) -> None:
-    in_background(lambda: write(tmp_path / "parent", b"x")).result()
+    in_background(lambda: Disk().write(tmp_path / "parent", b"x")).result()
     child = os.fork()
     if child == 0:
-        in_background(lambda: write(tmp_path / "child", b"y")).result(timeout=10)
+        in_background(lambda: Disk().write(tmp_path / "child", b"y")).result(timeout=10)
         os._exit(0)
     assert os.waitpid(child, 0)[1] == 0
     assert (tmp_path / "child").read_bytes() == b"y"
@@ -61,4 +65,15 @@ def test_without_threads_it_is_done_at_once(tmp_path: Path, monkeypatch) -> None
     assert in_background(lambda: 5).result(timeout=0) == 5
     assert threading.active_count() == before
     with pytest.raises(FileNotFoundError):
-        synced(tmp_path / "gone").result()
+        Disk().synced(tmp_path / "gone").result()
+
+
+def test_a_disk_that_need_not_be_durable_syncs_nothing(tmp_path: Path, monkeypatch) -> None:
+    def refuse(_descriptor: int) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    disk_of_the_process = Disk(is_durable=False)
+    disk_of_the_process.write(tmp_path / "a", b"x")
+    disk_of_the_process.synced(tmp_path).result()
+    assert (tmp_path / "a").read_bytes() == b"x"

@@ -265,3 +265,17 @@ def test_rows_without_their_bytes_are_forgotten(store: FileStore, clock: FakeClo
     store.blobs.delete(lost.id)
     assert store.recover() == 1
     assert [file.id for file in store.page().files] == [kept.id]
+
+
+def test_without_power_durability_a_save_syncs_nothing(tmp_path: Path, monkeypatch) -> None:
+    def refuse(_descriptor: int) -> None:
+        raise AssertionError
+
+    store = FileStore(tmp_path / "store", reserve=0, is_durable=False)
+    monkeypatch.setattr(os, "fsync", refuse)
+    (tmp_path / "source").write_bytes(b"x")
+    for data in (b"x", tmp_path / "source", io.BytesIO(b"x")):
+        record = store.save(NewFile(data, "a", "text/plain"))
+        assert read(store, record.id) == b"x"
+    store.set_life(record.id, 5)
+    store.close()

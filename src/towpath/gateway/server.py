@@ -75,7 +75,11 @@ async def run_server(
     ):
         settings = _in_force(settings, sock, file_sock)
         specs = await _specs(references, settings)
-        store = await in_thread(FileStore)(settings.store_dir, reserve=settings.store_reserve)
+        store = await in_thread(FileStore)(
+            settings.store_dir,
+            reserve=settings.store_reserve,
+            is_durable=settings.durability == "power",
+        )
         try:
             await _serve(settings, specs, store, (sock, file_sock), on_start)
         finally:
@@ -93,7 +97,9 @@ async def _serve(
     engine = LocalEngine(specs, settings)
     listeners = [Listener(create_gateway(settings, engine, store), socks[0])]
     if socks[1] is not None:
-        listeners.append(Listener(create_file_origin(store), socks[1]))
+        listeners.append(
+            Listener(create_file_origin(store, most_sent=settings.max_file_connections), socks[1])
+        )
     grace = max((spec.grace for spec in specs), default=5.0)
     group = ServerGroup(listeners, grace=grace, trusted_proxies=settings.trusted_proxies)
     server = RunningServer(settings, engine, store, group)

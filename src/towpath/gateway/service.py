@@ -60,13 +60,15 @@ def create_gateway(
     """
     metrics = Metrics()
     api = _Api(settings, engine, store, metrics).app()
-    files = create_cdn(store, clock)
+    files = create_cdn(store, clock, most_sent=settings.max_file_connections)
     return RequestTracer(_Split(files, _uploads(settings, store), api), metrics)
 
 
-def create_file_origin(store: FileStore, clock: Clock = system_clock) -> ASGIApp:
+def create_file_origin(
+    store: FileStore, clock: Clock = system_clock, *, most_sent: int = 1000
+) -> ASGIApp:
     """Return the app of a separate file origin: nothing but `/files/`."""
-    return RequestTracer(create_cdn(store, clock), Metrics())
+    return RequestTracer(create_cdn(store, clock, most_sent=most_sent), Metrics())
 
 
 def _uploads(settings: Settings, store: FileStore) -> ASGIApp:

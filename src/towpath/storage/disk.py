@@ -3,11 +3,12 @@
 import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-__all__ = ["all_of", "in_background", "sync", "synced", "write"]
+__all__ = ["Disk", "all_of", "in_background", "sync"]
 
 T = TypeVar("T")
 _MOST_THREADS = 32
@@ -42,11 +43,6 @@ def _done(job: Callable[[], T]) -> "Future[T]":
     return future
 
 
-def synced(path: Path) -> "Future[None]":
-    """Begin to sync a file's content, or the names in a folder."""
-    return in_background(partial(sync, path))
-
-
 def all_of(futures: Iterable["Future[None]"]) -> None:
     """Wait for all of them; then raise the first failure, if there is one.
 
@@ -59,18 +55,43 @@ def all_of(futures: Iterable["Future[None]"]) -> None:
         future.result()
 
 
-def write(path: Path, data: bytes) -> None:
-    """Write a new file and sync it.
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """Where files are written.
 
-    Raises:
-        FileExistsError: there is one.
-        OSError: it cannot be written.
+    Attributes:
+        is_durable: whether what is written outlives a power cut. Without it, it outlives the
+            process, and nobody waits for the disk.
     """
-    with path.open("xb", buffering=0) as file:
-        rest = memoryview(data)
-        while rest:
-            rest = rest[file.write(rest) :]
-        os.fsync(file.fileno())
+
+    is_durable: bool = True
+
+    def write(self, path: Path, data: bytes) -> None:
+        """Write a new file, durably.
+
+        Raises:
+            FileExistsError: there is one.
+            OSError: it cannot be written.
+        """
+        with path.open("xb", buffering=0) as file:
+            rest = memoryview(data)
+            while rest:
+                rest = rest[file.write(rest) :]
+            if self.is_durable:
+                os.fsync(file.fileno())
+
+    def sync(self, path: Path) -> None:
+        """Make a file's content durable, or the names in a folder.
+
+        Raises:
+            OSError: it cannot be.
+        """
+        if self.is_durable:
+            sync(path)
+
+    def synced(self, path: Path) -> "Future[None]":
+        """Begin to sync a file's content, or the names in a folder."""
+        return in_background(partial(self.sync, path))
 
 
 def sync(path: Path) -> None:

@@ -13,6 +13,7 @@ from towpath.clock import Clock, system_clock
 from towpath.errors import ObjectNotFoundError
 from towpath.errors.redaction import shown
 from towpath.storage.catalog import open_catalog
+from towpath.storage.disk import Disk
 from towpath.storage.local import LocalStore
 from towpath.storage.records import ID_PATTERN, Page, StoredFile, Usage, Wanted
 from towpath.storage.staging import Incoming, NewFile
@@ -33,6 +34,13 @@ class FileStore:
     """Files in a folder: saved durably, found by id, gone from the second they expire.
 
     Several processes of one machine may use the same folder.
+
+    Args:
+        root: the folder.
+        reserve: bytes of free space that a save leaves; None is max(1 GiB, 5 %).
+        is_durable: whether saves outlive a power cut; otherwise they outlive the process.
+        clock: the wall clock.
+        new_id: makes ids.
     """
 
     def __init__(
@@ -40,10 +48,11 @@ class FileStore:
         root: Path,
         *,
         reserve: int | None = None,
+        is_durable: bool = True,
         clock: Clock = system_clock,
         new_id: Callable[[], str] = new_file_id,
     ) -> None:
-        self.blobs = LocalStore(root, reserve=reserve)
+        self.blobs = LocalStore(root, reserve=reserve, disk=Disk(is_durable))
         self._clock = clock
         self._new_id = new_id
         self._catalog = open_catalog(root / "index.db")

@@ -32,6 +32,7 @@ class Hosting:
         aliases: other prefixes under which the same files are reached.
         owner: whose files this process saves.
         reserve: bytes of free space that a save leaves.
+        is_durable: whether saves outlive a power cut.
     """
 
     folder: Path
@@ -39,13 +40,14 @@ class Hosting:
     aliases: tuple[str, ...] = ()
     owner: str = ""
     reserve: int | None = None
+    is_durable: bool = True
 
     @cached_property
     def store(self) -> "FileStore":
         """Open the store at the first use: the database layer takes a while to load."""
         from towpath.storage.file_store import FileStore  # noqa: PLC0415 - see above
 
-        return FileStore(self.folder, reserve=self.reserve)
+        return FileStore(self.folder, reserve=self.reserve, is_durable=self.is_durable)
 
     def save(self, new: NewFile) -> tuple[StoredFile, str]:
         """Save a file; return what is known of it and its public URL."""
@@ -87,7 +89,14 @@ def hosting_of(settings: Settings, *, owner: str = "") -> Hosting:
                 f"{parts.scheme}://{name}{port}{parts.path}" for name in _LOOPBACK
             )
     url, *aliases = prefixes
-    return Hosting(settings.store_dir, url, tuple(aliases), owner, settings.store_reserve)
+    return Hosting(
+        settings.store_dir,
+        url,
+        tuple(aliases),
+        owner,
+        settings.store_reserve,
+        is_durable=settings.durability == "power",
+    )
 
 
 class _Process:

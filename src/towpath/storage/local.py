@@ -21,7 +21,7 @@ from typing import BinaryIO
 
 from towpath.errors import StoreFullError, StoreUnusableError
 from towpath.settings import reserve_of
-from towpath.storage.disk import all_of, in_background, sync, synced, write
+from towpath.storage.disk import Disk, all_of, in_background
 from towpath.storage.records import ID_PATTERN, StoredFile
 from towpath.storage.staging import Describe, Incoming, Staged, staged_bytes, staged_link
 
@@ -38,9 +38,11 @@ class LocalStore:
     Args:
         root: the folder; made with mode 0700 when missing.
         reserve: bytes of free space that a save must leave; None is max(1 GiB, 5 %).
+        disk: what writes.
     """
 
-    def __init__(self, root: Path, *, reserve: int | None = None) -> None:
+    def __init__(self, root: Path, *, reserve: int | None = None, disk: Disk | None = None) -> None:
+        self._disk = disk or Disk()
         self.root = root
         self._blobs = f"{root}/o"
         self._reserve = reserve
@@ -86,19 +88,19 @@ class LocalStore:
             return data.staged(describe)
         if isinstance(data, bytes):
             self._check_room(len(data))
-            return staged_bytes(self._new_path(), data, describe)
+            return staged_bytes(self._disk, self._new_path(), data, describe)
         if not isinstance(data, Path):
             return self._copied(data, describe)
         path = self._new_path()
         if move and _is_linked(data, path):
-            return staged_link(path, describe)
+            return staged_link(self._disk, path, describe)
         with data.open("rb") as stream:
             self._check_room(os.fstat(stream.fileno()).st_size)
             return self._copied(stream, describe)
 
     def incoming(self) -> Incoming:
         """Begin a file whose bytes come one after the other."""
-        return Incoming(self._new_path(), self._check_room)
+        return Incoming(self._new_path(), self._check_room, self._disk)
 
     def _copied(self, stream: BinaryIO, describe: Describe) -> Staged:
         """Copy a stream."""
@@ -129,9 +131,9 @@ class LocalStore:
         except BaseException:
             staged.discard()
             raise
-        jobs = [*(synced(folder) for folder in others), in_background(meanwhile)]
+        jobs = [*(self._disk.synced(folder) for folder in others), in_background(meanwhile)]
         try:
-            sync(last)
+            self._disk.sync(last)
         finally:
             all_of(jobs)
 
@@ -201,12 +203,12 @@ class LocalStore:
         """Replace the sidecar of a file; durable when this returns."""
         sidecar, draft = self._sidecar(record.id), self._new_path().with_suffix(".json")
         try:
-            write(draft, json.dumps(record.to_json()).encode())
+            self._disk.write(draft, json.dumps(record.to_json()).encode())
             draft.replace(sidecar)
         except BaseException:
             draft.unlink(missing_ok=True)
             raise
-        sync(sidecar.parent)
+        self._disk.sync(sidecar.parent)
 
     # --- removing ---
 

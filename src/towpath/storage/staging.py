@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
-from towpath.storage.disk import in_background, sync, write
+from towpath.storage.disk import Disk, in_background
 from towpath.storage.records import StoredFile
 
 __all__ = ["Describe", "Incoming", "NewFile", "Staged", "staged_bytes", "staged_link"]
@@ -73,10 +73,12 @@ class Incoming:
     Args:
         path: a name in tmp/ that nobody has.
         check_room: raises when so many bytes more would use up the disk's reserve.
+        disk: what writes.
     """
 
-    def __init__(self, path: Path, check_room: Callable[[int], None]) -> None:
+    def __init__(self, path: Path, check_room: Callable[[int], None], disk: Disk) -> None:
         self._path = path
+        self._disk = disk
         self._check_room = check_room
         self._file = path.open("xb")
         self._digest = hashlib.sha256()
@@ -124,31 +126,34 @@ class Incoming:
         """
         self._file.close()
         described = partial(describe, self.size, self.sha256)
-        staged = _with_sidecar(self._path, described, partial(sync, self._path))
+        staged = _with_sidecar(
+            self._disk, self._path, described, partial(self._disk.sync, self._path)
+        )
         self._is_staged = True
         return staged
 
 
-def staged_bytes(path: Path, data: bytes, describe: Describe) -> Staged:
+def staged_bytes(disk: Disk, path: Path, data: bytes, describe: Describe) -> Staged:
     """Write bytes to *path*; their digest is computed meanwhile.
 
     Raises:
         OSError: they cannot be written; nothing is left.
     """
     return _with_sidecar(
+        disk,
         path,
         lambda: describe(len(data), hashlib.sha256(data).hexdigest()),
-        partial(write, path, data),
+        partial(disk.write, path, data),
     )
 
 
-def staged_link(path: Path, describe: Describe) -> Staged:
+def staged_link(disk: Disk, path: Path, describe: Describe) -> Staged:
     """Make the file at *path*, a link of somebody's, durable; it is read meanwhile.
 
     Raises:
         OSError: it cannot be; the link is gone.
     """
-    return _with_sidecar(path, lambda: describe(*_read(path)), partial(sync, path))
+    return _with_sidecar(disk, path, lambda: describe(*_read(path)), partial(disk.sync, path))
 
 
 def _beside(path: Path) -> Path:
@@ -164,13 +169,13 @@ def _read(path: Path) -> tuple[int, str]:
 
 
 def _with_sidecar(
-    path: Path, described: Callable[[], StoredFile], bring: Callable[[], None]
+    disk: Disk, path: Path, described: Callable[[], StoredFile], bring: Callable[[], None]
 ) -> Staged:
     """Make a file durable by *bring*; describe it, and write its sidecar, meanwhile."""
 
     def note() -> StoredFile:
         record = described()
-        write(_beside(path), json.dumps(record.to_json()).encode())
+        disk.write(_beside(path), json.dumps(record.to_json()).encode())
         return record
 
     noting = in_background(note)
