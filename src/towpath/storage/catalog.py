@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import fields
 from operator import attrgetter
@@ -37,6 +37,8 @@ from towpath.storage.records import StoredFile, Usage, Wanted
 __all__ = ["Catalog", "open_catalog"]
 
 log = logging.getLogger(__name__)
+
+_BATCH = 500
 
 _metadata = MetaData()
 _files = Table(
@@ -148,6 +150,15 @@ class Catalog:
         )
         with self._engine.connect() as connection:
             return list(connection.execute(query).scalars())
+
+    def unknown(self, ids: Sequence[str]) -> list[str]:
+        """Return those of *ids* that have no row."""
+        known: set[str] = set()
+        with self._engine.connect() as connection:
+            for at in range(0, len(ids), _BATCH):
+                query = select(_files.c.id).where(_files.c.id.in_(ids[at : at + _BATCH]))
+                known.update(connection.execute(query).scalars())
+        return [file_id for file_id in ids if file_id not in known]
 
     def mark_gone(self, ids: Iterable[str]) -> None:
         """Note that the bytes of *ids* were removed."""

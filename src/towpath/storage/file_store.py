@@ -206,13 +206,10 @@ class FileStore:
 
         Serving need not wait for this: a file that the index lacks is found by its sidecar.
         """
-        batch: list[StoredFile] = []
-        for record in self.blobs.walk():
-            batch.append(record)
-            if len(batch) == _BATCH:
-                self._catalog.add(batch)
-                batch.clear()
-        self._catalog.add(batch)
+        for listed in self.blobs.listed():
+            unknown = self._catalog.unknown(listed.whole)
+            records = [self.blobs.read_listed(file_id) for file_id in unknown]
+            self._catalog.add(record for record in records if record is not None)
         older_than = time.time() - _LEFTOVER_SECONDS
         return self._forget_missing(older_than) + self.blobs.sweep(older_than=older_than)
 

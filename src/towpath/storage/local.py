@@ -16,6 +16,7 @@ import secrets
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -30,6 +31,19 @@ __all__ = ["LocalStore"]
 _BUFFER = 1024 * 1024
 _FORMAT = "1\n"
 _RESERVED_SECONDS = 24 * 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """What lies in one folder of the store.
+
+    Attributes:
+        whole: ids of files with their sidecars.
+        halves: ids of sidecars without a blob: of saves that are at work, or were killed.
+    """
+
+    whole: list[str]
+    halves: list[str]
 
 
 class LocalStore:
@@ -187,17 +201,25 @@ class LocalStore:
         """Return what the sidecar says, if both it and the blob are there."""
         if not ID_PATTERN.fullmatch(file_id) or not self.blob(file_id).is_file():
             return None
+        return self.read_listed(file_id)
+
+    def read_listed(self, file_id: str) -> StoredFile | None:
+        """Return what the sidecar of a listed file says, None if it is gone or broken."""
         try:
-            return StoredFile.from_json(json.loads(self._sidecar(file_id).read_bytes()))
+            with open(f"{self.root}/m/{file_id[:2]}/{file_id}.json", "rb") as file:  # noqa: PTH123 - a rebuild reads them all
+                return StoredFile.from_json(json.loads(file.read()))
         except (OSError, ValueError, TypeError):
             return None
 
-    def walk(self) -> Iterator[StoredFile]:
-        """Yield every file that is whole, by its sidecar."""
-        for sidecar in (self.root / "m").glob("*/*.json"):
-            record = self.read_sidecar(sidecar.stem)
-            if record is not None:
-                yield record
+    def listed(self) -> Iterator[Listed]:
+        """Yield what lies in the store, a folder after the other."""
+        for folder in sorted((self.root / "m").iterdir()):
+            blobs = set(_names_in(self.root / "o" / folder.name))
+            sidecars = [name.removesuffix(".json") for name in _names_in(folder)]
+            yield Listed(
+                [file_id for file_id in sidecars if file_id in blobs],
+                [file_id for file_id in sidecars if file_id not in blobs],
+            )
 
     def rewrite(self, record: StoredFile) -> None:
         """Replace the sidecar of a file; durable when this returns."""
@@ -227,10 +249,19 @@ class LocalStore:
             removed += _remove_if_old(path, older_than if _is_owned(path) else float("inf"))
         for place in (self.root / "up").iterdir():
             removed += _remove_if_old(place, older_than - _RESERVED_SECONDS)
-        for sidecar in (self.root / "m").glob("*/*.json"):
-            if not self.blob(sidecar.stem).exists():
-                removed += _remove_if_old(sidecar, older_than)
+        for listed in self.listed():
+            for file_id in listed.halves:
+                removed += _remove_if_old(self._sidecar(file_id), older_than)
         return removed
+
+
+def _names_in(folder: Path) -> list[str]:
+    """Return the names in a folder; none if it is not there."""
+    try:
+        with os.scandir(folder) as entries:
+            return [entry.name for entry in entries]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
 
 
 def _is_linked(source: Path, path: Path) -> bool:

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, fields
+from functools import cache
 from typing import Any
 
 from towpath.clock import iso
@@ -45,13 +46,17 @@ class StoredFile:
 
     def to_json(self) -> dict[str, Any]:  # Any: JSON
         """Return the sidecar's content."""
-        return {"v": 1} | {item.name: getattr(self, item.name) for item in fields(self)}
+        return {"v": 1} | {name: getattr(self, name) for name in _names()}
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> "StoredFile":  # Any: JSON
         """Read a sidecar's content; unknown keys are passed over."""
-        names = {item.name for item in fields(cls)}
-        return cls(**{key: value for key, value in content.items() if key in names})
+        return cls(**{name: content[name] for name in _names() if name in content})
+
+
+@cache
+def _names() -> tuple[str, ...]:
+    return tuple(item.name for item in fields(StoredFile))
 
 
 @dataclass(frozen=True, slots=True)
