@@ -1,6 +1,7 @@
 import errno
 import io
 import os
+import random
 import sqlite3
 import stat
 from pathlib import Path
@@ -278,4 +279,31 @@ def test_without_power_durability_a_save_syncs_nothing(tmp_path: Path, monkeypat
         record = store.save(NewFile(data, "a", "text/plain"))
         assert read(store, record.id) == b"x"
     store.set_life(record.id, 5)
+    store.close()
+
+
+def test_one_process_sweeps_and_another_takes_over(store: FileStore, tmp_path: Path) -> None:
+    other = FileStore(tmp_path / "store", reserve=0)
+    assert [store.elect(), store.elect(), other.elect()] == [True, True, False]
+    store.close()
+    assert other.elect()
+    other.close()
+
+
+def test_ten_thousand_reads_find_nothing_after_the_second(tmp_path: Path) -> None:
+    """Each at another moment around the end of a life, by a clock that only this test moves."""
+    dice, clock = random.Random(3), FakeClock()
+    store = FileStore(tmp_path / "store", reserve=0, is_durable=False, clock=clock)
+    start, wrong = clock.now, 0
+    records = [store.save(NewFile(b"x", "a", "text/plain", lifetime=10)) for _ in range(10)]
+    for _ in range(1000):
+        clock.now = start + 10 + dice.uniform(-0.01, 0.01)
+        for record in records:
+            try:
+                store.find(record.id)
+            except ObjectExpiredError:
+                wrong += clock.now < record.expires
+            else:
+                wrong += clock.now >= record.expires
+    assert wrong == 0
     store.close()

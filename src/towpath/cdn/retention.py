@@ -17,12 +17,16 @@ _RECOVERY_PERIOD = 3600.0
 async def keep_swept(store: FileStore, *, period: float = _PERIOD) -> None:
     """Recover what killed processes left, then sweep every *period* seconds, until cancelled.
 
-    Reads refuse an expired file from its second on, whatever the sweeper did.
+    One process of those that share a store does; another takes over when it ends. Reads refuse an
+    expired file from its second on, whatever the sweeper did.
     """
     loop = asyncio.get_running_loop()
     next_recovery = loop.time()
     while True:
         try:
+            if not await in_thread(store.elect)():
+                await asyncio.sleep(period)
+                continue
             if loop.time() >= next_recovery:
                 await in_thread(store.recover)()
                 next_recovery = loop.time() + _RECOVERY_PERIOD

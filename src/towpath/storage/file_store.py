@@ -1,13 +1,14 @@
 """The store of files: blobs with sidecars, and the index over them."""
 
 import base64
+import fcntl
 import secrets
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TextIO
 
 from towpath.clock import Clock, system_clock
 from towpath.errors import ObjectNotFoundError
@@ -54,6 +55,7 @@ class FileStore:
     ) -> None:
         self.blobs = LocalStore(root, reserve=reserve, disk=Disk(is_durable))
         self._clock = clock
+        self._lock: TextIO | None = None
         self._new_id = new_id
         self._catalog = open_catalog(root / "index.db")
 
@@ -224,8 +226,26 @@ class FileStore:
             removed += len(missing)
         return removed
 
+    def elect(self) -> bool:
+        """Return whether this process is the one that sweeps; it stays so until `close`.
+
+        Nothing depends on there being one: several that sweep do the same work twice.
+        """
+        if self._lock is None:
+            lock = (self.blobs.root / "lock").open("a")
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                lock.close()
+                return False
+            self._lock = lock
+        return True
+
     def close(self) -> None:
-        """Close the index."""
+        """Close the index, and let another process sweep."""
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
         self._catalog.close()
 
 
