@@ -4,11 +4,11 @@ Needs nginx and wrk (Debian: apt-get install nginx-light wrk).
 """
 
 import http.client
-import json
 import os
 import re
 import secrets
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -23,7 +23,9 @@ import psutil
 
 from measure import Sample, Table, tables_of
 from towpath.net.listening import listening
-from towpath.storage.file_store import FileStore
+from towpath.storage.catalog import Catalog
+from towpath.storage.file_store import FileStore, new_file_id
+from towpath.storage.records import StoredFile
 from towpath.storage.staging import NewFile
 
 __all__ = ["bench"]
@@ -31,6 +33,7 @@ __all__ = ["bench"]
 _MIB = 2**20
 _LARGE = 500 * _MIB
 _RANGES = 200
+_COUNTS = (1_000, 100_000, 1_000_000)
 _NGINX = """
 daemon off; worker_processes 1; pid {root}/nginx.pid; error_log stderr crit;
 events {{ worker_connections 2000; }}
@@ -49,7 +52,9 @@ from towpath.web.serving import Listener, ServerGroup, run_loop
 kind, folder = sys.argv[1], Path(sys.argv[2])
 if kind == "towpath":
     from towpath.gateway.service import create_file_origin
-    from towpath.storage.file_store import FileStore
+    from towpath.storage.catalog import Catalog
+from towpath.storage.file_store import FileStore, new_file_id
+from towpath.storage.records import StoredFile
     app = create_file_origin(FileStore(folder / "store", reserve=0))
 else:
     from starlette.applications import Starlette
@@ -93,7 +98,7 @@ def bench(_peers: str, rounds: int) -> Iterator[Table]:
             runs = {name: partial(run, server) for name, server in servers.items()}
             table = tables_of(title, runs, rounds, _goals(*goals))
             yield table
-        yield from _growth(rounds)
+        yield _growth(servers["towpath"], root / "store", rounds)
 
 
 def _goals(nginx: float, starlette: float) -> dict[str, float]:
@@ -205,37 +210,24 @@ def _read(
         raise ValueError(message)
 
 
-_LOOKUPS = """
-import json, random, sys, time
-from pathlib import Path
-from towpath.storage.catalog import Catalog
-from towpath.storage.file_store import new_file_id
-from towpath.storage.records import StoredFile
-catalog, ids = Catalog(Path(sys.argv[1])), []
-def record():
-    ids.append(new_file_id())
-    return StoredFile(ids[-1], "a.png", "image/png", 9, "0" * 64, time.time(), None, "x")
-had, got = 0, []
-for count in (1_000, 100_000, 1_000_000):
-    while had < count:
-        catalog.add([record() for _ in range(min(10_000, count - had))]); had = len(ids)
-    asked = random.sample(ids, 1000)
-    for key in asked: catalog.find(key)
-    began = time.perf_counter()
-    for key in asked: catalog.find(key)
-    got.append((time.perf_counter() - began) / 1000)
-print(json.dumps(got))
-"""
+def _growth(server: _Server, store: Path, rounds: int) -> Table:
+    """How serving a file changes as the index gets more and more rows; bytes are of one file."""
+    samples: dict[str, list[Sample]] = {}
+    catalog, had = Catalog(store / "index.db"), 0
+    for count in _COUNTS:
+        while had < count:
+            more = min(10_000, count - had)
+            catalog.add([_row() for _ in range(more)])
+            had += more
+        samples[f"{count:,} files"] = [_wrk(server) for _ in range(rounds)]
+    catalog.close()
+    first, *_, last = (statistics.median(s.wall for s in got) for got in samples.values())
+    note = f"{last / first:.2f} times as long with the most as with the fewest (goal: <= 1.5)"
+    return Table("1 MiB, 8 connections, seconds a request", samples, next(iter(samples)), note)
 
 
-def _growth(rounds: int) -> Iterator[Table]:
-    """How long finding a file takes with more and more of them."""
-    counts = ("1,000 files (ratio: of 100,000 and a million)", "100,000 files", "1,000,000 files")
-    samples: dict[str, list[Sample]] = {name: [] for name in counts}
-    for _ in range(min(rounds, 3)):
-        with tempfile.TemporaryDirectory(prefix="towpath-bench-") as name:
-            words = [sys.executable, "-c", _LOOKUPS, f"{name}/index.db"]
-            done = subprocess.run(words, capture_output=True, text=True, check=True)
-            for name_of, seconds in zip(counts, json.loads(done.stdout), strict=True):
-                samples[name_of].append(Sample(seconds))
-    yield Table("finding a file in the index, seconds each; goal: ratio <= 1.5", samples, counts[0])
+def _row() -> StoredFile:
+    """Return a file that is in the index only."""
+    return StoredFile(
+        new_file_id(), "a.png", "image/png", 9, "0" * 64, time.time(), None, "local/bench"
+    )

@@ -136,3 +136,61 @@ def test_every_range_agrees_with_slicing(size: int, first: int | None, last: int
         return
     ((start, stop),) = selection.spans
     assert data[start:stop] == expected
+
+
+TAGS = st.sampled_from(
+    [ETAG, f"W/{ETAG}", '"x"', 'W/"x"', "*", f'"x", {ETAG}', f'"x",W/{ETAG}', ""]
+)
+DATES = st.sampled_from([DATE, OLDER, NEWER, "nonsense"])
+
+
+MOMENTS = {DATE: MODIFIED, OLDER: MODIFIED - 10, NEWER: MODIFIED + 10}
+
+
+def is_listed(header: str, *, weak: bool) -> bool:
+    """Return whether the file's validator is in a list of them."""
+    tags = [tag.strip() for tag in header.split(",")]
+    return header == "*" or ETAG in tags or (weak and f"W/{ETAG}" in tags)
+
+
+def has_failed(headers: dict[str, str]) -> bool:
+    """RFC 9110, 13.2.2, steps 1 and 2."""
+    if "if-match" in headers:
+        return not is_listed(headers["if-match"], weak=False)
+    return MOMENTS.get(headers.get("if-unmodified-since", ""), MODIFIED) < MODIFIED
+
+
+def is_unmodified(headers: dict[str, str]) -> bool:
+    """Steps 3 and 4."""
+    if "if-none-match" in headers:
+        return is_listed(headers["if-none-match"], weak=True)
+    return MOMENTS.get(headers.get("if-modified-since", ""), 0) >= MODIFIED
+
+
+def slow_status(headers: dict[str, str]) -> int:
+    """All steps, for a GET."""
+    if has_failed(headers):
+        return 412
+    if is_unmodified(headers):
+        return 304
+    return 206 if "range" in headers and headers.get("if-range", ETAG) in {ETAG, DATE} else 200
+
+
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "if-match": TAGS,
+            "if-none-match": TAGS,
+            "if-modified-since": DATES,
+            "if-unmodified-since": DATES,
+            "range": st.just("bytes=2-4"),
+            "if-range": st.sampled_from([ETAG, f"W/{ETAG}", '"x"', DATE, OLDER, "nonsense"]),
+        },
+    )
+)
+def test_conditions_agree_with_the_steps_of_the_rfc(headers: dict[str, str]) -> None:
+    selection = select(headers, etag=ETAG, modified=MODIFIED, size=10)
+    assert selection.status == slow_status(headers)
+    if selection.status == 206:
+        assert selection.spans == ((2, 5),)
