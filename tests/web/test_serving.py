@@ -1,16 +1,20 @@
 """Half requests, floods and slow bodies against the real server."""
 
 import asyncio
+import os
+import re
 import socket
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
+from pathlib import Path
 from textwrap import dedent
 
 import httpx2
 import pytest
 
 from towpath.errors import BodyTimeoutError
+from towpath.storage.staging import NewFile
 from towpath.testing import Server, serve
 from towpath.web import receiving, serving
 
@@ -94,6 +98,63 @@ def test_a_hundred_idle_connections_and_slow_clients_keep_nobody_waiting(server:
         assert is_served(server)
         answer = httpx2.get(f"{server.url}{path}", headers={"Range": "bytes=7-9"})
         assert answer.content == bytes(3)
+
+
+def test_requests_sent_ahead_are_answered_in_order(server: Server) -> None:
+    path = path_of_a_large_file(server)
+    one = f"GET {path} HTTP/1.1\r\nHost: x\r\nRange: bytes={{}}\r\n{{}}\r\n"
+    ahead = [
+        one.format("0-999999", ""),
+        one.format("5-6", ""),
+        "GET /health HTTP/1.1\r\nHost: x\r\n\r\n",
+    ]
+    last = one.format("7-9", "Connection: close\r\n")
+    answer = talk(server, "".join([*ahead, last]).encode(), seconds=10)
+    sizes = [int(size) for size in re.findall(rb"content-length: (\d+)", answer)]
+    assert (sizes[0], sizes[1], sizes[3]) == (1_000_000, 2, 3)
+    assert answer.count(b"HTTP/1.1 ") == 4
+    assert answer.endswith(b"\r\n\r\n\0\0\0")
+
+
+def test_clients_that_hang_up_leave_nothing_open(
+    server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = path_of_a_large_file(server)
+    before = open_files()
+    for number in range(60):
+        with connected(server, path) as sock:
+            sock.recv(1 + number * 1000)
+    for _ in range(100):
+        if open_files() <= before:
+            break
+        time.sleep(0.1)
+    assert open_files() <= before
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
+    assert is_served(server)
+
+
+def open_files() -> int:
+    """Return how many descriptors this process has: the server is in it."""
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
+def test_what_is_not_in_memory_is_sent_as_well(server: Server) -> None:
+    store = server.running.store
+    data = os.urandom(9_000_000)
+    record = store.save(NewFile(data, "cold.bin", "application/x-thing"))
+    with store.open(record) as file:
+        os.fsync(file.fileno())
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    assert httpx2.get(f"{server.url}/files/{record.id}/cold.bin").content == data
+
+
+def test_a_file_that_became_shorter_is_cut_off_and_not_filled_up(server: Server) -> None:
+    store = server.running.store
+    record = store.save(NewFile(bytes(5_000_000), "a.bin", "application/x-thing"))
+    os.truncate(store.blobs.blob(record.id), 2_000_000)
+    with pytest.raises(httpx2.RemoteProtocolError):
+        httpx2.get(f"{server.url}/files/{record.id}/a.bin")
+    assert is_served(server)
 
 
 def is_served(server: Server) -> bool:

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import fcntl
-import gc
 import socket
 import sys
 import termios
@@ -205,8 +204,6 @@ class ServerGroup:
 
     async def serve(self) -> None:
         """Serve until `stop`; requests at work are finished first."""
-        gc.collect()
-        gc.freeze()  # what is loaded by now stays: the collector need not look at it again
         async with asyncio.TaskGroup() as group:
             for server, sock in self._pairs:
                 group.create_task(server.serve(sockets=[sock]))
