@@ -116,6 +116,20 @@ def test_requests_sent_ahead_are_answered_in_order(server: Server) -> None:
     assert answer.endswith(b"\r\n\r\n\0\0\0")
 
 
+def test_a_client_that_asks_ahead_and_reads_nothing_is_cut_off(server: Server) -> None:
+    path = path_of_a_large_file(server)
+    one = f"GET {path} HTTP/1.1\r\nHost: x\r\nRange: bytes=0-2999999\r\n\r\n".encode()
+    with connected(server, path) as sock:
+        sock.sendall(one * 20)
+        time.sleep(4)
+        read = 0
+        with suppress(ConnectionResetError):
+            while data := sock.recv(1_000_000):
+                read += len(data)
+        assert read < 40_000_000
+    assert is_served(server)
+
+
 def test_clients_that_hang_up_leave_nothing_open(
     server: Server, caplog: pytest.LogCaptureFixture
 ) -> None:

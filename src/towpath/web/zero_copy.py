@@ -21,7 +21,8 @@ EXTENSION = "http.response.zerocopysend"
 _IS_POSSIBLE = sys.platform == "linux" and hasattr(os, "RWF_NOWAIT")
 _PIECE = 1024 * 1024
 _PROBES = 256 * 1024
-_TICK = 0.002
+_TICK = 0.001
+_LONGEST_TICK = 0.1
 
 
 class Connection(Protocol):
@@ -81,14 +82,18 @@ async def _send_file(connection: Connection, cycle: Any, message: Message) -> No
 
 
 async def _flushed(connection: Connection) -> bool:
-    """Wait until the head is in the kernel; return False when the client has left."""
-    transport = connection.transport
+    """Wait until the head is in the kernel; return False for a client that left or is too slow."""
+    transport, wait = connection.transport, 0.0
+    before, look = connection.unread(), connection.loop.time() + connection.patience
     while not transport.is_closing():
         if not transport.get_write_buffer_size():
             return True
-        await asyncio.sleep(0)
-        if transport.get_write_buffer_size():
-            await asyncio.sleep(_TICK)
+        await asyncio.sleep(wait)
+        wait = min(wait * 2 or _TICK, _LONGEST_TICK)
+        if connection.loop.time() >= look:
+            if not connection.has_read(before):
+                transport.abort()
+            before, look = connection.unread(), connection.loop.time() + connection.patience
     return False
 
 
