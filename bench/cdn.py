@@ -52,9 +52,7 @@ from towpath.web.serving import Listener, ServerGroup, run_loop
 kind, folder = sys.argv[1], Path(sys.argv[2])
 if kind == "towpath":
     from towpath.gateway.service import create_file_origin
-    from towpath.storage.catalog import Catalog
-from towpath.storage.file_store import FileStore, new_file_id
-from towpath.storage.records import StoredFile
+    from towpath.storage.file_store import FileStore
     app = create_file_origin(FileStore(folder / "store", reserve=0))
 else:
     from starlette.applications import Starlette

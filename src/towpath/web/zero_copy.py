@@ -84,6 +84,8 @@ async def _send_file(connection: Connection, cycle: Any, message: Message) -> No
 async def _flushed(connection: Connection) -> bool:
     """Wait until the head is in the kernel; return False for a client that left or is too slow."""
     transport, wait = connection.transport, 0.0
+    if not transport.get_write_buffer_size() and not transport.is_closing():
+        return True
     before, look = connection.unread(), connection.loop.time() + connection.patience
     while not transport.is_closing():
         if not transport.get_write_buffer_size():
