@@ -113,7 +113,7 @@ def test_damaged_pictures_are_refused_or_read(rounds: int) -> None:
         if number == rounds // 2:
             half = resident_mib()
     assert outcomes == {True, False}
-    assert left_open() == files
+    assert left_open() <= files
     assert resident_mib() - half < MOST_MIB
 
 
@@ -133,6 +133,6 @@ def test_damaged_sounds_and_clips_are_refused_or_read(rounds: int, tmp_path: Pat
         if number == rounds // 2:
             half = resident_mib()
     assert True in outcomes
-    assert left_open() == files
+    assert left_open() <= files
     assert resident_mib() - half < MOST_MIB
     assert decoders() == []
