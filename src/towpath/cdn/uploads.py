@@ -4,6 +4,8 @@ import hmac
 import re
 from base64 import b64decode
 from collections.abc import Mapping
+from contextlib import closing
+from typing import BinaryIO
 
 from starlette.datastructures import FormData, UploadFile
 from starlette.requests import ClientDisconnect, Request
@@ -70,7 +72,7 @@ class UploadEndpoint:
 
     async def _body(self, request: Request, kind: str, lifetime: int | None) -> StoredFile:
         """Store the body as it comes."""
-        with await in_thread(self._store.incoming)() as incoming:
+        with closing(await in_thread(self._store.incoming)()) as incoming:
             head = await _received(request, incoming)
             _check_digest(request.headers, incoming)
             name = _name_of(request.headers)
@@ -88,12 +90,14 @@ class UploadEndpoint:
             new = self._new(part.file, name, kind, lifetime)
             return await in_thread(self._store.save)(new)
 
-    def _new(self, data: object, name: str, kind: str, lifetime: int | None) -> NewFile:
+    def _new(
+        self, data: BinaryIO | Incoming, name: str, kind: str, lifetime: int | None
+    ) -> NewFile:
         """Return what is to be saved."""
         if not is_header_safe(kind):
             message = f"Content-Type {shown(kind, 80)!r} is not one. Send one like image/png."
             raise RequestError(message)
-        return NewFile(data, name, kind, lifetime, self._hosting.owner)  # type: ignore[arg-type]  # one of them
+        return NewFile(data, name, kind, lifetime, self._hosting.owner)
 
 
 async def _received(request: Request, incoming: Incoming) -> bytes:

@@ -15,7 +15,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -118,7 +118,7 @@ class LocalStore:
 
     def _copied(self, stream: BinaryIO, describe: Describe) -> Staged:
         """Copy a stream."""
-        with self.incoming() as incoming:
+        with closing(self.incoming()) as incoming:
             while chunk := stream.read(_BUFFER):
                 incoming.write(chunk)
             return incoming.staged(describe)

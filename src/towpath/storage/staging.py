@@ -9,8 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from types import TracebackType
-from typing import BinaryIO, Self
+from typing import BinaryIO
 
 from towpath.storage.disk import Disk, in_background
 from towpath.storage.records import StoredFile
@@ -68,7 +67,7 @@ class NewFile:
 
 
 class Incoming:
-    """A file whose bytes come one after the other. Leaving the block removes what is not staged.
+    """A file whose bytes come one after the other; close it, whatever happens.
 
     Args:
         path: a name in tmp/ that nobody has.
@@ -85,18 +84,8 @@ class Incoming:
         self._is_staged = False
         self.size = 0
 
-    def __enter__(self) -> Self:
-        """Return it."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-        /,
-    ) -> None:
-        """Remove it unless it was staged."""
+    def close(self) -> None:
+        """Remove it, unless it was staged."""
         self._file.close()
         if not self._is_staged:
             self._path.unlink(missing_ok=True)
