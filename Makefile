@@ -25,8 +25,9 @@ setup: $(READY) ## make .venv with everything in it
 demo: $(READY) ## run examples/upscale.py on http://127.0.0.1:8000
 	$(BIN)/towpath run examples/upscale.py
 
+# A test that hangs where no Python runs ends the run with every thread's stack.
 test: $(READY) ## run the fast tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -o faulthandler_timeout=500 -o faulthandler_exit_on_timeout=true
 
 test-all: $(READY) ## run every test, the long ones too
 	$(BIN)/python -m pytest -m ""
