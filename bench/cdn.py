@@ -23,8 +23,9 @@ import psutil
 
 from measure import Sample, Table, tables_of
 from towpath.net.listening import listening
-from towpath.storage.catalog import Catalog
+from towpath.storage.catalog import open_catalog
 from towpath.storage.file_store import FileStore, new_file_id
+from towpath.storage.local import LocalStore
 from towpath.storage.records import StoredFile
 from towpath.storage.staging import NewFile
 
@@ -52,8 +53,10 @@ from towpath.web.serving import Listener, ServerGroup, run_loop
 kind, folder = sys.argv[1], Path(sys.argv[2])
 if kind == "towpath":
     from towpath.gateway.service import create_file_origin
+    from towpath.settings import Settings
     from towpath.storage.file_store import FileStore
-    app = create_file_origin(FileStore(folder / "store", reserve=0))
+    from towpath.storage.local import LocalStore
+    app = create_file_origin(Settings(), FileStore(LocalStore(folder / "store", reserve=0)))
 else:
     from starlette.applications import Starlette
     from starlette.responses import FileResponse
@@ -109,7 +112,7 @@ def _filled(root: Path) -> dict[str, str]:
     (root / "www").mkdir()
     (root / "www").chmod(0o755)
     root.chmod(0o755)
-    store = FileStore(root / "store", reserve=0)
+    store = FileStore(LocalStore(root / "store", reserve=0))
     paths = {}
     for name, size in (("small.bin", _MIB), ("large.bin", _LARGE)):
         with (root / "www" / name).open("wb") as file:
@@ -211,7 +214,7 @@ def _read(
 def _growth(server: _Server, store: Path, rounds: int) -> Table:
     """How serving a file changes as the index gets more and more rows; bytes are of one file."""
     samples: dict[str, list[Sample]] = {}
-    catalog, had = Catalog(store / "index.db"), 0
+    catalog, had = open_catalog(store / "index.db"), 0
     for count in _COUNTS:
         while had < count:
             more = min(10_000, count - had)

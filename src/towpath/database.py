@@ -1,14 +1,48 @@
-"""Open the databases: SQLite with the pragmas that make it durable and shareable."""
+"""Open the databases, and bring their tables to the form that this version writes.
 
+SQLite with the pragmas that make it durable and shareable; PostgreSQL as it comes.
+"""
+
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from sqlite3 import Connection as SqliteConnection
+from typing import TYPE_CHECKING
 
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import (
+    Column,
+    Connection,
+    Engine,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    create_engine,
+    event,
+    inspect,
+    select,
+)
 
-__all__ = ["open_sqlite"]
+from towpath.errors import StoreUnusableError
+
+if TYPE_CHECKING:
+    from alembic.operations import Operations
+
+__all__ = ["Step", "migrate", "open_sqlite"]
+
+Step = Callable[["Operations"], object]
+"""Changes tables from one form to the next one."""
 
 _BUSY_SECONDS = 30
+_LOCK = 7_090_771
+"""Of PostgreSQL's advisory locks: one program at a time changes tables."""
+
+_versions = Table(
+    "towpath_versions",
+    MetaData(),
+    Column("name", String(64), primary_key=True),
+    Column("version", Integer, nullable=False),
+)
 
 
 def open_sqlite(path: Path, *, is_derived: bool = False) -> Engine:
@@ -32,3 +66,76 @@ def _configure(syncing: str, connection: SqliteConnection, _record: object) -> N
     """Set the pragmas of one connection."""
     for pragma in ("journal_mode=WAL", f"synchronous={syncing}", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def migrate(engine: Engine, name: str, tables: MetaData, steps: Sequence[Step]) -> None:
+    """Make the tables of *name*, or bring them to their newest form; all of it or nothing.
+
+    Tables without a version are of the first one, from before versions were written down. Safe
+    when several processes do it at once.
+
+    Args:
+        engine: the database.
+        name: of these tables.
+        tables: as this version writes them.
+        steps: from version 1 to 2, from 2 to 3, and so on; never changed once released.
+
+    Raises:
+        StoreUnusableError: a newer towpath has changed them.
+    """
+    newest = len(steps) + 1
+    with engine.connect() as connection:
+        if _version(connection, name) == newest:
+            return
+        connection.rollback()
+        _claim(connection)
+        version = _version(connection, name)  # another process may have been quicker
+        if version is None:
+            version = _first(connection, tables, newest)
+            _versions.create(connection, checkfirst=True)
+            connection.execute(_versions.insert().values(name=name, version=version))
+        if version > newest:
+            reason = f"Its {name} were changed by a newer towpath (form {version}, not {newest})."
+            raise StoreUnusableError(f"{reason} Update this one.")
+        _apply(connection, steps[version - 1 :])
+        connection.execute(
+            _versions.update().where(_versions.c.name == name).values(version=newest)
+        )
+        connection.commit()
+
+
+def _claim(connection: Connection) -> None:
+    """Begin a transaction that nobody else changes tables beside."""
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    else:
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
+
+
+def _version(connection: Connection, name: str) -> int | None:
+    """Return the version of the tables of *name*, None if none is written down."""
+    if not inspect(connection).has_table(_versions.name):
+        return None
+    query = select(_versions.c.version).where(_versions.c.name == name)
+    return connection.execute(query).scalar()
+
+
+def _first(connection: Connection, tables: MetaData, newest: int) -> int:
+    """Make tables where there are none; return the version of those that are there then."""
+    known = inspect(connection).get_table_names()
+    if any(table.name in known for table in tables.sorted_tables):
+        return 1
+    tables.create_all(connection)
+    return newest
+
+
+def _apply(connection: Connection, steps: Sequence[Step]) -> None:
+    """Change the tables."""
+    if not steps:
+        return
+    from alembic.operations import Operations  # noqa: PLC0415 - takes a while, and is rare
+    from alembic.runtime.migration import MigrationContext  # noqa: PLC0415 - as above
+
+    operations = Operations(MigrationContext.configure(connection))
+    for step in steps:
+        step(operations)

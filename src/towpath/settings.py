@@ -20,6 +20,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from towpath.errors import SettingsError
 from towpath.errors.redaction import shown
+from towpath.store_address import StoreAddress, read_store_address
 
 __all__ = [
     "Settings",
@@ -109,6 +110,7 @@ class Settings(BaseSettings):
     cdn_url: str | None = None
     cdn_port: int | None = Field(default=None, ge=0, le=65535)
     keys: Listed = Field(default=(), repr=False)
+    admin_token: str | None = Field(default=None, min_length=16, repr=False)
     no_auth: bool = False
     owner: str = Field(default="local", pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")
     cors_origins: Listed = ()
@@ -116,6 +118,7 @@ class Settings(BaseSettings):
     media_expires_in: Life = "never"
     durability: Literal["power", "process"] = "power"
     store_reserve: Size | None = None
+    store_reads: Literal["redirect", "proxy"] = "redirect"
     max_file_connections: int = Field(default=1000, ge=1)
     max_upload_bytes: Size = 5 * 2**30
     max_body_bytes: Size = 64 * 2**20
@@ -164,10 +167,9 @@ class Settings(BaseSettings):
 
     @field_validator("store")
     @classmethod
-    def _folder(cls, url: str | None) -> str | None:
-        if url is not None and (not url.startswith("file:///") or len(url) == len("file:///")):
-            message = "this version keeps files in a folder: give file:///path/of/the/folder"
-            raise ValueError(message)
+    def _address(cls, url: str | None) -> str | None:
+        if url is not None:
+            read_store_address(url)
         return url
 
     @field_validator("trusted_proxies")
@@ -185,9 +187,15 @@ class Settings(BaseSettings):
         return self.state_dir or self.data_dir / ".towpath" / "state"
 
     @property
+    def store_address(self) -> StoreAddress:
+        """Return where files are kept."""
+        return read_store_address(self.store or (self.state / "store").as_uri())
+
+    @property
     def store_dir(self) -> Path:
-        """Return the folder of the store."""
-        return Path(urlsplit(self.store).path) if self.store else self.state / "store"
+        """Return the folder of the store; of its index and its drafts, if files are elsewhere."""
+        address = self.store_address
+        return address.folder if address.scheme == "file" else self.state / "store"
 
     @property
     def origin(self) -> str:
@@ -237,7 +245,7 @@ class Settings(BaseSettings):
 
     def to_environment(self) -> dict[str, str]:
         """Return the variables that give a runner these settings, without the secrets."""
-        kept = self.model_dump(exclude={"keys"}, exclude_none=True, mode="json")
+        kept = self.model_dump(exclude={"keys", "admin_token"}, exclude_none=True, mode="json")
         return {
             f"{_PREFIX}{name.upper()}": ",".join(value) if isinstance(value, list) else str(value)
             for name, value in kept.items()

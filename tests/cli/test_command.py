@@ -171,7 +171,7 @@ def test_sigterm_drains_and_is_no_failure(app: str, tmp_path: Path) -> None:
         (["--host", "0.0.0.0"], {}, 2, ["TOWPATH_KEYS", "--no-auth"]),
         (["--host", "0.0.0.0", "--no-auth"], {}, 2, ["public-url"]),
         (["--expires-in", "2 weeks"], {}, 2, ["TOWPATH_MEDIA_EXPIRES_IN"]),
-        (["--store", "s3://bucket"], {}, 2, ["TOWPATH_STORE", "file:///"]),
+        (["--store", "s3:bucket"], {}, 2, ["TOWPATH_STORE", "file:///"]),
         ([], {"TOWPATH_PROT": "1"}, 2, ["TOWPATH_PROT", "TOWPATH_PORT"]),
         ([], {"TOWPATH_KEYS": "nocolon"}, 2, ["id:secret"]),
         (["--host", "nowhere.invalid", "--no-auth"], {}, 2, ["nowhere.invalid"]),

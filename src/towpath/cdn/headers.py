@@ -5,19 +5,12 @@ from email.utils import formatdate
 from functools import lru_cache
 
 from towpath.clock import iso
-from towpath.media.content_types import OCTET_STREAM, is_header_safe
+from towpath.media.content_types import OCTET_STREAM, is_header_safe, is_inline
 from towpath.media.names import content_disposition
 from towpath.storage.records import StoredFile
 
 __all__ = ["ALWAYS", "etag_of", "file_headers"]
 
-_INLINE = frozenset(
-    {"image/png", "image/jpeg", "image/webp", "image/gif", "image/avif", "image/bmp"}
-    | {"video/mp4", "video/webm", "video/quicktime"}
-    | {"audio/mpeg", "audio/wav", "audio/x-wav", "audio/ogg", "audio/flac", "audio/mp4"}
-    | {"audio/opus", "audio/aac"}
-    | {"text/plain", "application/json", "application/pdf", "model/gltf-binary"}
-)
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; media-src 'self'"
 _YEAR = 31_536_000
 _DAY = 86_400
@@ -59,7 +52,7 @@ def file_headers(record: StoredFile, *, now: float, download: bool) -> dict[str,
 def _lasting_headers(record: StoredFile, *, download: bool) -> dict[str, str]:
     """Return those that do not depend on the time; not to be changed."""
     bare = record.content_type.partition(";")[0].strip().lower()
-    inline = bare in _INLINE and not download
+    inline = is_inline(bare) and not download
     headers = ALWAYS | {
         "content-type": _content_type(record.content_type, bare),
         "content-disposition": content_disposition(

@@ -4,6 +4,7 @@ import re
 import secrets
 from collections.abc import Mapping
 from contextlib import closing
+from functools import partial
 from urllib.parse import parse_qs
 
 from starlette.responses import JSONResponse, Response
@@ -13,8 +14,18 @@ from towpath.cdn.body import FileBody
 from towpath.cdn.headers import ALWAYS, etag_of, file_headers
 from towpath.cdn.multipart import Multipart
 from towpath.cdn.ranges import Selection, select
+from towpath.cdn.remote_body import RemoteBody
 from towpath.clock import Clock
-from towpath.errors import ObjectExpiredError, ObjectNotFoundError, RangeError, StorageError
+from towpath.concurrency import in_thread
+from towpath.errors import (
+    ForbiddenError,
+    ObjectExpiredError,
+    ObjectNotFoundError,
+    RangeError,
+    StorageError,
+    TowpathError,
+)
+from towpath.media.content_types import is_passive
 from towpath.storage.file_store import FileStore
 from towpath.storage.records import StoredFile
 from towpath.web.errors import problem_of
@@ -29,6 +40,8 @@ _METHODS = "GET, HEAD, OPTIONS"
 _PARTIAL = 206
 _NO_BODY = {304, 412}
 _RETRY_SECONDS = "2"
+_REDIRECT_SECONDS = 60
+_NOT_PUBLIC = "This file is not public."
 _BUSY = "Too many files are being sent; try again in a moment."
 
 
@@ -39,12 +52,16 @@ class FileEndpoint:
         store: where the files are.
         clock: the wall clock; expiry is judged at each read.
         most: files that are sent at once; more are told to come back.
+        redirects: whether callers are sent to an object store that hands out URLs of its own.
     """
 
-    def __init__(self, store: FileStore, clock: Clock, *, most: int) -> None:
+    def __init__(
+        self, store: FileStore, clock: Clock, *, most: int, redirects: bool = True
+    ) -> None:
         self._store = store
         self._clock = clock
         self._most = most
+        self._redirects = redirects
         self._sending = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -68,11 +85,8 @@ class FileEndpoint:
 
     async def _serve(self, scope: Scope, headers: Mapping[str, str], send: Send) -> Response | None:
         """Send the file, a part of it, or nothing; return the answer if it is another one."""
-        matched = FILE_PATH.fullmatch(scope["path"])
         try:
-            if matched is None:
-                raise ObjectNotFoundError("")
-            record = self._store.find(matched[1])
+            record = await self._found(scope["path"])
             selection = select(
                 headers,
                 etag=etag_of(record),
@@ -85,50 +99,117 @@ class FileEndpoint:
             if self._sending >= self._most:
                 wait = {"retry-after": "1", "cache-control": "no-store"}
                 return JSONResponse({"detail": _BUSY}, 503, {**ALWAYS, **wait})
+            if not self._store.is_local:
+                return await self._send_remote(scope, record, selection, send)
             with closing(self._store.open(record)) as stream:
-                await self._send(scope, record, selection, (stream.fileno(), send))
+                await self._send_local(scope, record, selection, (stream.fileno(), send))
         except RangeError as error:
             unsatisfied = {"content-range": f"bytes */{error.size}", "accept-ranges": "bytes"}
             return _refused(error, unsatisfied)
-        except StorageError as error:
+        except (StorageError, ForbiddenError) as error:
             return _refused(error, {"cache-control": "no-store"} | _when(error))
         return None
 
+    async def _found(self, path: str) -> StoredFile:
+        """Return the file that a path names, if the caller may read it.
+
+        Raises:
+            StorageError: there is none any more.
+            ForbiddenError: it is not public.
+        """
+        matched = FILE_PATH.fullmatch(path)
+        file_id = matched[1] if matched is not None else ""
+        record = self._store.indexed(file_id) or await in_thread(self._store.find)(file_id)
+        if record.access == "public":
+            return record
+        if record.access == "forbid":
+            raise ForbiddenError(_NOT_PUBLIC)
+        raise ObjectNotFoundError(file_id)
+
     def _headers(self, record: StoredFile, scope: Scope) -> dict[str, str]:
         """Return what an answer says of the file."""
-        asked = scope["query_string"]
-        wish = parse_qs(asked.decode("latin-1"), max_num_fields=20) if b"download" in asked else {}
-        download = wish.get("download", ["0"])[-1].lower() in {"1", "true"}
-        return file_headers(record, now=self._clock(), download=download)
+        return file_headers(record, now=self._clock(), download=_is_download(scope))
 
-    async def _send(
+    async def _send_local(
         self, scope: Scope, record: StoredFile, selection: Selection, ways: tuple[int, Send]
     ) -> None:
         """Send head and body from an open file."""
-        headers, spans, frame = self._headers(record, scope), selection.spans, None
+        headers, frame = self._framed(scope, record, selection)
+        descriptor, send = ways
+        copies = EXTENSION not in scope.get("extensions", {})
+        wanted = () if scope["method"] == "HEAD" else selection.spans
+        body = FileBody(descriptor, wanted, frame, copies=copies)
+        await self._send(selection.status, headers, body, send)
+
+    async def _send_remote(
+        self, scope: Scope, record: StoredFile, selection: Selection, send: Send
+    ) -> Response | None:
+        """Send the caller to the object store, or pass on what it says."""
+        is_head = scope["method"] == "HEAD"
+        if self._redirects and not is_head and _may_leave(record, scope):
+            link = self._store.link(record)
+            if link is not None:
+                return _redirect(link, record, self._clock())
+        headers, frame = self._framed(scope, record, selection)
+        spans = () if is_head else selection.spans
+        body = RemoteBody(partial(self._store.pieces, record), spans, frame)
+        await body.open()
+        await self._send(selection.status, headers, body, send)
+        return None
+
+    def _framed(
+        self, scope: Scope, record: StoredFile, selection: Selection
+    ) -> tuple[dict[str, str], Multipart | None]:
+        """Return the headers, and what is around several parts."""
+        headers, spans = self._headers(record, scope), selection.spans
         if len(spans) > 1:
             boundary = secrets.token_hex(16)
             frame = Multipart(boundary, headers["content-type"], spans, record.size)
-            headers |= {"content-type": frame.type, "content-length": str(frame.length)}
-        else:
-            start, stop = spans[0]
-            headers["content-length"] = str(stop - start)
-            if selection.status == _PARTIAL:
-                headers["content-range"] = f"bytes {start}-{stop - 1}/{record.size}"
+            return headers | {
+                "content-type": frame.type,
+                "content-length": str(frame.length),
+            }, frame
+        start, stop = spans[0]
+        headers["content-length"] = str(stop - start)
+        if selection.status == _PARTIAL:
+            headers["content-range"] = f"bytes {start}-{stop - 1}/{record.size}"
+        return headers, None
+
+    async def _send(
+        self, status: int, headers: dict[str, str], body: FileBody | RemoteBody, send: Send
+    ) -> None:
+        """Send head and body, and count it while it is on its way."""
         raw = [(n.encode("latin-1"), v.encode("latin-1")) for n, v in headers.items()]
-        descriptor, send = ways
-        copies = EXTENSION not in scope.get("extensions", {})
-        wanted = () if scope["method"] == "HEAD" else spans
-        body = FileBody(descriptor, wanted, frame, copies=copies)
         self._sending += 1
         try:
-            await send({"type": "http.response.start", "status": selection.status, "headers": raw})
+            await send({"type": "http.response.start", "status": status, "headers": raw})
             await body.send(send)
         finally:
             self._sending -= 1
 
 
-def _when(error: StorageError) -> dict[str, str]:
+def _is_download(scope: Scope) -> bool:
+    """Return whether the caller asks for a download instead of a view."""
+    asked = scope["query_string"]
+    wish = parse_qs(asked.decode("latin-1"), max_num_fields=20) if b"download" in asked else {}
+    return wish.get("download", ["0"])[-1].lower() in {"1", "true"}
+
+
+def _may_leave(record: StoredFile, scope: Scope) -> bool:
+    """Return whether a file is harmless under any headers, and none of ours are asked for."""
+    return is_passive(record.content_type) and not _is_download(scope)
+
+
+def _redirect(link: str, record: StoredFile, now: float) -> Response:
+    """Send the caller to the object store for a file that it may read for some minutes."""
+    left = _REDIRECT_SECONDS
+    if record.expires is not None:
+        left = max(0, min(left, int(record.expires - now)))
+    headers = {"location": link, "cache-control": f"private, max-age={left}"}
+    return Response(status_code=302, headers={**ALWAYS, **headers})
+
+
+def _when(error: TowpathError) -> dict[str, str]:
     """Return when to ask again for a file whose bytes are still to come."""
     is_pending = isinstance(error, ObjectNotFoundError) and error.is_pending
     return {"retry-after": _RETRY_SECONDS} if is_pending else {}
@@ -153,7 +234,7 @@ def _preflight(headers: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def _refused(error: StorageError, headers: dict[str, str]) -> Response:
+def _refused(error: TowpathError, headers: dict[str, str]) -> Response:
     """Answer with an error, with the headers that files always have."""
     if isinstance(error, ObjectExpiredError):
         headers["x-expires-at"] = error.expired_at

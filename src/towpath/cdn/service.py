@@ -20,7 +20,11 @@ _MOST_SENT = 1000
 
 
 def create_cdn(
-    store: FileStore, clock: Clock = system_clock, *, most_sent: int = _MOST_SENT
+    store: FileStore,
+    clock: Clock = system_clock,
+    *,
+    most_sent: int = _MOST_SENT,
+    redirects: bool = True,
 ) -> ASGIApp:
     """Return the app that serves `GET`, `HEAD` and `OPTIONS /files/{id}/{name}`.
 
@@ -28,8 +32,9 @@ def create_cdn(
         store: where the files are.
         clock: the wall clock.
         most_sent: files that are sent at once.
+        redirects: whether callers are sent to an object store that hands out URLs of its own.
     """
-    return _Cdn(FileEndpoint(store, clock, most=most_sent))
+    return _Cdn(FileEndpoint(store, clock, most=most_sent, redirects=redirects))
 
 
 class _Cdn:

@@ -30,7 +30,9 @@ def _files_line(server: RunningServer) -> str:
     settings = server.settings
     usage = shutil.disk_usage(settings.store_dir)
     room = max(0, usage.free - server.store.blobs.reserve(usage.total)) / _GIB
-    where = f"{settings.store_dir}, served below {settings.files_origin}/files/"
+    where = f"{settings.store_address.shown()}, served below {settings.files_origin}/files/"
+    if not server.store.is_local:
+        return f"Files       {where}; drafts and index in {settings.store_dir}"
     return f"Files       {where}; room for {room:.1f} GiB"
 
 

@@ -48,7 +48,7 @@ def ls(
         except ValueError as error:
             raise typer.BadParameter(str(error)) from None
         if as_json:
-            items = [_as_json(file, hosting) for file in page.files]
+            items = [hosting.to_json(file) for file in page.files]
             typer.echo(json.dumps({"items": items, "next_cursor": page.cursor}, indent=2))
             return
         for file in page.files:
@@ -187,19 +187,3 @@ def _line(file: "StoredFile") -> str:
     """Write a file as a line of the list."""
     life = "kept" if file.expires is None else ahead(file.expires - time.time())
     return f"{file.id}  {size_of(file.size):>10}  {life:>8}  {file.owner:20}  {file.name}"
-
-
-def _as_json(file: "StoredFile", hosting: "Hosting") -> dict[str, object]:
-    """Return a file as JSON has it."""
-    from towpath.clock import iso  # noqa: PLC0415 - as elsewhere
-
-    return {
-        "id": file.id,
-        "url": hosting.url_of(file),
-        "content_type": file.content_type,
-        "file_name": file.name,
-        "file_size": file.size,
-        "owner": file.owner,
-        "created_at": iso(file.created),
-        "expires_at": None if file.expires is None else iso(file.expires),
-    }

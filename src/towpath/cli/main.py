@@ -77,7 +77,12 @@ def run_apps(  # noqa: PLR0913 - a command has as many parameters as flags
     state_dir: Annotated[
         str | None, typer.Option(help="What this one server owns; on a local disk.")
     ] = None,
-    store: Annotated[str | None, typer.Option(help="Where files are kept: file:///path.")] = None,
+    store: Annotated[
+        str | None,
+        typer.Option(
+            help="Where files are kept: file:///path, s3://bucket/prefix?endpoint=URL, memory://."
+        ),
+    ] = None,
     public_url: Annotated[
         str | None, typer.Option(help="The prefix of the URLs to hand out.")
     ] = None,

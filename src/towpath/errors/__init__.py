@@ -13,8 +13,8 @@ TowpathError
   UploadError
     NoUploaderError   UploadRefusedError .status   UploadUnavailableError (T)
   StorageError               .key
-    ObjectNotFoundError (FileNotFoundError)   ObjectExpiredError   RangeError
-    StoreFullError   StoreUnusableError
+    ObjectNotFoundError (FileNotFoundError)   ObjectExistsError (FileExistsError)
+    ObjectExpiredError   RangeError   StoreFullError   StoreUnusableError
   RequestError               what a caller of the server did wrong
     BodyTooLargeError   BodyTimeoutError   UnsupportedBodyError   MissingKeyError   ForbiddenError
     UnknownAppError   UnknownEndpointError
@@ -83,6 +83,7 @@ from towpath.errors.serving import (
 )
 from towpath.errors.storage import (
     NoUploaderError,
+    ObjectExistsError,
     ObjectExpiredError,
     ObjectNotFoundError,
     RangeError,
@@ -101,7 +102,8 @@ __all__ = [
     "BrokenImageError", "BrokenMediaError", "DeadlineError", "DigestError",
     "DiskFullError", "DownloadError",
     "FileTooLargeError", "ForbiddenError", "ImageTooLargeError", "InputError", "InvalidURLError",
-    "MediaError", "MissingKeyError", "NoUploaderError", "ObjectExpiredError",
+    "MediaError", "MissingKeyError", "NoUploaderError", "ObjectExistsError",
+    "ObjectExpiredError",
     "ObjectNotFoundError", "RangeError", "RequestCancelledError", "RequestError",
     "RunnerIncompleteError", "RunnerLostError", "RunnerUnreachableError", "ServerError",
     "SettingsError", "SourceChangedError", "SourceStatusError",

@@ -5,6 +5,7 @@ from towpath.errors.root import TowpathError, TransientError
 
 __all__ = [
     "NoUploaderError",
+    "ObjectExistsError",
     "ObjectExpiredError",
     "ObjectNotFoundError",
     "RangeError",
@@ -73,6 +74,13 @@ class ObjectNotFoundError(StorageError, FileNotFoundError):
         super().__init__(which if is_pending else none, key=key)
 
 
+class ObjectExistsError(StorageError, FileExistsError):
+    """There is such an object already, and it is not replaced."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"There is a file {shown(key, 64)!r} already; it is kept.", key=key)
+
+
 class ObjectExpiredError(StorageError):
     """The object's life is over."""
 
@@ -106,4 +114,4 @@ class StoreFullError(StorageError):
 
 
 class StoreUnusableError(StorageError):
-    """The store's folder cannot be used."""
+    """The store cannot be used, or does not answer."""

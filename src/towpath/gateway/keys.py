@@ -13,12 +13,13 @@ from towpath.errors.redaction import shown
 from towpath.gateway.answers import error_answer
 from towpath.settings import Settings
 
-__all__ = ["KeyGuard", "allowed_origins", "is_origin_allowed"]
+__all__ = ["AdminGuard", "KeyGuard", "allowed_origins", "is_origin_allowed"]
 
 _PUBLIC = ("/health", "/ready", "/playground")
 _HEALTH_DEPTH = 3  # /owner/app/health
 _SCHEMES = frozenset({"key", "bearer"})
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+_FORWARDED = frozenset({"forwarded", "via", "x-real-ip", "cf-connecting-ip", "true-client-ip"})
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -36,11 +37,7 @@ def is_origin_allowed(origin: str, settings: Settings) -> bool:
         return True
     if settings.public_url and origin == _origin_of(settings.public_url):
         return True
-    try:
-        host = urlsplit(origin).hostname
-    except ValueError:
-        return False
-    return not settings.cors_origins and host in _LOOPBACK
+    return not settings.cors_origins and _host_of(origin) in _LOOPBACK
 
 
 def _origin_of(url: str) -> str:
@@ -97,6 +94,62 @@ class KeyGuard:
             return False
         offered = given.strip().encode()
         return _any_equal(offered, self._settings.keys)
+
+
+class AdminGuard:
+    """ASGI middleware: lets the operator pass.
+
+    That is who has the token; without one, who calls a server that only this machine can reach, by
+    a name of this machine, through no proxy, and from no page of another site: a reverse proxy on
+    the same machine makes every stranger look local, and a browser carries strangers' pages.
+    """
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self._app = app
+        self._settings = settings
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Judge one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        refusal = self._refusal(Headers(scope=scope))
+        await (error_answer(refusal) if refusal else self._app)(scope, receive, send)
+
+    def _refusal(self, headers: Headers) -> TowpathError | None:
+        """Return why a call is refused, or None."""
+        token = self._settings.admin_token
+        if token is not None:
+            scheme, _, given = headers.get("authorization", "").partition(" ")
+            is_right = hmac.compare_digest(given.strip().encode(), token.encode())
+            return None if is_right and scheme.lower() == "bearer" else MissingKeyError()
+        if self._settings.is_loopback and _is_local(headers):
+            return None
+        message = (
+            "The operator's routes answer only to this machine. Set TOWPATH_ADMIN_TOKEN, and send "
+            "Authorization: Bearer <token>."
+        )
+        return ForbiddenError(message)
+
+
+def _is_local(headers: Headers) -> bool:
+    """Return whether a call shows no sign of a proxy or of a page of another site."""
+    if any(name in _FORWARDED or name.startswith("x-forwarded-") for name in headers):
+        return False
+    if headers.get("sec-fetch-site", "none") not in {"none", "same-origin", "same-site"}:
+        return False
+    origin = headers.get("origin")
+    return _host_of(f"//{headers.get('host', '')}") in _LOOPBACK and (
+        origin is None or _host_of(origin) in _LOOPBACK
+    )
+
+
+def _host_of(address: str) -> str | None:
+    """Return the name in an address, None if it has none."""
+    try:
+        return urlsplit(address).hostname
+    except ValueError:
+        return None
 
 
 def _any_equal(offered: bytes, keys: Sequence[str]) -> bool:

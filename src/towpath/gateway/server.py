@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import psutil
 
@@ -24,6 +25,9 @@ from towpath.net.listening import Listening, listening
 from towpath.runner.wire import AppSpec
 from towpath.settings import Settings
 from towpath.storage.file_store import FileStore
+from towpath.storage.opening import open_store
+from towpath.storage.places import StorePlace, place_of
+from towpath.storage.probe import check_usable
 from towpath.web.serving import Listener, ServerGroup
 
 __all__ = ["RunningServer", "run_server"]
@@ -65,9 +69,20 @@ async def run_server(
         SettingsError: serving with these settings is unsafe or impossible.
         AddressInUseError, StateInUseError: another program is in the way.
         AppDefinitionError: an app cannot be loaded.
+        StoreUnusableError: the store cannot be trusted with files.
     """
     settings.checked_for_serving()
-    _prepare(settings)
+    with _in_memory(settings) as kept:
+        _prepare(kept)
+        await _run_owned(references, kept, on_start)
+
+
+async def _run_owned(
+    references: Sequence[str],
+    settings: Settings,
+    on_start: Callable[[RunningServer], Awaitable[None]],
+) -> None:
+    """Take the state folder and the ports, and serve."""
     with (
         _owned(settings),
         listening(settings.host, settings.port) as sock,
@@ -75,15 +90,23 @@ async def run_server(
     ):
         settings = _in_force(settings, sock, file_sock)
         specs = await _specs(references, settings)
-        store = await in_thread(FileStore)(
-            settings.store_dir,
-            reserve=settings.store_reserve,
-            is_durable=settings.durability == "power",
-        )
+        store = await in_thread(_checked_store)(place_of(settings))
         try:
             await _serve(settings, specs, store, (sock, file_sock), on_start)
         finally:
             store.close()
+
+
+def _checked_store(place: StorePlace) -> FileStore:
+    """Open the store; one that others run is tried out first.
+
+    Raises:
+        StoreUnusableError: it cannot be used.
+    """
+    store = open_store(place)
+    if not store.is_local:
+        check_usable(place)
+    return store
 
 
 async def _serve(
@@ -97,9 +120,7 @@ async def _serve(
     engine = LocalEngine(specs, settings)
     listeners = [Listener(create_gateway(settings, engine, store), socks[0])]
     if socks[1] is not None:
-        listeners.append(
-            Listener(create_file_origin(store, most_sent=settings.max_file_connections), socks[1])
-        )
+        listeners.append(Listener(create_file_origin(settings, store), socks[1]))
     grace = max((spec.grace for spec in specs), default=5.0)
     group = ServerGroup(listeners, grace=grace, trusted_proxies=settings.trusted_proxies)
     server = RunningServer(settings, engine, store, group)
@@ -240,5 +261,17 @@ def _in_force(settings: Settings, sock: Listening, file_sock: Listening | None) 
         ports["cdn_port"] = file_sock.getsockname()[1]
     known = settings.model_copy(update=ports)
     update: dict[str, object] = {"public_url": known.origin, "cdn_url": known.files_origin}
-    update |= {"state_dir": known.state, "store": known.store_dir.as_uri()}
-    return known.model_copy(update=update)
+    store = known.store or known.store_dir.as_uri()
+    return known.model_copy(update=update | {"state_dir": known.state, "store": store})
+
+
+@contextmanager
+def _in_memory(settings: Settings) -> Iterator[Settings]:
+    """Give `memory://` a folder in memory, which the runners share, until the server ends."""
+    if settings.store_address.scheme != "memory":
+        yield settings
+        return
+    memory = Path("/dev/shm")  # noqa: S108 - a folder of our own is made in it
+    with TemporaryDirectory(prefix="towpath-", dir=memory if memory.is_dir() else None) as folder:
+        update = {"store": Path(folder).as_uri(), "durability": "process"}
+        yield settings.model_copy(update=update)

@@ -23,8 +23,9 @@ from towpath.clock import Clock, system_clock
 from towpath.concurrency import in_thread
 from towpath.engine.local import LocalEngine
 from towpath.errors import TowpathError
+from towpath.gateway.admin import AdminRoutes
 from towpath.gateway.answers import error_answer
-from towpath.gateway.keys import KeyGuard, allowed_origins
+from towpath.gateway.keys import AdminGuard, KeyGuard, allowed_origins
 from towpath.gateway.metrics import CONTENT_TYPE, Metrics
 from towpath.gateway.run_routes import call_app
 from towpath.gateway.tracing import RequestTracer
@@ -40,6 +41,7 @@ __all__ = ["create_file_origin", "create_gateway"]
 
 log = logging.getLogger(__name__)
 
+_ADMIN_BODY = 64 * 1024
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 _LOOPBACK_ORIGINS = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?"
 _EXPOSED = ["x-fal-request-id", "x-fal-error-type", "x-fal-request-timeout-type"]
@@ -60,15 +62,26 @@ def create_gateway(
     """
     metrics = Metrics()
     api = _Api(settings, engine, store, metrics).app()
-    files = create_cdn(store, clock, most_sent=settings.max_file_connections)
-    return RequestTracer(_Split(files, _uploads(settings, store), api), metrics)
+    files = _files(settings, store, clock)
+    uploads, admin = _uploads(settings, store), _admin(settings, store)
+    return RequestTracer(_Split(files, uploads, admin, api), metrics)
 
 
 def create_file_origin(
-    store: FileStore, clock: Clock = system_clock, *, most_sent: int = 1000
+    settings: Settings, store: FileStore, clock: Clock = system_clock
 ) -> ASGIApp:
     """Return the app of a separate file origin: nothing but `/files/`."""
-    return RequestTracer(create_cdn(store, clock, most_sent=most_sent), Metrics())
+    return RequestTracer(_files(settings, store, clock), Metrics())
+
+
+def _files(settings: Settings, store: FileStore, clock: Clock) -> ASGIApp:
+    """Return the app that serves files."""
+    return create_cdn(
+        store,
+        clock,
+        most_sent=settings.max_file_connections,
+        redirects=settings.store_reads == "redirect",
+    )
 
 
 def _uploads(settings: Settings, store: FileStore) -> ASGIApp:
@@ -81,12 +94,19 @@ def _uploads(settings: Settings, store: FileStore) -> ASGIApp:
     )
 
 
+def _admin(settings: Settings, store: FileStore) -> ASGIApp:
+    """Return the app of the operator's routes."""
+    routes = AdminRoutes(store, hosting_of(settings, owner=settings.owner)).routes()
+    return _guarded(settings, routes, limit=_ADMIN_BODY, guard=AdminGuard)
+
+
 def _guarded(
     settings: Settings,
     routes: Sequence[BaseRoute],
     *,
     limit: int,
     fix: str | None = None,
+    guard: type[KeyGuard | AdminGuard] = KeyGuard,
     lifespan: Lifespan[Starlette] | None = None,
 ) -> Starlette:
     """Return an app with its middleware, the outermost first."""
@@ -103,7 +123,7 @@ def _guarded(
                 allow_headers=["*"],
                 expose_headers=_EXPOSED,
             ),
-            Middleware(KeyGuard, settings),
+            Middleware(guard, settings),
             Middleware(RequestGuard, limit=limit, fix=fix),
         ],
         exception_handlers={TowpathError: _ours, HTTPException: _http, Exception: _unknown},
@@ -113,18 +133,23 @@ def _guarded(
 
 
 class _Split:
-    """Sends `/files/` to the CDN, and the rest, with the lifespan, to the API."""
+    """Sends `/files/` to the CDN, `/admin/` to the operator's routes, and the rest to the API."""
 
-    def __init__(self, cdn: ASGIApp, uploads: ASGIApp, api: ASGIApp) -> None:
+    def __init__(self, cdn: ASGIApp, uploads: ASGIApp, admin: ASGIApp, api: ASGIApp) -> None:
         self._cdn = cdn
         self._uploads = uploads
+        self._admin = admin
         self._api = api
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Choose by path."""
         app = self._api
-        if scope["type"] == "http" and scope["path"].startswith("/files/"):
-            app = self._uploads if scope["path"] == UPLOAD_PATH else self._cdn
+        if scope["type"] == "http":
+            path = scope["path"]
+            if path.startswith("/files/"):
+                app = self._uploads if path == UPLOAD_PATH else self._cdn
+            elif path.startswith("/admin/"):
+                app = self._admin
         await app(scope, receive, send)
 
 

@@ -8,6 +8,8 @@ __all__ = [
     "extension_of",
     "guess",
     "is_header_safe",
+    "is_inline",
+    "is_passive",
     "sniff",
     "type_of_name",
 ]
@@ -206,6 +208,36 @@ def _contradicts(named: str, seen: str) -> bool:
     if named not in _SEEN | {"audio/opus"} or named == seen:
         return False
     return not any({named, seen} <= family for family in _FAMILIES)
+
+
+_INLINE = frozenset(
+    {"image/png", "image/jpeg", "image/webp", "image/gif", "image/avif", "image/bmp"}
+    | {"video/mp4", "video/webm", "video/quicktime"}
+    | {"audio/mpeg", "audio/wav", "audio/x-wav", "audio/ogg", "audio/flac", "audio/mp4"}
+    | {"audio/opus", "audio/aac"}
+    | {"text/plain", "application/json", "application/pdf", "model/gltf-binary"}
+)
+_STREAMS = frozenset(
+    {OCTET_STREAM, "application/zip", "application/gzip", "application/x-tar", "application/zstd"}
+)
+
+
+def is_inline(content_type: str) -> bool:
+    """Return whether browsers show such a file rather than offer to save it."""
+    return _bare(content_type) in _INLINE
+
+
+def is_passive(content_type: str) -> bool:
+    """Return whether no browser runs anything in such a file, whatever headers come with it."""
+    bare = _bare(content_type)
+    family, _, kind = bare.partition("/")
+    if "xml" in kind or "html" in kind or "script" in kind or not is_header_safe(content_type):
+        return False
+    return family in {"image", "video", "audio", "font", "model"} or bare in _STREAMS
+
+
+def _bare(content_type: str) -> str:
+    return content_type.partition(";")[0].strip().lower()
 
 
 def is_header_safe(content_type: str) -> bool:

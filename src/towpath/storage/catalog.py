@@ -7,6 +7,7 @@ from contextlib import closing
 from dataclasses import fields
 from operator import attrgetter
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
     Boolean,
@@ -15,9 +16,11 @@ from sqlalchemy import (
     Engine,
     Float,
     Index,
+    Insert,
     Integer,
     MetaData,
     Row,
+    Select,
     String,
     Table,
     bindparam,
@@ -28,11 +31,15 @@ from sqlalchemy import (
     tuple_,
     update,
 )
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.exc import DatabaseError
 
-from towpath.database import open_sqlite
+from towpath.database import migrate, open_sqlite
 from towpath.storage.records import StoredFile, Usage, Wanted
+
+if TYPE_CHECKING:
+    from alembic.operations import Operations
 
 __all__ = ["Catalog", "open_catalog"]
 
@@ -53,9 +60,19 @@ _files = Table(
     Column("expires", Integer),
     Column("owner", String, nullable=False),
     Column("gone", Boolean, nullable=False, default=False),
+    Column("access", String(8), nullable=False, server_default="public"),
 )
 Index("files_by_expiry", _files.c.expires)
 Index("files_by_owner", _files.c.owner, _files.c.created)
+
+
+def _add_access(operations: "Operations") -> None:
+    """Version 2: who may read a file."""
+    column = Column("access", String(8), nullable=False, server_default="public")
+    operations.add_column("files", column)
+
+
+_STEPS = (_add_access,)
 _names = [field.name for field in fields(StoredFile)]
 _columns = [column for column in _files.c if column.name != "gone"]
 
@@ -64,40 +81,43 @@ class Catalog:
     """The rows of one store.
 
     A row outlives its file (`gone`), so that an expired file goes on answering 410. Statements are
-    SQLAlchemy's; those of every save and every read go to the driver by themselves, for its own way
-    to one row takes half a millisecond of a processor that has just encoded a picture.
+    SQLAlchemy's, for SQLite and PostgreSQL alike; those of every save and every read go to SQLite's
+    driver by themselves, for the way to one row takes half a millisecond of a processor that has
+    just encoded a picture.
+
+    Args:
+        engine: the database; its tables are made, or brought to their newest form.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._engine: Engine = open_sqlite(path, is_derived=True)
-        _metadata.create_all(self._engine)
-        statement = insert(_files).values(
-            {name: bindparam(name) for name in _names} | {"gone": false()}
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        migrate(engine, "files", _metadata, _STEPS)
+        insert = sqlite_insert if engine.dialect.name == "sqlite" else postgresql_insert
+        values: dict[str, ColumnElement[Any]] = {name: bindparam(name) for name in _names}
+        self._insert = insert(_files).values(values | {"gone": false()}).on_conflict_do_nothing()
+        self._by_id = select(*(_files.c[name] for name in _names)).where(
+            _files.c.id == bindparam("id")
         )
-        compiled = statement.on_conflict_do_nothing().compile(self._engine)
-        self._reader = self._engine.raw_connection()
-        self._reading = threading.Lock()
-        by_id = select(*(_files.c[name] for name in _names)).where(_files.c.id == bindparam("id"))
-        self._select = str(by_id.compile(self._engine))
-        self._insert, self._order = str(compiled), attrgetter(*(compiled.positiontup or _names))
+        self._direct = _Direct(engine, self._insert, self._by_id) if _is_direct(engine) else None
 
     def add(self, records: Iterable[StoredFile]) -> None:
         """Write rows; those that exist stay as they are."""
-        rows = [self._order(record) for record in records]
+        rows = list(records)
         if not rows:
             return
-        with closing(self._engine.raw_connection()) as connection:
-            connection.cursor().executemany(self._insert, rows)
-            connection.commit()
+        if self._direct is not None:
+            self._direct.add(rows)
+            return
+        with self._engine.begin() as connection:
+            connection.execute(self._insert, [_values(row) for row in rows])
 
     def find(self, file_id: str) -> StoredFile | None:
         """Return the row of *file_id*, also of one that is gone; every read of a file asks this."""
-        with self._reading:
-            cursor = self._reader.cursor()
-            cursor.execute(self._select, (file_id,))
-            rows = cursor.fetchall()
-            cursor.close()
-        return StoredFile(*rows[0]) if rows else None
+        if self._direct is not None:
+            return self._direct.find(file_id)
+        with self._engine.connect() as connection:
+            row = connection.execute(self._by_id, {"id": file_id}).first()
+        return _record(row) if row else None
 
     def expired(self, now: float, *, limit: int) -> list[StoredFile]:
         """Return at most *limit* files whose life is over and whose bytes are still here."""
@@ -174,8 +194,50 @@ class Catalog:
 
     def close(self) -> None:
         """Close the database."""
-        self._reader.close()
+        if self._direct is not None:
+            self._direct.close()
         self._engine.dispose()
+
+
+class _Direct:
+    """SQLite's own driver, for one row at a time."""
+
+    def __init__(self, engine: Engine, insert: Insert, by_id: Select[Any]) -> None:
+        self._engine = engine
+        compiled = insert.compile(engine)
+        self._insert, self._order = str(compiled), attrgetter(*(compiled.positiontup or _names))
+        self._select = str(by_id.compile(engine))
+        self._reader = engine.raw_connection()
+        self._reading = threading.Lock()
+
+    def add(self, records: Iterable[StoredFile]) -> None:
+        """Write rows."""
+        with closing(self._engine.raw_connection()) as connection:
+            connection.cursor().executemany(self._insert, [self._order(each) for each in records])
+            connection.commit()
+
+    def find(self, file_id: str) -> StoredFile | None:
+        """Return a row."""
+        with self._reading:
+            cursor = self._reader.cursor()
+            cursor.execute(self._select, (file_id,))
+            rows = cursor.fetchall()
+            cursor.close()
+        return StoredFile(*rows[0]) if rows else None
+
+    def close(self) -> None:
+        """Close the reader."""
+        self._reader.close()
+
+
+def _is_direct(engine: Engine) -> bool:
+    """Return whether the driver is asked by itself: SQLite's, where the way is the larger part."""
+    return engine.dialect.name == "sqlite"
+
+
+def _values(record: StoredFile) -> dict[str, object]:
+    """Return the values of a row."""
+    return {name: getattr(record, name) for name in _names}
 
 
 def _over(over: ColumnElement[bool]) -> ColumnElement[bool]:
@@ -191,11 +253,11 @@ def _record(row: Row[tuple[object, ...]]) -> StoredFile:
 def open_catalog(path: Path) -> Catalog:
     """Open the index; a broken one is set aside, since sidecars hold all it knows."""
     try:
-        return Catalog(path)
+        return Catalog(open_sqlite(path, is_derived=True))
     except DatabaseError:
         log.warning("index is broken and is rebuilt", extra={"path": str(path)})
         for suffix in ("", "-wal", "-shm"):
             broken = path.with_name(path.name + suffix)
             if broken.exists():
                 broken.replace(broken.with_name(f"{broken.name}.broken"))
-        return Catalog(path)
+        return Catalog(open_sqlite(path, is_derived=True))

@@ -1,21 +1,19 @@
-"""The store of files: blobs with sidecars, and the index over them."""
+"""The store of files: bytes somewhere, and the index over them."""
 
 import base64
 import fcntl
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import BinaryIO, TextIO
 
 from towpath.clock import Clock, system_clock
 from towpath.errors import ObjectNotFoundError
 from towpath.errors.redaction import shown
+from towpath.storage.blobs import Blobs
 from towpath.storage.catalog import open_catalog
-from towpath.storage.disk import Disk
-from towpath.storage.local import LocalStore
 from towpath.storage.records import ID_PATTERN, Page, StoredFile, Usage, Wanted
 from towpath.storage.staging import Incoming, NewFile
 
@@ -24,6 +22,7 @@ __all__ = ["FileStore", "new_file_id"]
 _BATCH = 500
 _LEFTOVER_SECONDS = 3600.0
 _LONGEST_PAGE = 1000
+_LINK_SECONDS = 300
 
 
 def new_file_id() -> str:
@@ -32,32 +31,29 @@ def new_file_id() -> str:
 
 
 class FileStore:
-    """Files in a folder: saved durably, found by id, gone from the second they expire.
+    """Files: saved durably, found by id, gone from the second they expire.
 
-    Several processes of one machine may use the same folder.
+    Several processes of one machine may use the same folder, several machines the same bucket.
 
     Args:
-        root: the folder.
-        reserve: bytes of free space that a save leaves; None is max(1 GiB, 5 %).
-        is_durable: whether saves outlive a power cut; otherwise they outlive the process.
+        blobs: where the bytes lie.
         clock: the wall clock.
         new_id: makes ids.
     """
 
     def __init__(
         self,
-        root: Path,
+        blobs: Blobs,
         *,
-        reserve: int | None = None,
-        is_durable: bool = True,
         clock: Clock = system_clock,
         new_id: Callable[[], str] = new_file_id,
     ) -> None:
-        self.blobs = LocalStore(root, reserve=reserve, disk=Disk(is_durable))
+        self.blobs = blobs
         self._clock = clock
         self._lock: TextIO | None = None
         self._new_id = new_id
-        self._catalog = open_catalog(root / "index.db")
+        self.is_local = blobs.is_local
+        self._catalog = open_catalog(blobs.root / "index.db")
 
     def save(self, new: NewFile) -> StoredFile:
         """Save a file; durable, and readable by everybody, when this returns.
@@ -112,11 +108,20 @@ class FileStore:
         """
         record = self._catalog.find(file_id) if ID_PATTERN.fullmatch(file_id) else None
         if record is None:
-            record = self.blobs.read_sidecar(file_id)
+            record = self.blobs.record_of(file_id)
             if record is None:
                 raise ObjectNotFoundError(file_id, is_pending=self.blobs.is_held(file_id))
             self._catalog.add([record])
         return record.checked(self._clock())
+
+    def indexed(self, file_id: str) -> StoredFile | None:
+        """Return what the index knows of *file_id*, None if that is nothing: no disk, no network.
+
+        Raises:
+            ObjectExpiredError: its life is over.
+        """
+        record = self._catalog.find(file_id)
+        return None if record is None else record.checked(self._clock())
 
     def open(self, record: StoredFile) -> BinaryIO:
         """Open the bytes of *record*.
@@ -129,6 +134,25 @@ class FileStore:
         except FileNotFoundError:
             record.checked(self._clock())
             raise ObjectNotFoundError(record.id) from None
+
+    def pieces(self, record: StoredFile, start: int, stop: int) -> Iterator[bytes]:
+        """Yield some of the bytes of *record*.
+
+        Raises:
+            ObjectNotFoundError: at the call: they were removed.
+            StoreUnusableError: the store does not answer.
+        """
+        try:
+            return self.blobs.pieces(record.id, start, stop)
+        except FileNotFoundError:
+            raise ObjectNotFoundError(record.id) from None
+
+    def link(self, record: StoredFile) -> str | None:
+        """Return a URL of the object store itself for a few minutes; None where there is none."""
+        left = _LINK_SECONDS
+        if record.expires is not None:
+            left = max(1, min(left, int(record.expires - self._clock())))
+        return self.blobs.sign(record.id, left)
 
     def page(
         self,
@@ -184,9 +208,9 @@ class FileStore:
             ObjectNotFoundError: there is no such file.
         """
         known = ID_PATTERN.fullmatch(file_id) is not None
-        if not known or (self._catalog.find(file_id) or self.blobs.read_sidecar(file_id)) is None:
+        if not known or (self._catalog.find(file_id) or self.blobs.record_of(file_id)) is None:
             raise ObjectNotFoundError(file_id)
-        self.blobs.delete(file_id)
+        self.blobs.delete([file_id])
         self._catalog.forget([file_id])
 
     def totals(self) -> tuple[int, int]:
@@ -197,8 +221,7 @@ class FileStore:
         """Remove the bytes of files whose life is over; return how many."""
         removed = 0
         while batch := self._catalog.expired(self._clock(), limit=_BATCH):
-            for record in batch:
-                self.blobs.delete(record.id)
+            self.blobs.delete(record.id for record in batch)
             self._catalog.mark_gone(record.id for record in batch)
             removed += len(batch)
         return removed
@@ -210,8 +233,7 @@ class FileStore:
         """
         for listed in self.blobs.listed():
             unknown = self._catalog.unknown(listed.whole)
-            records = [self.blobs.read_listed(file_id) for file_id in unknown]
-            self._catalog.add(record for record in records if record is not None)
+            self._catalog.add(self.blobs.records_of(unknown))
         older_than = time.time() - _LEFTOVER_SECONDS
         return self._forget_missing(older_than) + self.blobs.sweep(older_than=older_than)
 
@@ -220,8 +242,7 @@ class FileStore:
         last, removed = "", 0
         while ids := self._catalog.older(older_than, after=last, limit=_BATCH):
             last = ids[-1]
-            missing = [file_id for file_id in ids if not self.blobs.blob(file_id).is_file()]
-            if missing:
+            if missing := self.blobs.missing(ids):
                 self._catalog.forget(missing)
             removed += len(missing)
         return removed

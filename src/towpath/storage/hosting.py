@@ -4,12 +4,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import urlsplit
 
+from towpath.clock import iso
 from towpath.media.names import url_name
 from towpath.settings import Settings, active
+from towpath.storage.places import StorePlace, place_of
 from towpath.storage.records import ID_PATTERN, StoredFile
 from towpath.storage.staging import NewFile
 
@@ -27,27 +28,23 @@ class Hosting:
     """A store and the prefixes of its public URLs.
 
     Attributes:
-        folder: where the store lies.
+        place: where the store is.
         url: the prefix that new URLs get.
         aliases: other prefixes under which the same files are reached.
         owner: whose files this process saves.
-        reserve: bytes of free space that a save leaves.
-        is_durable: whether saves outlive a power cut.
     """
 
-    folder: Path
+    place: StorePlace
     url: str
     aliases: tuple[str, ...] = ()
     owner: str = ""
-    reserve: int | None = None
-    is_durable: bool = True
 
     @cached_property
     def store(self) -> "FileStore":
         """Open the store at the first use: the database layer takes a while to load."""
-        from towpath.storage.file_store import FileStore  # noqa: PLC0415 - see above
+        from towpath.storage.opening import open_store  # noqa: PLC0415 - see above
 
-        return FileStore(self.folder, reserve=self.reserve, is_durable=self.is_durable)
+        return open_store(self.place)
 
     def save(self, new: NewFile) -> tuple[StoredFile, str]:
         """Save a file; return what is known of it and its public URL."""
@@ -62,6 +59,19 @@ class Hosting:
     def url_of(self, record: StoredFile) -> str:
         """Return the public URL of a file."""
         return f"{self.url}{_PATH}{record.id}/{url_name(record.name, record.content_type)}"
+
+    def to_json(self, record: StoredFile) -> dict[str, str | int | None]:
+        """Return what operators see of a file."""
+        return {
+            "id": record.id,
+            "url": self.url_of(record),
+            "content_type": record.content_type,
+            "file_name": record.name,
+            "file_size": record.size,
+            "owner": record.owner,
+            "created_at": iso(record.created),
+            "expires_at": None if record.expires is None else iso(record.expires),
+        }
 
     def id_in(self, url: str) -> str | None:
         """Return the id in one of our own file URLs, or None for anybody else's."""
@@ -89,14 +99,7 @@ def hosting_of(settings: Settings, *, owner: str = "") -> Hosting:
                 f"{parts.scheme}://{name}{port}{parts.path}" for name in _LOOPBACK
             )
     url, *aliases = prefixes
-    return Hosting(
-        settings.store_dir,
-        url,
-        tuple(aliases),
-        owner,
-        settings.store_reserve,
-        is_durable=settings.durability == "power",
-    )
+    return Hosting(place_of(settings), url, tuple(aliases), owner)
 
 
 class _Process:

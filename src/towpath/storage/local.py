@@ -14,14 +14,14 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from towpath.errors import StoreFullError, StoreUnusableError
 from towpath.settings import reserve_of
+from towpath.storage.blobs import Listed
 from towpath.storage.disk import Disk, all_of, in_background
 from towpath.storage.records import ID_PATTERN, StoredFile
 from towpath.storage.staging import Describe, Incoming, Staged, staged_bytes, staged_link
@@ -33,19 +33,6 @@ _FORMAT = "1\n"
 _RESERVED_SECONDS = 24 * 3600.0
 
 
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """What lies in one folder of the store.
-
-    Attributes:
-        whole: ids of files with their sidecars.
-        halves: ids of sidecars without a blob: of saves that are at work, or were killed.
-    """
-
-    whole: list[str]
-    halves: list[str]
-
-
 class LocalStore:
     """A folder of blobs and sidecars.
 
@@ -54,6 +41,8 @@ class LocalStore:
         reserve: bytes of free space that a save must leave; None is max(1 GiB, 5 %).
         disk: what writes.
     """
+
+    is_local = True
 
     def __init__(self, root: Path, *, reserve: int | None = None, disk: Disk | None = None) -> None:
         self._disk = disk or Disk()
@@ -197,7 +186,19 @@ class LocalStore:
     def _sidecar(self, file_id: str) -> Path:
         return self.root / "m" / file_id[:2] / f"{file_id}.json"
 
-    def read_sidecar(self, file_id: str) -> StoredFile | None:
+    def pieces(self, file_id: str, start: int, stop: int) -> Iterator[bytes]:
+        """Yield some of the bytes of *file_id*.
+
+        Raises:
+            FileNotFoundError: at the call: they are not there.
+        """
+        return _pieces(self.open(file_id), start, stop)
+
+    def sign(self, _file_id: str, _seconds: int) -> None:
+        """Return None: a folder has no URLs of its own."""
+        return
+
+    def record_of(self, file_id: str) -> StoredFile | None:
         """Return what the sidecar says, if both it and the blob are there."""
         if not ID_PATTERN.fullmatch(file_id) or not self.blob(file_id).is_file():
             return None
@@ -210,6 +211,15 @@ class LocalStore:
                 return StoredFile.from_json(json.loads(file.read()))
         except (OSError, ValueError, TypeError):
             return None
+
+    def records_of(self, ids: Iterable[str]) -> list[StoredFile]:
+        """Return what the sidecars of listed files say; broken ones are left out."""
+        found = (self.read_listed(file_id) for file_id in ids)
+        return [record for record in found if record is not None]
+
+    def missing(self, ids: list[str]) -> list[str]:
+        """Return those of *ids* whose bytes are not there."""
+        return [file_id for file_id in ids if not self.blob(file_id).is_file()]
 
     def listed(self) -> Iterator[Listed]:
         """Yield what lies in the store, a folder after the other."""
@@ -234,10 +244,11 @@ class LocalStore:
 
     # --- removing ---
 
-    def delete(self, file_id: str) -> None:
-        """Remove blob and sidecar; open readers keep what they have open."""
-        self.blob(file_id).unlink(missing_ok=True)
-        self._sidecar(file_id).unlink(missing_ok=True)
+    def delete(self, ids: Iterable[str]) -> None:
+        """Remove blobs and sidecars; open readers keep what they have open."""
+        for file_id in ids:
+            self.blob(file_id).unlink(missing_ok=True)
+            self._sidecar(file_id).unlink(missing_ok=True)
 
     def sweep(self, *, older_than: float) -> int:
         """Remove what killed saves left: rubbish in tmp/, sidecars without a blob.
@@ -253,6 +264,15 @@ class LocalStore:
             for file_id in listed.halves:
                 removed += _remove_if_old(self._sidecar(file_id), older_than)
         return removed
+
+
+def _pieces(stream: BinaryIO, start: int, stop: int) -> Iterator[bytes]:
+    """Yield a part of an open file, and close it."""
+    with stream:
+        stream.seek(start)
+        while start < stop and (piece := stream.read(min(_BUFFER, stop - start))):
+            start += len(piece)
+            yield piece
 
 
 def _names_in(folder: Path) -> list[str]:

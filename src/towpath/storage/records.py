@@ -27,6 +27,7 @@ class StoredFile:
         created: when it was saved, seconds since 1970.
         expires: the second from which it is gone, or None.
         owner: the app that saved it, or ''.
+        access: who may read it: public, forbid (403) or hide (404).
     """
 
     id: str
@@ -37,6 +38,7 @@ class StoredFile:
     created: float
     expires: int | None
     owner: str = ""
+    access: str = "public"
 
     def checked(self, now: float) -> "StoredFile":
         """Return this file; raise ObjectExpiredError when its life is over."""

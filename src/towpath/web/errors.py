@@ -73,6 +73,7 @@ RULES: dict[type[TowpathError], _Rule] = {
     e.UploadUnavailableError: _Rule(500),
     e.StorageError: _Rule(500),
     e.ObjectNotFoundError: _Rule(404),
+    e.ObjectExistsError: _Rule(409),
     e.ObjectExpiredError: _Rule(410),
     e.RangeError: _Rule(416),
     e.StoreFullError: _Rule(507),
