@@ -36,6 +36,12 @@ __all__ = ["FILE_PATH", "FileEndpoint"]
 FILE_PATH = re.compile(r"/files/([a-z2-7]{32})(?:/.*)?", re.DOTALL)
 """`/files/{id}/{anything}`. No other part of the URL counts, and none ever touches the disk."""
 
+_PREFIX = re.compile(r"/[A-Za-z0-9_-]{1,64}")
+_ASKS_MORE = frozenset(
+    {b"range", b"if-range", b"if-match", b"if-none-match"}
+    | {b"if-modified-since", b"if-unmodified-since"}
+)
+_LEAST_IN_FRONT = 64 * 1024
 _METHODS = "GET, HEAD, OPTIONS"
 _PARTIAL = 206
 _NO_BODY = {304, 412}
@@ -53,15 +59,23 @@ class FileEndpoint:
         clock: the wall clock; expiry is judged at each read.
         most: files that are sent at once; more are told to come back.
         redirects: whether callers are sent to an object store that hands out URLs of its own.
+        has_front: whether a proxy in front may be told to send a file itself.
     """
 
     def __init__(
-        self, store: FileStore, clock: Clock, *, most: int, redirects: bool = True
+        self,
+        store: FileStore,
+        clock: Clock,
+        *,
+        most: int,
+        redirects: bool = True,
+        has_front: bool = False,
     ) -> None:
         self._store = store
         self._clock = clock
         self._most = most
         self._redirects = redirects
+        self._has_front = has_front
         self._sending = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -136,10 +150,28 @@ class FileEndpoint:
         """Send head and body from an open file."""
         headers, frame = self._framed(scope, record, selection)
         descriptor, send = ways
+        place = self._place_in_front(scope, record)
+        if place is not None:
+            headers |= {"x-accel-redirect": place, "content-length": "0"}
+            await self._send(200, headers, FileBody(descriptor, ()), send)
+            return
         copies = EXTENSION not in scope.get("extensions", {})
         wanted = () if scope["method"] == "HEAD" else selection.spans
         body = FileBody(descriptor, wanted, frame, copies=copies)
         await self._send(selection.status, headers, body, send)
+
+    def _place_in_front(self, scope: Scope, record: StoredFile) -> str | None:
+        """Return where a proxy in front finds the file, if it is to send it itself.
+
+        Parts, conditions and small files are answered by us: a proxy has other validators.
+        """
+        if not self._has_front or scope["method"] != "GET" or record.size < _LEAST_IN_FRONT:
+            return None
+        headers = dict(scope["headers"])
+        prefix = headers.get(b"x-accel-prefix", b"").decode("latin-1")
+        if not _ASKS_MORE.isdisjoint(headers) or not _PREFIX.fullmatch(prefix):
+            return None
+        return f"{prefix}/{record.id[:2]}/{record.id}"
 
     async def _send_remote(
         self, scope: Scope, record: StoredFile, selection: Selection, send: Send

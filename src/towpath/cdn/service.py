@@ -25,6 +25,7 @@ def create_cdn(
     *,
     most_sent: int = _MOST_SENT,
     redirects: bool = True,
+    has_front: bool = False,
 ) -> ASGIApp:
     """Return the app that serves `GET`, `HEAD` and `OPTIONS /files/{id}/{name}`.
 
@@ -33,8 +34,10 @@ def create_cdn(
         clock: the wall clock.
         most_sent: files that are sent at once.
         redirects: whether callers are sent to an object store that hands out URLs of its own.
+        has_front: whether a proxy in front may be told to send a file itself.
     """
-    return _Cdn(FileEndpoint(store, clock, most=most_sent, redirects=redirects))
+    endpoint = FileEndpoint(store, clock, most=most_sent, redirects=redirects, has_front=has_front)
+    return _Cdn(endpoint)
 
 
 class _Cdn:

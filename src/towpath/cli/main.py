@@ -7,6 +7,7 @@ import typer
 
 from towpath.cli.cache import app as cache_app
 from towpath.cli.files import app as files_app
+from towpath.cli.store import app as store_app
 from towpath.errors import SettingsError, TowpathError
 
 __all__ = ["app", "run"]
@@ -23,6 +24,7 @@ app = typer.Typer(
 
 app.add_typer(cache_app, name="cache")
 app.add_typer(files_app, name="files")
+app.add_typer(store_app, name="store")
 
 
 def _show_version(wanted: bool) -> None:  # noqa: FBT001 - Typer calls it

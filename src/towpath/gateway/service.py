@@ -81,6 +81,7 @@ def _files(settings: Settings, store: FileStore, clock: Clock) -> ASGIApp:
         clock,
         most_sent=settings.max_file_connections,
         redirects=settings.store_reads == "redirect",
+        has_front=bool(settings.trusted_proxies),
     )
 
 

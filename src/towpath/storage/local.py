@@ -56,7 +56,7 @@ class LocalStore:
         try:
             self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
             for part in ("o", "m", "tmp", "up"):
-                (self.root / part).mkdir(exist_ok=True, mode=0o700)
+                (self.root / part).mkdir(exist_ok=True, mode=0o750 if part == "o" else 0o700)
             version = self.root / "format"
             if not version.exists():
                 version.write_text(_FORMAT)
@@ -295,7 +295,7 @@ def _is_linked(source: Path, path: Path) -> bool:
 def _made(folder: Path) -> list[Path]:
     """Make *folder* if it is missing; return what has to be synced once something is in it."""
     try:
-        folder.mkdir(mode=0o700)
+        folder.mkdir(mode=0o750)  # the store itself is closed; an access list may open this
     except FileExistsError:
         return [folder]
     return [folder, folder.parent]

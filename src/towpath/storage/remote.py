@@ -13,9 +13,9 @@ from concurrent.futures import wait
 from functools import partial
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
-from typing_extensions import override
+from typing_extensions import Buffer, override
 
 from towpath.errors import ObjectNotFoundError
 from towpath.storage.blobs import Listed
@@ -24,9 +24,6 @@ from towpath.storage.local import LocalStore
 from towpath.storage.objects import Attributes, ObjectInfo, ObjectStore, Signs
 from towpath.storage.records import ID_PATTERN, StoredFile
 from towpath.storage.staging import Describe, Incoming, Staged
-
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
 
 __all__ = ["RemoteBlobs"]
 
@@ -193,7 +190,7 @@ class _Stream(io.RawIOBase):
         return True
 
     @override
-    def readinto(self, buffer: "WriteableBuffer") -> int:
+    def readinto(self, buffer: Buffer) -> int:
         """Fill *buffer* with what there is; 0 at the end."""
         while not self._rest:
             piece = next(self._pieces, None)

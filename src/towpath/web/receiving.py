@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
 from typing import cast
@@ -19,6 +19,7 @@ __all__ = ["RequestGuard"]
 log = logging.getLogger(__name__)
 
 _BODY = "http.response.body"
+_LINGER_SECONDS = 2.0
 _FIRST_SECONDS = 30.0
 _SLOWEST = 16 * 1024  # bytes a second, once the first seconds are over
 
@@ -53,7 +54,7 @@ class RequestGuard:
             return
         declared = _declared(scope)
         if declared is not None and declared > self._limit:
-            await _refuse(self._too_large(size=declared), scope, receive, send)
+            await _refuse(scope, receive, send, self._too_large(size=declared))
             return
         exchange = _Exchange(self._app, self._limit, self._clock, self._too_large)
         await exchange.run(scope, receive, send)
@@ -85,12 +86,7 @@ class _Exchange:
         """Run the app; drop it when the caller disconnects."""
 
         async def noted_send(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                self._started = True
-                if self._refused:  # the rest of the body is not read
-                    MutableHeaders(scope=message)["connection"] = "close"
-            await send(message)
-            self._finished = message["type"] == _BODY and not message.get("more_body", False)
+            await self._send(message, receive, send)
 
         async def limited_receive() -> Message:
             return await self._receive(receive)
@@ -98,7 +94,8 @@ class _Exchange:
         if not _has_body(scope):  # so that the caller's leaving is noticed from the start on
             self._empty = await receive()
             self._done.set()
-        work = asyncio.ensure_future(self._work(scope, limited_receive, noted_send, send))
+        app = self._app(scope, limited_receive, noted_send)
+        work = asyncio.ensure_future(self._work(app, partial(_refuse, scope, receive, send)))
         watch = asyncio.ensure_future(self._until_gone(receive))
         try:
             await asyncio.wait({work, watch}, return_when=asyncio.FIRST_COMPLETED)
@@ -109,18 +106,32 @@ class _Exchange:
         if not work.cancelled():
             work.result()
 
-    async def _work(self, scope: Scope, receive: Receive, noted: Send, send: Send) -> None:
+    async def _send(self, message: Message, receive: Receive, send: Send) -> None:
+        """Pass an answer on; one that refuses the rest of the body closes the connection."""
+        if message["type"] == "http.response.start":
+            self._started = True
+            if self._refused:
+                MutableHeaders(scope=message)["connection"] = "close"
+        self._finished = message["type"] == _BODY and not message.get("more_body", False)
+        if self._finished and self._refused:
+            await _lingered(message, receive, send)
+        else:
+            await send(message)
+
+    async def _work(
+        self, app: Awaitable[None], refuse: Callable[[RequestError], Awaitable[None]]
+    ) -> None:
         """Run the app, and answer what the guard itself refuses.
 
         Frameworks raise an error again after they have answered it. That would close a connection
         that its other end takes for good, and fail the request that comes over it next.
         """
         try:
-            await self._app(scope, receive, noted)
+            await app
         except RequestError as refusal:
             if self._started:
                 raise
-            await _refuse(refusal, scope, receive, send)
+            await refuse(refusal)
         except Exception:
             if not self._finished:
                 raise
@@ -171,11 +182,32 @@ def _declared(scope: Scope) -> int | None:
     return None
 
 
-async def _refuse(error: RequestError, scope: Scope, receive: Receive, send: Send) -> None:
+async def _refuse(scope: Scope, receive: Receive, send: Send, error: RequestError) -> None:
     """Answer with an error and close, because the rest of the body is not read."""
+
+    async def lingering(message: Message) -> None:
+        if message["type"] == _BODY:
+            await _lingered(message, receive, send)
+        else:
+            await send(message)
+
     problem = problem_of(error)
     headers = {**problem.headers, "connection": "close"}
-    await JSONResponse(dict(problem.body), problem.status, headers)(scope, receive, send)
+    await JSONResponse(dict(problem.body), problem.status, headers)(scope, receive, lingering)
+
+
+async def _lingered(message: Message, receive: Receive, send: Send) -> None:
+    """Send the end of an answer to a caller who is still sending, and give it time to see that.
+
+    A socket that is closed with unread bytes in it is reset, and the answer may be lost (RFC 9112
+    section 9.6).
+    """
+    await send({**message, "more_body": True})
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_LINGER_SECONDS):
+            while (await receive()).get("more_body", False):
+                pass
+    await send({"type": _BODY, "body": b""})
 
 
 async def _stopped(task: "asyncio.Future[None]") -> None:
