@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tests.support.stores import folder_store
 
-from towpath.errors import ObjectExpiredError, ObjectNotFoundError, StoreFullError
+from towpath.errors import ObjectExpiredError, ObjectNotFoundError, StoreFullError, StoreUnusableError
 from towpath.storage.file_store import FileStore, new_file_id
 from towpath.storage.records import ID_PATTERN
 from towpath.storage.staging import NewFile
@@ -186,7 +186,7 @@ def test_a_save_that_the_disk_refuses_is_an_error_and_leaves_nothing(
         raise OSError(errno.EIO, "Input/output error")
 
     monkeypatch.setattr(os, "fsync", refuse)
-    with pytest.raises(OSError, match="Input/output"):
+    with pytest.raises(StoreUnusableError, match="Input/output"):
         store.save(NewFile(given, "a", "text/plain", move=kind == "move"))
     assert [path for path in (tmp_path / "store").glob("[omt]*/**/*") if path.is_file()] == []
     assert store.totals() == (0, 0)

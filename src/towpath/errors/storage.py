@@ -103,14 +103,17 @@ class RangeError(StorageError):
 class StoreFullError(StorageError):
     """Storing the object would use up the reserve of free space."""
 
-    def __init__(self, *, need: int, free: int, reserve: int) -> None:
+    def __init__(self, *, need: int | None, free: int, reserve: int) -> None:
         self.need = need
         self.free = free
         self.reserve = reserve
-        super().__init__(
-            f"Storing {need} bytes would leave less than the reserve of {reserve}: {free} are "
-            "free. Free some space, or lower TOWPATH_STORE_RESERVE."
+        trouble = (
+            f"The disk answered 'No space left on device' ({free} bytes are free)"
+            if need is None
+            else f"Storing {need} bytes would leave less than the reserve of {reserve}: {free} are "
+            "free"
         )
+        super().__init__(f"{trouble}. Free some space, or lower TOWPATH_STORE_RESERVE.")
 
 
 class StoreUnusableError(StorageError):

@@ -160,6 +160,15 @@ class Catalog:
         with self._engine.begin() as connection:
             connection.execute(delete(_files).where(_files.c.id.in_(list(ids))))
 
+    def lose(self, ids: Iterable[str], now: float) -> None:
+        """Note that the bytes of *ids* are not there: expired files stay known as such."""
+        listed = list(ids)
+        over = _over(_files.c.expires <= now)
+        with self._engine.begin() as connection:
+            these = _files.c.id.in_(listed)
+            connection.execute(update(_files).where(these & over).values(gone=True))
+            connection.execute(delete(_files).where(these & (_files.c.gone == false())))
+
     def older(self, before: float, *, after: str, limit: int) -> list[str]:
         """Return ids, in their order from *after* on, of files that are there since *before*."""
         query = (

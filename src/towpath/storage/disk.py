@@ -1,14 +1,22 @@
 """Bytes and folders made durable while the caller goes on with something else."""
 
+import errno
 import os
-from collections.abc import Callable, Iterable
+import shutil
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-__all__ = ["Disk", "all_of", "in_background", "sync"]
+from towpath.errors import StoreFullError, StoreUnusableError
+
+__all__ = ["OF_THE_DISK", "Disk", "all_of", "in_background", "sync", "told"]
+
+OF_THE_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EFBIG})
+"""What a disk answers that can take no more, or is broken."""
 
 T = TypeVar("T")
 _MOST_THREADS = 32
@@ -105,3 +113,23 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def told(root: Path) -> Iterator[None]:
+    """Say what the disk of *root* answers with errors of ours; other OSErrors go on as they are.
+
+    Raises:
+        StoreFullError: it has no room.
+        StoreUnusableError: it is broken, or read-only.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in OF_THE_DISK:
+            raise
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            free = shutil.disk_usage(root).free
+            raise StoreFullError(need=None, free=free, reserve=0) from error
+        reason = f"The store's disk answered {error.strerror!r}; nothing was changed. Look at it."
+        raise StoreUnusableError(reason) from error

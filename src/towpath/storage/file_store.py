@@ -14,6 +14,7 @@ from towpath.errors import ObjectNotFoundError
 from towpath.errors.redaction import shown
 from towpath.storage.blobs import Blobs
 from towpath.storage.catalog import open_catalog
+from towpath.storage.disk import told
 from towpath.storage.records import ID_PATTERN, Page, StoredFile, Usage, Wanted
 from towpath.storage.staging import Incoming, NewFile
 
@@ -60,8 +61,15 @@ class FileStore:
 
         Raises:
             StoreFullError: the disk's reserve would be used up.
+            StoreUnusableError: the disk, or the object store, does not do it; nothing is left.
             ObjectNotFoundError: its reserved place was given up or completed before.
+            OSError: the data cannot be read.
         """
+        with told(self.blobs.root):
+            return self._saved(new)
+
+    def _saved(self, new: NewFile) -> StoredFile:
+        """Save a file."""
         if new.reserved is not None and not self.blobs.is_held(new.reserved):
             raise ObjectNotFoundError(new.reserved)
         staged = self.blobs.stage(new.data, partial(self._described, new), move=new.move)
@@ -87,12 +95,14 @@ class FileStore:
 
     def incoming(self) -> Incoming:
         """Begin a file whose bytes come one after the other; save it as the data of a NewFile."""
-        return self.blobs.incoming()
+        with told(self.blobs.root):
+            return self.blobs.incoming()
 
     def hold(self) -> str:
         """Make a place for a file that is still to come; return its id."""
         file_id = self._new_id()
-        self.blobs.hold(file_id)
+        with told(self.blobs.root):
+            self.blobs.hold(file_id)
         return file_id
 
     def release(self, file_id: str) -> None:
@@ -197,7 +207,8 @@ class FileStore:
         record = self.find(file_id)
         expires = None if lifetime is None else int(self._clock()) + lifetime
         changed = replace(record, expires=expires)
-        self.blobs.rewrite(changed)
+        with told(self.blobs.root):
+            self.blobs.rewrite(changed)
         self._catalog.set_expiry(file_id, expires)
         return changed
 
@@ -210,7 +221,8 @@ class FileStore:
         known = ID_PATTERN.fullmatch(file_id) is not None
         if not known or (self._catalog.find(file_id) or self.blobs.record_of(file_id)) is None:
             raise ObjectNotFoundError(file_id)
-        self.blobs.delete([file_id])
+        with told(self.blobs.root):
+            self.blobs.delete([file_id])
         self._catalog.forget([file_id])
 
     def totals(self) -> tuple[int, int]:
@@ -243,7 +255,7 @@ class FileStore:
         while ids := self._catalog.older(older_than, after=last, limit=_BATCH):
             last = ids[-1]
             if missing := self.blobs.missing(ids):
-                self._catalog.forget(missing)
+                self._catalog.lose(missing, self._clock())
             removed += len(missing)
         return removed
 

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
-from towpath.storage.disk import Disk, in_background
+from towpath.storage.disk import Disk, in_background, told
 from towpath.storage.records import StoredFile
 
 __all__ = ["Describe", "Incoming", "NewFile", "Staged", "staged_bytes", "staged_link"]
@@ -100,10 +100,11 @@ class Incoming:
 
         Raises:
             StoreFullError: the disk's reserve would be used up.
-            OSError: they cannot be written.
+            StoreUnusableError: they cannot be written.
         """
         self._check_room(len(data))
-        self._file.write(data)
+        with told(self._path.parent):
+            self._file.write(data)
         self._digest.update(data)
         self.size += len(data)
 

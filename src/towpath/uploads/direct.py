@@ -1,19 +1,22 @@
 """Straight into the store of this machine: no HTTP hop."""
 
-import errno
 from dataclasses import dataclass, replace
 
 from towpath.clock import iso
 from towpath.context import Lifetime
-from towpath.errors import ObjectNotFoundError, StoreFullError, UploadRefusedError
+from towpath.errors import (
+    ObjectNotFoundError,
+    StoreFullError,
+    StoreUnusableError,
+    UploadRefusedError,
+    UploadUnavailableError,
+)
 from towpath.storage.hosting import Hosting
 from towpath.storage.staging import NewFile
 from towpath.uploads.lifetimes import seconds_of
 from towpath.uploads.uploader import Payload, Uploaded
 
 __all__ = ["DirectReservation", "DirectUploader"]
-
-_OF_THE_DISK = frozenset({errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG})
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,17 +68,12 @@ class DirectUploader:
         except ObjectNotFoundError:
             reason = "its reserved place was given up or completed before; reserve another one"
             raise UploadRefusedError(reason, status=409) from None
-        except OSError as error:
-            if error.errno not in _OF_THE_DISK:
-                raise
-            raise UploadRefusedError(_refusal_of(error), status=507) from error
+        except StoreUnusableError as error:
+            if not self.hosting.store.is_local:
+                raise UploadUnavailableError(str(error)) from error
+            raise UploadRefusedError(str(error), status=507) from error
         expires_at = None if record.expires is None else iso(record.expires)
         return Uploaded(url, record.size, expires_at)
-
-
-def _refusal_of(error: OSError) -> str:
-    """Say what the disk answered."""
-    return f"the disk answered {error.strerror!r}; nothing is kept of it. Look at the store's disk"
 
 
 @dataclass(frozen=True, slots=True)
