@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 UV = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all check format lock build bench coverage clean
+.PHONY: help setup demo test test-all engines check format lock build bench coverage clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,8 +29,15 @@ demo: $(READY) ## run examples/upscale.py on http://127.0.0.1:8000
 test: $(READY) ## run the fast tests
 	$(BIN)/python -m pytest -o faulthandler_timeout=500 -o faulthandler_exit_on_timeout=true
 
-test-all: $(READY) ## run every test, the long ones too
+test-all: $(READY) engines ## run every test, the long ones too
 	$(BIN)/python -m pytest -m ""
+
+engines: ## install the programs that the long tests run (Debian, as root)
+	@wanted=""; for each in nginx:nginx-light caddy:caddy strace:strace chromium:chromium pg_ctlcluster:postgresql mkfs.xfs:xfsprogs; do \
+	  PATH="$$PATH:/usr/sbin:/sbin" command -v $${each%%:*} >/dev/null 2>&1 || wanted="$$wanted $${each##*:}"; done; \
+	if [ -n "$$wanted" ]; then echo "installing$$wanted"; \
+	  { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $$wanted; } >/dev/null || \
+	  { echo "The long tests need$$wanted: install them, and run make test-all again."; exit 1; }; fi
 
 check: $(READY) ## format, lint, types, floors, dead code, dependencies, spelling
 	$(BIN)/ruff format --check .

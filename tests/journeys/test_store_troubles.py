@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import socket
 import statistics
 import subprocess
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import httpx2
 import pytest
+from tests.support.stores import folder_store
 
 from towpath.storage.staging import NewFile
 from towpath.testing import Server, serve
@@ -130,6 +132,31 @@ class TestDisks:
             again = upload(server, b"after")
             assert httpx2.get(again.json()["access_url"]).content == b"after"
             assert run(server).status_code == 200
+
+
+@pytest.mark.engines
+def test_where_the_disk_can_a_copy_takes_no_room(tmp_path: Path) -> None:
+    """XFS shares blocks between files (FICLONE); what is changed later is changed in one."""
+    image, folder = tmp_path / "image", tmp_path / "xfs"
+    with image.open("wb") as file:
+        file.truncate(400 * MIB)
+    subprocess.run(["mkfs.xfs", "-q", str(image)], check=True)
+    folder.mkdir()
+    with mounted("-o", "loop", str(image), str(folder)):
+        store = folder_store(folder / "store")
+        given = folder / "given"
+        data = os.urandom(100 * MIB)
+        given.write_bytes(data)
+        os.sync()
+        before = shutil.disk_usage(folder).free
+        record = store.save(NewFile(given, "a", "video/mp4"))
+        os.sync()
+        assert before - shutil.disk_usage(folder).free < 5 * MIB
+        with given.open("r+b") as file:
+            file.write(b"changed")
+        with store.open(record) as stream:
+            assert stream.read() == data
+        store.close()
 
 
 def test_a_thousand_idle_connections_hold_nobody_up(app: str) -> None:

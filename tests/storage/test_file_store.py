@@ -9,7 +9,12 @@ from pathlib import Path
 import pytest
 from tests.support.stores import folder_store
 
-from towpath.errors import ObjectExpiredError, ObjectNotFoundError, StoreFullError, StoreUnusableError
+from towpath.errors import (
+    ObjectExpiredError,
+    ObjectNotFoundError,
+    StoreFullError,
+    StoreUnusableError,
+)
 from towpath.storage.file_store import FileStore, new_file_id
 from towpath.storage.records import ID_PATTERN
 from towpath.storage.staging import NewFile
@@ -56,6 +61,17 @@ def test_every_upload_has_its_own_id(store: FileStore) -> None:
     ids = {store.save(NewFile(b"same", "a", "text/plain")).id for _ in range(20)}
     assert len(ids) == 20
     assert all(ID_PATTERN.fullmatch(file_id) for file_id in ids)
+
+
+def test_a_link_that_is_given_away_is_followed(store: FileStore, tmp_path: Path) -> None:
+    real, link = tmp_path / "real", tmp_path / "link"
+    real.write_bytes(b"content")
+    link.symlink_to(real)
+    record = store.save(NewFile(link, "a", "text/plain", move=True))
+    blob = store.blobs.blob(record.id)
+    assert not blob.is_symlink()
+    real.unlink()
+    assert read(store, record.id) == b"content"
 
 
 def test_ids_share_no_prefix() -> None:

@@ -170,6 +170,7 @@ def _opened() -> "Iterator[Hosting]":
     with suppress(OSError, ValueError, KeyError, TypeError):
         served = json.loads((settings.state / "server.json").read_text())
         update = {"public_url": served["address"], "cdn_url": served["files_address"]}
+        update |= {"store": served["store"]} if settings.store is None else {}
         settings = settings.model_copy(update=update)
     hosting = hosting_of(settings, owner=settings.owner)
     try:

@@ -130,6 +130,7 @@ async def _serve(
                 "pid": os.getpid(),
                 "address": settings.origin,
                 "files_address": settings.files_origin,
+                "store": settings.store,
             }
         )
     )

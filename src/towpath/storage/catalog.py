@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     Column,
     ColumnElement,
@@ -17,7 +18,6 @@ from sqlalchemy import (
     Float,
     Index,
     Insert,
-    Integer,
     MetaData,
     Row,
     Select,
@@ -54,10 +54,10 @@ _files = Table(
     Column("id", String(32), primary_key=True),
     Column("name", String, nullable=False),
     Column("content_type", String, nullable=False),
-    Column("size", Integer, nullable=False),
+    Column("size", BigInteger, nullable=False),
     Column("sha256", String(64), nullable=False),
     Column("created", Float, nullable=False),
-    Column("expires", Integer),
+    Column("expires", BigInteger),
     Column("owner", String, nullable=False),
     Column("gone", Boolean, nullable=False, default=False),
     Column("access", String(8), nullable=False, server_default="public"),

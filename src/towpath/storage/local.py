@@ -10,6 +10,7 @@ computed while the blob goes to the disk, the index gets its row while the folde
 anywhere in between a save leaves rubbish in tmp/ or a sidecar without a blob; both are swept.
 """
 
+import fcntl
 import json
 import os
 import secrets
@@ -29,6 +30,7 @@ from towpath.storage.staging import Describe, Incoming, Staged, staged_bytes, st
 __all__ = ["LocalStore"]
 
 _BUFFER = 1024 * 1024
+_FICLONE = 0x40049409
 _FORMAT = "1\n"
 _RESERVED_SECONDS = 24 * 3600.0
 
@@ -99,6 +101,8 @@ class LocalStore:
             return staged_link(self._disk, path, describe)
         with data.open("rb") as stream:
             self._check_room(os.fstat(stream.fileno()).st_size)
+            if _is_cloned(stream, path):
+                return staged_link(self._disk, path, describe)
             return self._copied(stream, describe)
 
     def incoming(self) -> Incoming:
@@ -285,11 +289,24 @@ def _names_in(folder: Path) -> list[str]:
 
 
 def _is_linked(source: Path, path: Path) -> bool:
-    """Link *source* to *path*; return False where that cannot be."""
+    """Link *source*, or what it points to, to *path*; return False where that cannot be."""
     with suppress(OSError):
-        os.link(source, path)
-        return True
+        real = source.resolve(strict=True)
+        if real.is_file():
+            os.link(real, path)
+            return True
     return False
+
+
+def _is_cloned(source: BinaryIO, path: Path) -> bool:
+    """Let *path* share the blocks of *source* where the disk can (FICLONE, ioctl_ficlone(2))."""
+    try:
+        with path.open("xb") as clone:
+            fcntl.ioctl(clone.fileno(), _FICLONE, source.fileno())
+    except OSError:
+        path.unlink(missing_ok=True)
+        return False
+    return True
 
 
 def _made(folder: Path) -> list[Path]:
