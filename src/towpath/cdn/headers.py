@@ -1,6 +1,7 @@
 """The headers of a file that somebody made: harmless in a browser, right for a cache. Pure."""
 
 from base64 import b64encode
+from collections.abc import Mapping
 from email.utils import formatdate
 from functools import lru_cache
 
@@ -9,7 +10,7 @@ from towpath.media.content_types import OCTET_STREAM, is_header_safe, is_inline
 from towpath.media.names import content_disposition
 from towpath.storage.records import StoredFile
 
-__all__ = ["ALWAYS", "etag_of", "file_headers"]
+__all__ = ["ALWAYS", "etag_of", "file_headers", "file_lines", "lines_of"]
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; media-src 'self'"
 _YEAR = 31_536_000
@@ -46,6 +47,30 @@ def file_headers(record: StoredFile, *, now: float, download: bool) -> dict[str,
     """
     headers = _lasting_headers(record, download=download)
     return headers | {"cache-control": _cache_control(record, now)}
+
+
+def file_lines(record: StoredFile, *, now: float, download: bool) -> bytes:
+    """Return `file_headers` as the lines of an answer."""
+    lasting = _lasting_lines(record, download=download)
+    return b"%bcache-control: %b\r\n" % (lasting, _cache_control(record, now).encode())
+
+
+def lines_of(headers: Mapping[str, str]) -> bytes:
+    """Return headers as lines.
+
+    Raises:
+        ValueError: one would break out of its line.
+    """
+    text = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    if text.count("\r") != len(headers) or text.count("\n") != len(headers) or "\0" in text:
+        message = "a header holds a line break"
+        raise ValueError(message)
+    return text.encode("latin-1")
+
+
+@lru_cache(maxsize=4096)
+def _lasting_lines(record: StoredFile, *, download: bool) -> bytes:
+    return lines_of(_lasting_headers(record, download=download))
 
 
 @lru_cache(maxsize=4096)

@@ -8,10 +8,10 @@ from functools import partial
 from urllib.parse import parse_qs
 
 from starlette.responses import JSONResponse, Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from towpath.cdn.body import FileBody
-from towpath.cdn.headers import ALWAYS, etag_of, file_headers
+from towpath.cdn.headers import ALWAYS, etag_of, file_headers, file_lines, lines_of
 from towpath.cdn.multipart import Multipart
 from towpath.cdn.ranges import Selection, select
 from towpath.cdn.remote_body import RemoteBody
@@ -29,7 +29,7 @@ from towpath.media.content_types import is_passive
 from towpath.storage.file_store import FileStore
 from towpath.storage.records import StoredFile
 from towpath.web.errors import problem_of
-from towpath.web.zero_copy import EXTENSION
+from towpath.web.zero_copy import EXTENSION, LINES
 
 __all__ = ["FILE_PATH", "FileEndpoint"]
 
@@ -148,17 +148,35 @@ class FileEndpoint:
         self, scope: Scope, record: StoredFile, selection: Selection, ways: tuple[int, Send]
     ) -> None:
         """Send head and body from an open file."""
-        headers, frame = self._framed(scope, record, selection)
         descriptor, send = ways
         place = self._place_in_front(scope, record)
         if place is not None:
-            headers |= {"x-accel-redirect": place, "content-length": "0"}
-            await self._send(200, headers, FileBody(descriptor, ()), send)
+            headers = self._headers(record, scope) | {"x-accel-redirect": place}
+            start = _start(200, headers | {"content-length": "0"})
+            await self._send(start, FileBody(descriptor, ()), send)
             return
-        copies = EXTENSION not in scope.get("extensions", {})
-        wanted = () if scope["method"] == "HEAD" else selection.spans
-        body = FileBody(descriptor, wanted, frame, copies=copies)
-        await self._send(selection.status, headers, body, send)
+        extensions, is_head = scope.get("extensions", {}), scope["method"] == "HEAD"
+        if LINES in extensions and not is_head and _is_one_part(selection):
+            start, frame = self._ready_start(scope, record, selection), None
+        else:
+            headers, frame = self._framed(scope, record, selection)
+            start = _start(selection.status, headers)
+        spans = () if is_head else selection.spans
+        body = FileBody(descriptor, spans, frame, copies=EXTENSION not in extensions)
+        await self._send(start, body, send)
+
+    def _ready_start(self, scope: Scope, record: StoredFile, selection: Selection) -> Message:
+        """Return the start of an answer of one part, with its lines as they are sent."""
+        lines = file_lines(record, now=self._clock(), download=_is_download(scope))
+        own = _of_one_part(selection, record.size)
+        start, stop = selection.spans[0]
+        return {
+            "type": "http.response.start",
+            "status": selection.status,
+            "headers": [],
+            "lines": lines + lines_of(own),
+            "length": stop - start,
+        }
 
     def _place_in_front(self, scope: Scope, record: StoredFile) -> str | None:
         """Return where a proxy in front finds the file, if it is to send it itself.
@@ -186,7 +204,7 @@ class FileEndpoint:
         spans = () if is_head else selection.spans
         body = RemoteBody(partial(self._store.pieces, record), spans, frame)
         await body.open()
-        await self._send(selection.status, headers, body, send)
+        await self._send(_start(selection.status, headers), body, send)
         return None
 
     def _framed(
@@ -201,23 +219,37 @@ class FileEndpoint:
                 "content-type": frame.type,
                 "content-length": str(frame.length),
             }, frame
-        start, stop = spans[0]
-        headers["content-length"] = str(stop - start)
-        if selection.status == _PARTIAL:
-            headers["content-range"] = f"bytes {start}-{stop - 1}/{record.size}"
-        return headers, None
+        return headers | _of_one_part(selection, record.size), None
 
-    async def _send(
-        self, status: int, headers: dict[str, str], body: FileBody | RemoteBody, send: Send
-    ) -> None:
+    async def _send(self, start: Message, body: FileBody | RemoteBody, send: Send) -> None:
         """Send head and body, and count it while it is on its way."""
-        raw = [(n.encode("latin-1"), v.encode("latin-1")) for n, v in headers.items()]
         self._sending += 1
         try:
-            await send({"type": "http.response.start", "status": status, "headers": raw})
+            await send(start)
             await body.send(send)
         finally:
             self._sending -= 1
+
+
+def _start(status: int, headers: Mapping[str, str]) -> Message:
+    """Return the start of an answer."""
+    raw = [(n.encode("latin-1"), v.encode("latin-1")) for n, v in headers.items()]
+    return {"type": "http.response.start", "status": status, "headers": raw}
+
+
+def _is_one_part(selection: Selection) -> bool:
+    """Return whether it is one part, and not an empty one."""
+    start, stop = selection.spans[0]
+    return len(selection.spans) == 1 and stop > start
+
+
+def _of_one_part(selection: Selection, size: int) -> dict[str, str]:
+    """Return the headers of an answer of one part, or of the whole."""
+    start, stop = selection.spans[0]
+    length = {"content-length": str(stop - start)}
+    if selection.status != _PARTIAL:
+        return length
+    return length | {"content-range": f"bytes {start}-{stop - 1}/{size}"}
 
 
 def _is_download(scope: Scope) -> bool:

@@ -7,18 +7,27 @@ ordinary bodies.
 
 import asyncio
 import os
+import socket
 import sys
 from contextlib import suppress
+from functools import cache
+from http import HTTPStatus
 from typing import Any, Protocol
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from towpath.concurrency import in_thread
 
-__all__ = ["EXTENSION", "Connection", "zero_copy"]
+__all__ = ["EXTENSION", "LINES", "Connection", "zero_copy"]
 
 EXTENSION = "http.response.zerocopysend"
+LINES = "towpath.lines"
+"""With it `http.response.start` takes `lines`, the header lines as they are sent, all but those in
+`headers`, and `length`, their content-length. Who sends them vouches for every byte, and sends a
+file next: both leave together."""
+
 _IS_POSSIBLE = sys.platform == "linux" and hasattr(os, "RWF_NOWAIT")
+_MORE = getattr(socket, "MSG_MORE", 0)
 _PIECE = 1024 * 1024
 _PROBES = 256 * 1024
 _TICK = 0.001
@@ -51,19 +60,53 @@ def zero_copy(app: ASGIApp, connection: Connection) -> ASGIApp:
             await app(scope, receive, send)
             return
 
-        async def sending(message: Message) -> None:
-            if message["type"] == EXTENSION:
-                await _send_file(connection, cycle, message)
-            else:
-                await send(message)
+        head = b""
 
-        scope.setdefault("extensions", {})[EXTENSION] = {}
+        async def sending(message: Message) -> None:
+            nonlocal head
+            if message["type"] == EXTENSION:
+                before, head = head, b""
+                await _send_file(connection, cycle, message, before)
+            elif "lines" not in message:
+                await send(message)
+            elif _is_plain(cycle):
+                head = _head_of(cycle, message)
+            else:
+                await send({**message, "headers": [*message["headers"], *_pairs(message["lines"])]})
+
+        scope.setdefault("extensions", {}).update({EXTENSION: {}, LINES: {}})
         await app(scope, receive, sending)
 
     return extended if _IS_POSSIBLE else app
 
 
-async def _send_file(connection: Connection, cycle: Any, message: Message) -> None:  # noqa: ANN401 - uvicorn's
+def _is_plain(cycle: Any) -> bool:  # noqa: ANN401 - uvicorn's
+    """Return whether a head may be written by itself, without all that uvicorn looks at."""
+    is_open = not cycle.disconnected and not cycle.flow.write_paused
+    return is_open and not cycle.response_started and not cycle.access_log
+
+
+def _head_of(cycle: Any, message: Message) -> bytes:  # noqa: ANN401 - as above
+    """Return the head of an answer whose lines are ready; looking at each again would take long."""
+    cycle.response_started, cycle.waiting_for_100_continue = True, False
+    cycle.expected_content_length, cycle.chunked_encoding = message["length"], False
+    others = (b"%b: %b\r\n" % pair for pair in (*cycle.default_headers, *message["headers"]))
+    end = b"\r\n" if cycle.keep_alive else b"connection: close\r\n\r\n"
+    return b"".join((_status_line(message["status"]), *others, message["lines"], end))
+
+
+@cache
+def _status_line(status: int) -> bytes:
+    return f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n".encode()
+
+
+def _pairs(lines: bytes) -> list[tuple[bytes, bytes]]:
+    """Return header lines as ASGI has them."""
+    found = (line.partition(b": ") for line in lines.split(b"\r\n") if line)
+    return [(name, value) for name, _, value in found]
+
+
+async def _send_file(connection: Connection, cycle: Any, message: Message, head: bytes) -> None:  # noqa: ANN401 - uvicorn's
     """Send part of a file; a client that left ends it without an error, as in uvicorn."""
     count = message["count"]
     cycle.expected_content_length -= count
@@ -71,14 +114,16 @@ async def _send_file(connection: Connection, cycle: Any, message: Message) -> No
         return
     source = message["file"] if isinstance(message["file"], int) else message["file"].fileno()
     own = connection.transport.get_extra_info("socket")
-    out = os.dup(own.fileno())  # the loop watches the socket itself for its transport
-    try:
-        await _Copy(connection, out, source).run(message["offset"], count)
-    except (ConnectionError, TimeoutError):
-        connection.transport.abort()
-        await asyncio.sleep(0)
-    finally:
-        os.close(out)
+    # the loop watches the socket itself for its transport
+    with socket.socket(own.family, own.type, own.proto, os.dup(own.fileno())) as out:
+        try:
+            copy = _Copy(connection, out.fileno(), source)
+            if head:
+                await copy.begin(out, head)
+            await copy.run(message["offset"], count)
+        except (ConnectionError, TimeoutError):
+            connection.transport.abort()
+            await asyncio.sleep(0)
 
 
 async def _flushed(connection: Connection) -> bool:
@@ -106,6 +151,20 @@ class _Copy:
         self._connection = connection
         self._out = out
         self._source = source
+
+    async def begin(self, out: socket.socket, head: bytes) -> None:
+        """Send what comes before; it leaves with the first bytes of the file.
+
+        Raises:
+            ConnectionError: the client has left.
+            TimeoutError: it reads too slowly.
+        """
+        left = memoryview(head)
+        while left:
+            try:
+                left = left[out.send(left, _MORE) :]
+            except BlockingIOError:
+                await self._writable()
 
     async def run(self, offset: int, count: int) -> None:
         """Send *count* bytes from *offset* on.
