@@ -6,6 +6,7 @@ from starlette.types import Send
 
 from towpath.cdn.multipart import Multipart
 from towpath.concurrency import in_thread
+from towpath.errors import StoreUnusableError
 
 __all__ = ["RemoteBody"]
 
@@ -28,7 +29,7 @@ class RemoteBody:
         self._read = read
         self._spans = spans
         self._frame = frame
-        self._first: Iterator[bytes] = iter(())
+        self._first: _Part = (iter(()), b"")
 
     async def open(self) -> None:
         """Ask for the first part, while another answer can still be given.
@@ -46,17 +47,38 @@ class RemoteBody:
             StorageError: the store broke off.
         """
         frame = self._frame
-        for number, span in enumerate(self._spans):
+        for number, (start, stop) in enumerate(self._spans):
             if frame is not None:
-                await send(_part(frame.head(span)))
-            pieces = await in_thread(self._opened)(span) if number else self._first
-            while (piece := await in_thread(next)(pieces, None)) is not None:
-                await send(_part(piece))
+                await send(_part(frame.head((start, stop))))
+            part = await in_thread(self._opened)((start, stop)) if number else self._first
+            await _passed_on(part, stop - start, send)
         await send(_part(frame.end if frame is not None else b"", more=False))
 
-    def _opened(self, span: tuple[int, int]) -> Iterator[bytes]:
-        return self._read(*span)
+    def _opened(self, span: tuple[int, int]) -> "_Part":
+        """Open a part and read its first piece: a thread is asked once for what is small."""
+        pieces = self._read(*span)
+        return pieces, next(pieces, b"")
 
 
-def _part(body: bytes, *, more: bool = True) -> dict[str, object]:
+_Part = tuple[Iterator[bytes], bytes]
+"""What is still to come, and the first piece."""
+
+
+async def _passed_on(part: _Part, left: int, send: Send) -> None:
+    """Send a part of *left* bytes.
+
+    Raises:
+        StorageError: the store broke off.
+    """
+    pieces, piece = part
+    while piece:
+        await send(_part(memoryview(piece)))
+        left -= len(piece)
+        piece = await in_thread(next)(pieces, b"") if left > 0 else b""
+    if left:
+        reason = "The store's answer was cut off."
+        raise StoreUnusableError(reason)
+
+
+def _part(body: bytes | memoryview, *, more: bool = True) -> dict[str, object]:
     return {"type": "http.response.body", "body": body, "more_body": more}

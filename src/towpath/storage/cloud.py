@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from itertools import islice
-from typing import BinaryIO
+from typing import BinaryIO, cast
 from urllib.parse import quote, unquote
 
 import obstore
@@ -154,6 +154,8 @@ class CloudObjects:
             if start == stop:
                 return iter(())
         try:
+            if stop - start <= _PIECE:
+                return iter((self._piece(key, start, stop),))
             answer = self._asked(key, {"range": (start, stop)})
         except StoreUnusableError:
             self._bounds(key, start, stop)
@@ -167,6 +169,14 @@ class CloudObjects:
         with _telling(key):
             return obstore.get(self._bucket, self._path(key), options=options)
 
+    def _piece(self, key: str, start: int, stop: int) -> bytes:
+        """Return a small part, in one go."""
+        with _telling(key):
+            piece = obstore.get_range(self._bucket, self._path(key), start=start, end=stop)
+        if len(piece) != stop - start:
+            raise RangeError(self.head(key).size, key=key)
+        return cast("bytes", piece)
+
     def _bounds(self, key: str, start: int, stop: int | None) -> tuple[int, int]:
         """Return the bounds of a range; RangeError if they lie outside the object."""
         size = self.head(key).size
@@ -178,8 +188,7 @@ class CloudObjects:
     def _streamed(self, key: str, answer: "obstore.GetResult") -> Iterator[bytes]:
         """Yield a body."""
         with _telling(key):
-            for piece in answer.stream(min_chunk_size=_PIECE):
-                yield bytes(piece)
+            yield from answer.stream(min_chunk_size=_PIECE)
 
     def head(self, key: str) -> ObjectInfo:
         """Return what is known; see `ObjectStore.head`."""

@@ -90,6 +90,8 @@ class ObjectStore(Protocol):
     def get(self, key: str, *, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
         """Yield the bytes from *start* up to *stop* (excluded; None = the end), in pieces.
 
+        A piece is bytes, or another buffer of bytes: a copy of a MiB takes as long as sending it.
+
         Raises:
             ObjectNotFoundError: at the call, not at the first piece.
             RangeError: the range lies outside the object.
