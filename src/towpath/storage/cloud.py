@@ -6,7 +6,6 @@ from AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and the other ways that AWS's tool
 """
 
 import io
-import logging
 from base64 import b64encode
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -33,14 +32,12 @@ from towpath.store_address import StoreAddress
 
 __all__ = ["CloudObjects", "open_bucket", "takes_anything"]
 
-log = logging.getLogger(__name__)
-
 _PIECE = 1024 * 1024
 _PART = 8 * _PIECE
 _PARTS_AT_ONCE = 4
 _BULK = 1000
 _SPREAD = 2
-_LONGEST = timedelta(hours=12)
+_LONGEST = timedelta(minutes=5)
 _CONNECT = timedelta(seconds=5)
 _PERSISTENCE = timedelta(seconds=20)
 _CACHE = "public, max-age=31536000, immutable"
@@ -48,12 +45,18 @@ _NO_CACHE = "no-cache"
 _WORDS = ("name", "owner", "created", "expires", "access", "sha256")
 
 
-def open_bucket(address: StoreAddress, *, headers: dict[str, str] | None = None) -> S3Store:
+def open_bucket(
+    address: StoreAddress,
+    *,
+    headers: dict[str, str] | None = None,
+    longest: timedelta = _LONGEST,
+) -> S3Store:
     """Return the client of a bucket; it keeps its connections.
 
     Args:
         address: which one.
         headers: sent with every request.
+        longest: what one request may take, its body included.
     """
     given = {"endpoint": address.endpoint, "region": address.region}
     return S3Store(
@@ -62,7 +65,7 @@ def open_bucket(address: StoreAddress, *, headers: dict[str, str] | None = None)
         checksum_algorithm="SHA256",
         client_options={
             "allow_http": (address.endpoint or "").startswith("http:"),
-            "timeout": _LONGEST,
+            "timeout": longest,
             "connect_timeout": _CONNECT,
             "default_headers": headers or {},
         },
@@ -89,10 +92,12 @@ class CloudObjects:
     Args:
         bucket: the client.
         area: a folder of it, so that several stores share a bucket.
+        streams: the client for bodies that are read as slowly as somebody takes them.
     """
 
-    def __init__(self, bucket: S3Store, area: str) -> None:
+    def __init__(self, bucket: S3Store, area: str, *, streams: S3Store | None = None) -> None:
         self._bucket = bucket
+        self._streams = streams or bucket
         self._area = area
 
     def put(
@@ -167,7 +172,7 @@ class CloudObjects:
     def _asked(self, key: str, options: "obstore.GetOptions") -> "obstore.GetResult":
         """Ask for an object."""
         with _telling(key):
-            return obstore.get(self._bucket, self._path(key), options=options)
+            return obstore.get(self._streams, self._path(key), options=options)
 
     def _piece(self, key: str, start: int, stop: int) -> bytes:
         """Return a small part, in one go."""
@@ -264,9 +269,11 @@ def _telling(key: str) -> Iterator[None]:
         reason = "The store refuses us. Check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and bucket."
         raise StoreUnusableError(reason, key=key) from None
     except BaseError as error:
-        log.warning("the store failed", extra={"kind": type(error).__name__, "key": key})
-        reason = "The store does not answer as it should. Try again; if it stays so, ask `towpath "
-        raise StoreUnusableError(f"{reason}store check`.", key=key) from None
+        reason = (
+            f"The store does not answer as it should ({type(error).__name__}). Try again; if it "
+            "stays so, ask `towpath store check`."
+        )
+        raise StoreUnusableError(reason, key=key) from None
 
 
 def _headers_of(attributes: Attributes) -> "obstore.Attributes":

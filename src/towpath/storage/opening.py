@@ -3,6 +3,7 @@
 import atexit
 import shutil
 import tempfile
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from towpath.storage.remote import RemoteBlobs
 from towpath.store_address import StoreAddress
 
 __all__ = ["open_objects", "open_store"]
+
+_LONGEST_READ = timedelta(hours=12)
 
 
 def open_store(place: StorePlace, clock: Clock = system_clock) -> FileStore:
@@ -72,5 +75,5 @@ def _areas(address: StoreAddress) -> tuple[ObjectStore, ObjectStore]:
     except ModuleNotFoundError:
         reason = "An s3:// store needs the extra for it: pip install 'towpath[cloud]'."
         raise StoreUnusableError(reason) from None
-    bucket = open_bucket(address)
-    return CloudObjects(bucket, "o"), CloudObjects(bucket, "m")
+    bucket, streams = open_bucket(address), open_bucket(address, longest=_LONGEST_READ)
+    return CloudObjects(bucket, "o", streams=streams), CloudObjects(bucket, "m")
