@@ -1,14 +1,20 @@
 """The bytes of a file that an object store has, passed on as they come."""
 
+import asyncio
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import TypeVar
 
 from starlette.types import Send
 
 from towpath.cdn.multipart import Multipart
-from towpath.concurrency import in_thread
 from towpath.errors import StoreUnusableError
 
 __all__ = ["RemoteBody"]
+
+T = TypeVar("T")
+_MOST_READERS = 64
 
 Read = Callable[[int, int], Iterator[bytes]]
 """Opens a part: first byte, and the byte after the last."""
@@ -38,7 +44,7 @@ class RemoteBody:
             StorageError: it is not there, or the store does not answer.
         """
         if self._spans:
-            self._first = await in_thread(self._opened)(self._spans[0])
+            self._first = await _read(self._opened, self._spans[0])
 
     async def send(self, send: Send) -> None:
         """Send it all as the body of an ASGI answer.
@@ -50,7 +56,7 @@ class RemoteBody:
         for number, (start, stop) in enumerate(self._spans):
             if frame is not None:
                 await send(_part(frame.head((start, stop))))
-            part = await in_thread(self._opened)((start, stop)) if number else self._first
+            part = await _read(self._opened, (start, stop)) if number else self._first
             await _passed_on(part, stop - start, send)
         await send(_part(frame.end if frame is not None else b"", more=False))
 
@@ -74,10 +80,22 @@ async def _passed_on(part: _Part, left: int, send: Send) -> None:
     while piece:
         await send(_part(memoryview(piece)))
         left -= len(piece)
-        piece = await in_thread(next)(pieces, b"") if left > 0 else b""
+        piece = await _read(next, pieces, b"") if left > 0 else b""
     if left:
         reason = "The store's answer was cut off."
         raise StoreUnusableError(reason)
+
+
+async def _read(function: Callable[..., T], *arguments: object) -> T:
+    """Call a function that waits for the store, in a thread of those that do."""
+    loop = asyncio.get_running_loop()
+    return await loop.run_in_executor(_readers(), function, *arguments)
+
+
+@cache
+def _readers() -> ThreadPoolExecutor:
+    """Return threads of their own: a store that hangs holds up nothing else."""
+    return ThreadPoolExecutor(_MOST_READERS, "towpath-store")
 
 
 def _part(body: bytes | memoryview, *, more: bool = True) -> dict[str, object]:

@@ -155,15 +155,20 @@ class FileEndpoint:
             start = _start(200, headers | {"content-length": "0"})
             await self._send(start, FileBody(descriptor, ()), send)
             return
-        extensions, is_head = scope.get("extensions", {}), scope["method"] == "HEAD"
-        if LINES in extensions and not is_head and _is_one_part(selection):
-            start, frame = self._ready_start(scope, record, selection), None
-        else:
-            headers, frame = self._framed(scope, record, selection)
-            start = _start(selection.status, headers)
-        spans = () if is_head else selection.spans
-        body = FileBody(descriptor, spans, frame, copies=EXTENSION not in extensions)
-        await self._send(start, body, send)
+        start, frame = self._begun(scope, record, selection)
+        spans = () if scope["method"] == "HEAD" else selection.spans
+        copies = EXTENSION not in scope.get("extensions", {})
+        await self._send(start, FileBody(descriptor, spans, frame, copies=copies), send)
+
+    def _begun(
+        self, scope: Scope, record: StoredFile, selection: Selection
+    ) -> tuple[Message, Multipart | None]:
+        """Return the start of an answer, and what is around several parts."""
+        is_get = scope["method"] == "GET"
+        if is_get and LINES in scope.get("extensions", {}) and _is_one_part(selection):
+            return self._ready_start(scope, record, selection), None
+        headers, frame = self._framed(scope, record, selection)
+        return _start(selection.status, headers), frame
 
     def _ready_start(self, scope: Scope, record: StoredFile, selection: Selection) -> Message:
         """Return the start of an answer of one part, with its lines as they are sent."""
@@ -200,11 +205,11 @@ class FileEndpoint:
             link = self._store.link(record)
             if link is not None:
                 return _redirect(link, record, self._clock())
-        headers, frame = self._framed(scope, record, selection)
+        start, frame = self._begun(scope, record, selection)
         spans = () if is_head else selection.spans
         body = RemoteBody(partial(self._store.pieces, record), spans, frame)
         await body.open()
-        await self._send(_start(selection.status, headers), body, send)
+        await self._send(start, body, send)
         return None
 
     def _framed(

@@ -24,7 +24,7 @@ EXTENSION = "http.response.zerocopysend"
 LINES = "towpath.lines"
 """With it `http.response.start` takes `lines`, the header lines as they are sent, all but those in
 `headers`, and `length`, their content-length. Who sends them vouches for every byte, and sends a
-file next: both leave together."""
+body next: both leave together."""
 
 _IS_POSSIBLE = sys.platform == "linux" and hasattr(os, "RWF_NOWAIT")
 _MORE = getattr(socket, "MSG_MORE", 0)
@@ -68,6 +68,9 @@ def zero_copy(app: ASGIApp, connection: Connection) -> ASGIApp:
                 before, head = head, b""
                 await _send_file(connection, cycle, message, before)
             elif "lines" not in message:
+                if head:
+                    before, head = head, b""
+                    connection.transport.write(before)
                 await send(message)
             elif _is_plain(cycle):
                 head = _head_of(cycle, message)
