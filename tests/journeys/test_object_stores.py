@@ -210,3 +210,22 @@ def test_memory_leaves_nothing_behind(app: str) -> None:
         assert run(server)["url"]
         assert any(folder.rglob("*.json"))
     assert not folder.exists()
+
+
+def test_what_a_killed_server_left_in_memory_is_swept(app: str) -> None:
+    import subprocess
+    import tempfile
+    from pathlib import Path
+
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    memory = Path("/dev/shm") if Path("/dev/shm").is_dir() else Path(tempfile.gettempdir())
+    left, other = (memory / f"towpath-{pid}-x" for pid in (dead.pid, os.getpid()))
+    for folder in (left, other):
+        folder.mkdir()
+        (folder / "file").write_text("x")
+    with serve(app, store="memory://", store_reserve=0):
+        assert not left.exists()
+        assert other.exists(), "its server lives"
+    (other / "file").unlink()
+    other.rmdir()

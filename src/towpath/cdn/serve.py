@@ -15,6 +15,7 @@ from towpath.cdn.headers import ALWAYS, etag_of, file_headers, file_lines, lines
 from towpath.cdn.multipart import Multipart
 from towpath.cdn.ranges import Selection, select
 from towpath.cdn.remote_body import RemoteBody
+from towpath.cdn.signed_body import SignedBody
 from towpath.clock import Clock
 from towpath.concurrency import in_thread
 from towpath.errors import (
@@ -26,6 +27,7 @@ from towpath.errors import (
     TowpathError,
 )
 from towpath.media.content_types import is_passive
+from towpath.net.store_reader import StoreReader
 from towpath.storage.file_store import FileStore
 from towpath.storage.records import StoredFile
 from towpath.web.errors import problem_of
@@ -51,6 +53,9 @@ _NOT_PUBLIC = "This file is not public."
 _BUSY = "Too many files are being sent; try again in a moment."
 
 
+_Body = FileBody | RemoteBody | SignedBody
+
+
 class FileEndpoint:
     """Serves the files of a store; an ASGI app for paths that match FILE_PATH.
 
@@ -60,6 +65,7 @@ class FileEndpoint:
         most: files that are sent at once; more are told to come back.
         redirects: whether callers are sent to an object store that hands out URLs of its own.
         has_front: whether a proxy in front may be told to send a file itself.
+        reader: reads from an object store that hands out URLs of its own.
     """
 
     def __init__(
@@ -70,12 +76,14 @@ class FileEndpoint:
         most: int,
         redirects: bool = True,
         has_front: bool = False,
+        reader: StoreReader | None = None,
     ) -> None:
         self._store = store
         self._clock = clock
         self._most = most
         self._redirects = redirects
         self._has_front = has_front
+        self._reader = reader or StoreReader()
         self._sending = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -200,17 +208,24 @@ class FileEndpoint:
         self, scope: Scope, record: StoredFile, selection: Selection, send: Send
     ) -> Response | None:
         """Send the caller to the object store, or pass on what it says."""
-        is_head = scope["method"] == "HEAD"
-        if self._redirects and not is_head and _may_leave(record, scope):
-            link = self._store.link(record)
-            if link is not None:
-                return _redirect(link, record, self._clock())
+        is_head, link = scope["method"] == "HEAD", self._store.link(record)
+        if link and self._redirects and not is_head and _may_leave(record, scope):
+            return _redirect(link, record, self._clock())
         start, frame = self._begun(scope, record, selection)
         spans = () if is_head else selection.spans
-        body = RemoteBody(partial(self._store.pieces, record), spans, frame)
-        await body.open()
-        await self._send(start, body, send)
+        if link is None:
+            pieces = RemoteBody(partial(self._store.pieces, record), spans, frame)
+            await pieces.open()
+            await self._send(start, pieces, send)
+            return None
+        with closing(SignedBody(self._reader, partial(self._link, record), spans, frame)) as body:
+            await body.open(record.id)
+            await self._send(start, body, send)
         return None
+
+    def _link(self, record: StoredFile) -> str:
+        """Return a fresh URL of a store that makes them."""
+        return self._store.link(record) or ""
 
     def _framed(
         self, scope: Scope, record: StoredFile, selection: Selection
@@ -226,7 +241,7 @@ class FileEndpoint:
             }, frame
         return headers | _of_one_part(selection, record.size), None
 
-    async def _send(self, start: Message, body: FileBody | RemoteBody, send: Send) -> None:
+    async def _send(self, start: Message, body: _Body, send: Send) -> None:
         """Send head and body, and count it while it is on its way."""
         self._sending += 1
         try:

@@ -9,6 +9,7 @@ from towpath.cdn.headers import ALWAYS
 from towpath.cdn.serve import FILE_PATH, FileEndpoint
 from towpath.clock import Clock, system_clock
 from towpath.errors.redaction import shown
+from towpath.net.store_reader import StoreReader
 from towpath.storage.file_store import FileStore
 
 __all__ = ["create_cdn"]
@@ -26,6 +27,7 @@ def create_cdn(
     most_sent: int = _MOST_SENT,
     redirects: bool = True,
     has_front: bool = False,
+    reader: StoreReader | None = None,
 ) -> ASGIApp:
     """Return the app that serves `GET`, `HEAD` and `OPTIONS /files/{id}/{name}`.
 
@@ -35,21 +37,27 @@ def create_cdn(
         most_sent: files that are sent at once.
         redirects: whether callers are sent to an object store that hands out URLs of its own.
         has_front: whether a proxy in front may be told to send a file itself.
+        reader: reads from an object store that hands out URLs of its own; closed with the app's
+            lifespan, where it has one.
     """
-    endpoint = FileEndpoint(store, clock, most=most_sent, redirects=redirects, has_front=has_front)
-    return _Cdn(endpoint)
+    reader = reader or StoreReader()
+    endpoint = FileEndpoint(
+        store, clock, most=most_sent, redirects=redirects, has_front=has_front, reader=reader
+    )
+    return _Cdn(endpoint, reader)
 
 
 class _Cdn:
     """Files, and a plain answer for every other path and for what goes wrong."""
 
-    def __init__(self, files: FileEndpoint) -> None:
+    def __init__(self, files: FileEndpoint, reader: StoreReader) -> None:
         self._files = files
+        self._reader = reader
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Choose by path."""
         if scope["type"] == "lifespan":
-            await _live(receive, send)
+            await _live(receive, send, self._reader)
             return
         if scope["type"] != "http":
             await send({"type": "websocket.close", "code": 1008})
@@ -75,8 +83,10 @@ class _Cdn:
             await failed(scope, receive, send)
 
 
-async def _live(receive: Receive, send: Send) -> None:
-    """Say that nothing has to be started or stopped."""
-    for phase in ("startup", "shutdown"):
-        await receive()
-        await send({"type": f"lifespan.{phase}.complete"})
+async def _live(receive: Receive, send: Send, reader: StoreReader) -> None:
+    """Close at the end what was opened on the way."""
+    await receive()
+    await send({"type": "lifespan.startup.complete"})
+    await receive()
+    await reader.close()
+    await send({"type": "lifespan.shutdown.complete"})

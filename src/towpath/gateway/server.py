@@ -4,11 +4,12 @@ import asyncio
 import fcntl
 import json
 import os
+import shutil
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, gettempdir
 
 import psutil
 
@@ -272,7 +273,19 @@ def _in_memory(settings: Settings) -> Iterator[Settings]:
     if settings.store_address.scheme != "memory":
         yield settings
         return
-    memory = Path("/dev/shm")  # noqa: S108 - a folder of our own is made in it
-    with TemporaryDirectory(prefix="towpath-", dir=memory if memory.is_dir() else None) as folder:
+    shared = Path("/dev/shm")  # noqa: S108 - a folder of our own is made in it
+    memory = shared if shared.is_dir() else Path(gettempdir())
+    _sweep_memory(memory)
+    with TemporaryDirectory(prefix=f"towpath-{os.getpid()}-", dir=memory) as folder:
         update = {"store": Path(folder).as_uri(), "durability": "process"}
         yield settings.model_copy(update=update)
+
+
+def _sweep_memory(memory: Path) -> None:
+    """Remove what killed servers left in memory."""
+    for folder in memory.glob("towpath-*-*"):
+        owner = folder.name.split("-")[1]
+        with suppress(OSError):
+            is_ours = owner.isdigit() and folder.stat().st_uid == os.getuid()
+            if is_ours and not psutil.pid_exists(int(owner)):
+                shutil.rmtree(folder)

@@ -30,6 +30,7 @@ from towpath.gateway.metrics import CONTENT_TYPE, Metrics
 from towpath.gateway.run_routes import call_app
 from towpath.gateway.tracing import RequestTracer
 from towpath.gateway.websockets import pass_websocket
+from towpath.net.store_reader import StoreReader
 from towpath.playground.pages import app_page, home_page
 from towpath.settings import Settings
 from towpath.storage.file_store import FileStore
@@ -61,8 +62,9 @@ def create_gateway(
         clock: the wall clock.
     """
     metrics = Metrics()
-    api = _Api(settings, engine, store, metrics).app()
-    files = _files(settings, store, clock)
+    reader = StoreReader()
+    api = _Api(settings, engine, store, metrics, reader).app()
+    files = _files(settings, store, clock, reader)
     uploads, admin = _uploads(settings, store), _admin(settings, store)
     return RequestTracer(_Split(files, uploads, admin, api), metrics)
 
@@ -71,10 +73,10 @@ def create_file_origin(
     settings: Settings, store: FileStore, clock: Clock = system_clock
 ) -> ASGIApp:
     """Return the app of a separate file origin: nothing but `/files/`."""
-    return RequestTracer(_files(settings, store, clock), Metrics())
+    return RequestTracer(_files(settings, store, clock, StoreReader()), Metrics())
 
 
-def _files(settings: Settings, store: FileStore, clock: Clock) -> ASGIApp:
+def _files(settings: Settings, store: FileStore, clock: Clock, reader: StoreReader) -> ASGIApp:
     """Return the app that serves files."""
     return create_cdn(
         store,
@@ -82,6 +84,7 @@ def _files(settings: Settings, store: FileStore, clock: Clock) -> ASGIApp:
         most_sent=settings.max_file_connections,
         redirects=settings.store_reads == "redirect",
         has_front=bool(settings.trusted_proxies),
+        reader=reader,
     )
 
 
@@ -158,12 +161,18 @@ class _Api:
     """The routes of the API."""
 
     def __init__(
-        self, settings: Settings, engine: LocalEngine, store: FileStore, metrics: Metrics
+        self,
+        settings: Settings,
+        engine: LocalEngine,
+        store: FileStore,
+        metrics: Metrics,
+        reader: StoreReader,
     ) -> None:
         self._settings = settings
         self._engine = engine
         self._store = store
         self._metrics = metrics
+        self._reader = reader
 
     def app(self) -> Starlette:
         """Return the app with its middleware, the outermost first."""
@@ -203,6 +212,7 @@ class _Api:
             with suppress(asyncio.CancelledError):
                 await sweeper
             await self._engine.stop()
+            await self._reader.close()
 
     async def _home(self, _: Request) -> Response:
         return RedirectResponse("/playground/")
