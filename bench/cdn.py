@@ -1,5 +1,7 @@
 """Files served: our server beside nginx and Starlette's FileResponse, each on one core.
 
+Then what `stores` measures: saves, and files of an S3 store beside the store itself.
+
 Needs nginx and wrk (Debian: apt-get install nginx-light wrk).
 """
 
@@ -21,6 +23,7 @@ from pathlib import Path
 
 import psutil
 
+import stores
 from measure import Sample, Table, tables_of
 from towpath.net.listening import listening
 from towpath.storage.catalog import open_catalog
@@ -100,6 +103,7 @@ def bench(_peers: str, rounds: int) -> Iterator[Table]:
             table = tables_of(title, runs, rounds, _goals(*goals))
             yield table
         yield _growth(servers["towpath"], root / "store", rounds)
+    yield from stores.bench(_peers, rounds)
 
 
 def _goals(nginx: float, starlette: float) -> dict[str, float]:
