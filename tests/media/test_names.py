@@ -97,6 +97,9 @@ def test_the_urls_last_segment_is_decoded(url: str, name: str) -> None:
         ("page.html", "application/octet-stream", "page.bin"),
         ("x.svg", "application/x-unknown", "x.bin"),
         ("日本.png", "image/png", "file.png"),
+        ("x.tar.gz", "application/gzip", "x.tar.gz"),
+        ("my data.TAR.xz", "application/x-xz", "my-data.tar.xz"),
+        (".tar.gz", "application/gzip", "file.tar.gz"),
     ],
 )
 def test_a_url_name_is_ascii_and_its_extension_follows_the_type(

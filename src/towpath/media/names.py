@@ -111,9 +111,12 @@ def url_name(name: str, content_type: str) -> str:
     stem, dot, suffix = cleaned.rpartition(".")
     if not dot or not stem:
         stem, suffix = cleaned, ""
+    is_packed_tar = stem.lower().endswith(".tar") and len(stem) > len(".tar")
+    stem = stem[: -len(".tar")] if is_packed_tar else stem
     ascii_stem = unicodedata.normalize("NFKD", stem).encode("ascii", "ignore").decode()
     tidy = re.sub(r"[^A-Za-z0-9_-]+", "-", ascii_stem).strip("-_.") or "file"
     extension = _url_extension(suffix.lower(), content_type)
+    extension = f"tar.{extension}" if is_packed_tar else extension
     return f"{tidy[: _LONGEST_IN_URL - len(extension) - 1]}.{extension}"
 
 
