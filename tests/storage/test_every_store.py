@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tests.support.weed import KEYS, Weed, weed
 
-from towpath.errors import ObjectExpiredError, ObjectNotFoundError
+from towpath.errors import ObjectExpiredError, ObjectNotFoundError, StoreUnusableError
 from towpath.storage.file_store import FileStore
 from towpath.storage.memory import MemoryObjects
 from towpath.storage.opening import open_store
@@ -181,6 +181,22 @@ def test_a_reserved_place_is_filled_once(store: FileStore) -> None:
     assert read(store, file_id) == b"later"
     with pytest.raises(ObjectNotFoundError):
         store.save(NewFile(b"again", "a", "text/plain", reserved=file_id))
+
+
+def test_a_place_is_kept_when_its_file_could_not_be_stored(
+    store: FileStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file_id = store.hold()
+
+    def refuse(*_: object) -> None:
+        raise StoreUnusableError("not now")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store.blobs, "publish", refuse)
+        with pytest.raises(StoreUnusableError):
+            store.save(NewFile(b"x", "a", "text/plain", reserved=file_id))
+    store.save(NewFile(b"later", "a", "text/plain", reserved=file_id))
+    assert read(store, file_id) == b"later"
 
 
 def test_what_is_not_there_is_not_found(store: FileStore) -> None:

@@ -1,8 +1,9 @@
 """GET, HEAD and OPTIONS of a file: looked up, judged, answered."""
 
+import asyncio
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from contextlib import closing
 from functools import partial
 from urllib.parse import parse_qs
@@ -53,9 +54,6 @@ _NOT_PUBLIC = "This file is not public."
 _BUSY = "Too many files are being sent; try again in a moment."
 
 
-_Body = FileBody | RemoteBody | SignedBody
-
-
 class FileEndpoint:
     """Serves the files of a store; an ASGI app for paths that match FILE_PATH.
 
@@ -99,13 +97,15 @@ class FileEndpoint:
                 {"detail": "Method Not Allowed"}, 405, {**ALWAYS, "allow": _METHODS}
             )
         else:
-            refusal = await self._serve(scope, headers, send)
+            refusal = await self._serve(scope, headers, (receive, send))
             if refusal is None:
                 return
             answer = refusal
         await answer(scope, receive, send)
 
-    async def _serve(self, scope: Scope, headers: Mapping[str, str], send: Send) -> Response | None:
+    async def _serve(
+        self, scope: Scope, headers: Mapping[str, str], ways: tuple[Receive, Send]
+    ) -> Response | None:
         """Send the file, a part of it, or nothing; return the answer if it is another one."""
         try:
             record = await self._found(scope["path"])
@@ -121,15 +121,25 @@ class FileEndpoint:
             if self._sending >= self._most:
                 wait = {"retry-after": "1", "cache-control": "no-store"}
                 return JSONResponse({"detail": _BUSY}, 503, {**ALWAYS, **wait})
-            if not self._store.is_local:
-                return await self._send_remote(scope, record, selection, send)
-            with closing(self._store.open(record)) as stream:
-                await self._send_local(scope, record, selection, (stream.fileno(), send))
+            self._sending += 1
+            try:
+                return await self._send(scope, record, selection, ways)
+            finally:
+                self._sending -= 1
         except RangeError as error:
             unsatisfied = {"content-range": f"bytes */{error.size}", "accept-ranges": "bytes"}
             return _refused(error, unsatisfied)
         except (StorageError, ForbiddenError) as error:
             return _refused(error, {"cache-control": "no-store"} | _when(error))
+
+    async def _send(
+        self, scope: Scope, record: StoredFile, selection: Selection, ways: tuple[Receive, Send]
+    ) -> Response | None:
+        """Send what was selected; return the answer if it is another one."""
+        if not self._store.is_local:
+            return await self._send_remote(scope, record, selection, ways)
+        with closing(self._store.open(record)) as stream:
+            await self._send_local(scope, record, selection, (stream.fileno(), ways[1]))
         return None
 
     async def _found(self, path: str) -> StoredFile:
@@ -160,13 +170,14 @@ class FileEndpoint:
         place = self._place_in_front(scope, record)
         if place is not None:
             headers = self._headers(record, scope) | {"x-accel-redirect": place}
-            start = _start(200, headers | {"content-length": "0"})
-            await self._send(start, FileBody(descriptor, ()), send)
+            await send(_start(200, headers | {"content-length": "0"}))
+            await FileBody(descriptor, ()).send(send)
             return
         start, frame = self._begun(scope, record, selection)
         spans = () if scope["method"] == "HEAD" else selection.spans
         copies = EXTENSION not in scope.get("extensions", {})
-        await self._send(start, FileBody(descriptor, spans, frame, copies=copies), send)
+        await send(start)
+        await FileBody(descriptor, spans, frame, copies=copies).send(send)
 
     def _begun(
         self, scope: Scope, record: StoredFile, selection: Selection
@@ -205,7 +216,7 @@ class FileEndpoint:
         return f"{prefix}/{record.id[:2]}/{record.id}"
 
     async def _send_remote(
-        self, scope: Scope, record: StoredFile, selection: Selection, send: Send
+        self, scope: Scope, record: StoredFile, selection: Selection, ways: tuple[Receive, Send]
     ) -> Response | None:
         """Send the caller to the object store, or pass on what it says."""
         is_head, link = scope["method"] == "HEAD", self._store.link(record)
@@ -216,11 +227,11 @@ class FileEndpoint:
         if link is None:
             pieces = RemoteBody(partial(self._store.pieces, record), spans, frame)
             await pieces.open()
-            await self._send(start, pieces, send)
+            await _while_there(ways[0], _sent(start, pieces, ways[1]))
             return None
         with closing(SignedBody(self._reader, partial(self._link, record), spans, frame)) as body:
             await body.open(record.id)
-            await self._send(start, body, send)
+            await _while_there(ways[0], _sent(start, body, ways[1]))
         return None
 
     def _link(self, record: StoredFile) -> str:
@@ -241,14 +252,31 @@ class FileEndpoint:
             }, frame
         return headers | _of_one_part(selection, record.size), None
 
-    async def _send(self, start: Message, body: _Body, send: Send) -> None:
-        """Send head and body, and count it while it is on its way."""
-        self._sending += 1
-        try:
-            await send(start)
-            await body.send(send)
-        finally:
-            self._sending -= 1
+
+async def _sent(start: Message, body: RemoteBody | SignedBody, send: Send) -> None:
+    """Send head and body."""
+    await send(start)
+    await body.send(send)
+
+
+async def _while_there(receive: Receive, work: Coroutine[object, object, None]) -> None:
+    """Do *work* until the caller leaves: what nobody reads is not asked of the store."""
+    sending, leaving = asyncio.ensure_future(work), asyncio.ensure_future(_left(receive))
+    try:
+        await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        leaving.cancel()
+        if not sending.done():
+            sending.cancel()
+        await asyncio.gather(sending, leaving, return_exceptions=True)
+    if not sending.cancelled():
+        sending.result()
+
+
+async def _left(receive: Receive) -> None:
+    """Return when the caller has left."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 def _start(status: int, headers: Mapping[str, str]) -> Message:

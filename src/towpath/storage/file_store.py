@@ -5,6 +5,7 @@ import fcntl
 import secrets
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import BinaryIO, TextIO
@@ -76,7 +77,13 @@ class FileStore:
         if new.reserved is not None and not self.blobs.release(new.reserved):
             staged.discard()
             raise ObjectNotFoundError(new.reserved)
-        self.blobs.publish(staged, lambda: self._catalog.add([staged.record]))
+        try:
+            self.blobs.publish(staged, lambda: self._catalog.add([staged.record]))
+        except BaseException:
+            if new.reserved is not None:
+                with suppress(OSError):  # it may be tried again
+                    self.blobs.hold(new.reserved)
+            raise
         return staged.record
 
     def _described(self, new: NewFile, size: int, sha256: str) -> StoredFile:
