@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import random
 import signal
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -16,26 +17,37 @@ from towpath.errors import ObjectExpiredError, ObjectNotFoundError
 from towpath.storage.file_store import FileStore
 from towpath.storage.staging import NewFile
 
-FORK = multiprocessing.get_context("fork")
+CONTEXT = multiprocessing.get_context("forkserver")  # a process with threads is not to be forked
+CONTEXT.set_forkserver_preload(["towpath.storage.file_store", "tests.support.stores"])
 
 
 def killed(work, seconds: float, *arguments) -> None:
-    """Do *work* in a process, and kill it after so many seconds."""
-    process = FORK.Process(target=work, args=arguments)
-    process.start()
-    time.sleep(seconds)
-    os.kill(process.pid, signal.SIGKILL)
-    process.join()
-    process.close()
+    """Do *work* in a process, and kill it so many seconds after it has begun."""
+    with tempfile.TemporaryDirectory() as folder:
+        begun = Path(folder) / "begun"
+        process = CONTEXT.Process(target=begin, args=(begun, work, arguments))
+        process.start()
+        while not begun.exists():
+            time.sleep(0.001)
+        time.sleep(seconds)
+        os.kill(process.pid, signal.SIGKILL)
+        process.join()
+        process.close()
+
+
+def begin(begun: Path, work, arguments: tuple) -> None:
+    begun.touch()
+    work(*arguments)
 
 
 def content_of(number: int, size: int) -> bytes:
     return hashlib.sha256(str(number).encode()).digest() * (size // 32 + 1)
 
 
-def save_without_end(root: Path, pipe: int, start: int) -> None:
-    """Save from four threads; say each id once its save has returned."""
+def save_without_end(root: Path, log: Path, start: int) -> None:
+    """Save from four threads; write each id down once its save has returned."""
     store = folder_store(root)
+    said = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 
     def save(turn: int) -> None:
         for number in range(start + turn, start + 1_000_000, 4):
@@ -45,7 +57,7 @@ def save_without_end(root: Path, pipe: int, start: int) -> None:
                 given = root.parent / f"given-{os.getpid()}-{number}"
                 given.write_bytes(data)
             record = store.save(NewFile(given, f"{number}", "text/plain", move=number % 2 == 0))
-            os.write(pipe, f"{record.id} {record.sha256}\n".encode())
+            os.write(said, f"{record.id} {record.sha256}\n".encode())
 
     for turn in range(4):
         threading.Thread(target=save, args=(turn,)).start()
@@ -69,11 +81,10 @@ def test_a_save_that_returned_is_there(tmp_path: Path, rounds: int) -> None:
     folder_store(root).close()
     acknowledged: dict[str, str] = {}
     for number in range(rounds):
-        reading, writing = os.pipe()
-        killed(save_without_end, random.uniform(0.01, 0.25), root, writing, number * 1_000_000)
-        os.close(writing)
-        with os.fdopen(reading) as said:
-            acknowledged |= dict(line.split() for line in said.read().splitlines())
+        log = tmp_path / f"said-{number}"
+        killed(save_without_end, random.uniform(0.02, 0.3), root, log, number * 1_000_000)
+        said = log.read_text().splitlines() if log.exists() else []
+        acknowledged |= dict(line.split() for line in said)
         if number % 10 == 9 or number == rounds - 1:
             check_all(root, acknowledged, forget_index=number % 20 == 19)
             acknowledged.clear()
