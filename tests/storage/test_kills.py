@@ -4,7 +4,6 @@ import hashlib
 import multiprocessing
 import os
 import random
-import signal
 import tempfile
 import threading
 import time
@@ -30,7 +29,7 @@ def killed(work, seconds: float, *arguments) -> None:
         while not begun.exists():
             time.sleep(0.001)
         time.sleep(seconds)
-        os.kill(process.pid, signal.SIGKILL)
+        process.kill()
         process.join()
         process.close()
 

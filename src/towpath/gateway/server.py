@@ -104,10 +104,9 @@ def _checked_store(place: StorePlace) -> FileStore:
     Raises:
         StoreUnusableError: it cannot be used.
     """
-    store = open_store(place)
-    if not store.is_local:
+    if place.address.scheme != "file":
         check_usable(place)
-    return store
+    return open_store(place)
 
 
 async def _serve(
