@@ -76,7 +76,8 @@ def _lifetime(value: object) -> object:
 Size = Annotated[int, BeforeValidator(_size), Field(ge=0)]
 Listed = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
 Life = Annotated[
-    Annotated[int, Field(ge=1)] | Literal["never", "immediate", "1h", "1d", "7d", "30d", "1y"],
+    Annotated[int, Field(ge=1, le=3_153_600_000)]
+    | Literal["never", "immediate", "1h", "1d", "7d", "30d", "1y"],
     BeforeValidator(_lifetime),
 ]
 

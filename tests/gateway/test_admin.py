@@ -104,6 +104,7 @@ def test_a_life_is_changed_and_ended(server: Server) -> None:
         ("PATCH", "files/x", {"json": {"expires_in": 5}}, 404, "no file"),
         ("PATCH", "files/" + "a" * 32, {"json": {"expires_in": 5}}, 404, "no file"),
         ("PATCH", "files/" + "a" * 32, {"json": {"expires_in": 0}}, 422, "at least 1"),
+        ("PATCH", "files/" + "a" * 32, {"json": {"expires_in": 10**12}}, 422, "100 years"),
         ("PATCH", "files/" + "a" * 32, {"json": {"expires_in": "2h"}}, 422, "1h"),
         ("PATCH", "files/" + "a" * 32, {"json": {"expires_in": True}}, 422, "not a lifetime"),
         ("PATCH", "files/" + "a" * 32, {"json": {}}, 422, "expires_in"),

@@ -107,6 +107,7 @@ def test_a_stated_digest_is_checked(server: Server) -> None:
     [
         ({"x_fal_object_lifecycle_preference": "soon"}, "expiration_duration_seconds"),
         ({"x_fal_object_lifecycle": '{"expiration_duration_seconds": -5}'}, "malformed"),
+        ({"x_fal_object_lifecycle": '{"expiration_duration_seconds": 10000000000}'}, "malformed"),
         ({"content_type": "multipart/form-data; boundary=x"}, "file"),
     ],
 )

@@ -16,13 +16,14 @@ from towpath.uploads.lifetimes import lifetime_in_header, seconds_of
         ("1d", 86400),
         (1, 1),
         (90, 90),
+        (3_153_600_000, 3_153_600_000),
     ],
 )
 def test_words_and_numbers_become_seconds(lifetime, seconds) -> None:
     assert seconds_of(lifetime) == seconds
 
 
-@pytest.mark.parametrize("lifetime", [0, -1, "2h", 1.5, True, ""])
+@pytest.mark.parametrize("lifetime", [0, -1, "2h", 1.5, True, "", 3_153_600_001, 10**30])
 def test_nonsense_names_the_words(lifetime) -> None:
     with pytest.raises(ValueError, match="30d"):
         seconds_of(lifetime)
@@ -68,3 +69,9 @@ def test_a_malformed_header_is_ignored_with_one_warning(tmp_path, caplog) -> Non
     with settings_room.using(settings_room.load(data_dir=tmp_path)), serving(request):
         assert choose_lifetime(None) == "never"
     assert len(caplog.records) == 1
+
+
+@pytest.mark.parametrize("seconds", ["1e3", "10" * 20, "1" + "0" * 5000, "[" * 50_000])
+def test_a_header_that_no_clock_can_hold_is_malformed(seconds: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        lifetime_in_header('{"expiration_duration_seconds": ' + seconds + "}")

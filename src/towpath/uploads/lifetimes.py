@@ -8,6 +8,7 @@ from towpath.errors.redaction import shown
 
 __all__ = ["lifetime_in_header", "seconds_of"]
 
+_LONGEST = 100 * 365 * 86_400  # a hundred years: what every clock and database can write down
 _WORDS: dict[str, int | None] = {
     "never": None,
     "immediate": 60,
@@ -23,17 +24,18 @@ def seconds_of(lifetime: Lifetime | None) -> int | None:
     """Return *lifetime* in seconds, None for a file that is kept.
 
     Raises:
-        ValueError: it is neither a whole number of seconds >= 1 nor one of the words.
+        ValueError: it is neither a whole number of seconds, 1 to a hundred years, nor one of the
+            words.
     """
     if lifetime is None:
         return None
     if isinstance(lifetime, str) and lifetime in _WORDS:
         return _WORDS[lifetime]
-    if isinstance(lifetime, int) and not isinstance(lifetime, bool) and lifetime >= 1:
+    if isinstance(lifetime, int) and not isinstance(lifetime, bool) and 1 <= lifetime <= _LONGEST:
         return lifetime
     message = (
-        f"expires_in={shown(repr(lifetime), 40)} is not a lifetime: give seconds of at least 1, or "
-        f"one of {', '.join(_WORDS)}"
+        f"expires_in={shown(repr(lifetime), 40)} is not a lifetime: give seconds of at least 1 and "
+        f"at most {_LONGEST} (100 years), or one of {', '.join(_WORDS)}"
     )
     raise ValueError(message)
 
@@ -46,7 +48,11 @@ def lifetime_in_header(header: str) -> Lifetime | None:
     Raises:
         ValueError: the header is malformed.
     """
-    content = json.loads(header)
+    try:
+        content = json.loads(header)
+    except RecursionError:
+        message = "the lifecycle preference is nested too deeply"
+        raise ValueError(message) from None
     if not isinstance(content, dict):
         message = "the lifecycle preference is not a JSON object"
         raise ValueError(message)  # noqa: TRY004 - one error for all that is malformed
