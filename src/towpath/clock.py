@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-__all__ = ["Clock", "iso", "system_clock"]
+__all__ = ["Clock", "iso", "steady_clock", "system_clock"]
 
 Clock = Callable[[], float]
 """Return the wall clock: seconds since 1970, UTC."""
@@ -13,6 +13,15 @@ Clock = Callable[[], float]
 def system_clock() -> float:
     """Return the machine's wall clock."""
     return time.time()
+
+
+def steady_clock() -> Clock:
+    """Return a clock that starts at the wall clock's time and then only goes forward, evenly.
+
+    A wall clock that is set in between does not move it: waits and leases keep their lengths.
+    """
+    ahead = time.time() - time.monotonic()
+    return lambda: time.monotonic() + ahead
 
 
 def iso(moment: float) -> str:

@@ -21,7 +21,7 @@ __all__ = [
 ]
 
 Lifetime = int | Literal["never", "immediate", "1h", "1d", "7d", "30d", "1y"]
-"""How long a file lives: seconds, 1 to 3,153,600,000 (100 years), or a word; `immediate` is 60 s."""
+"""How long a file lives: seconds, at least 1, at most 100 years, or a word; `immediate` is 60 s."""
 
 
 @dataclass(frozen=True, slots=True)

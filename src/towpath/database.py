@@ -22,13 +22,14 @@ from sqlalchemy import (
     inspect,
     select,
 )
+from sqlalchemy.exc import ArgumentError
 
-from towpath.errors import StoreUnusableError
+from towpath.errors import SettingsError, StoreUnusableError
 
 if TYPE_CHECKING:
     from alembic.operations import Operations
 
-__all__ = ["Step", "migrate", "open_sqlite"]
+__all__ = ["Step", "migrate", "open_database", "open_sqlite"]
 
 Step = Callable[["Operations"], object]
 """Changes tables from one form to the next one."""
@@ -43,6 +44,25 @@ _versions = Table(
     Column("name", String(64), primary_key=True),
     Column("version", Integer, nullable=False),
 )
+
+
+def open_database(url: str) -> Engine:
+    """Return an engine for `sqlite:///path` or `postgresql+psycopg://user@host/name`.
+
+    Raises:
+        SettingsError: it is none of these, or PostgreSQL's driver is not installed.
+    """
+    if url.startswith("sqlite:///"):
+        path = Path(url.removeprefix("sqlite:///"))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return open_sqlite(path)
+    try:
+        return create_engine(url, pool_size=16, max_overflow=16, pool_recycle=1800)
+    except ModuleNotFoundError:
+        message = "PostgreSQL needs its driver: pip install 'towpath[postgres]'."
+    except ArgumentError:
+        message = "TOWPATH_DATABASE is not an address: sqlite:///path, postgresql+psycopg://…"
+    raise SettingsError(message)
 
 
 def open_sqlite(path: Path, *, is_derived: bool = False) -> Engine:

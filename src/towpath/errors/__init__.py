@@ -22,9 +22,13 @@ TowpathError
     AppDefinitionError   AppSetupError .traceback   StartTimeoutError
     DeadlineError   RunnerLostError (T)   RunnerUnreachableError (T)   RunnerIncompleteError
     RequestCancelledError
+  QueueError
+    RequestNotFoundError   WrongStateError .state   QueueFullError .waiting .limit   LeaseLostError
+    QueueUnavailableError (T) .is_full
   ServerError                why a command cannot serve
     SettingsError (ValueError)   AddressInUseError   StateInUseError
 TransientError (T)           mix-in: the same call may work a moment later
+RequestCancelled             a BaseException: raised inside of an endpoint whose caller has gone
 
 A message says what failed, on what, why, with the numbers, and what to do. URLs appear without
 their query and user info, because signed URLs are secrets.
@@ -54,6 +58,14 @@ from towpath.errors.media import (
     UnsafeArchiveError,
     UnsupportedFormatError,
 )
+from towpath.errors.queue import (
+    LeaseLostError,
+    QueueError,
+    QueueFullError,
+    QueueUnavailableError,
+    RequestNotFoundError,
+    WrongStateError,
+)
 from towpath.errors.root import (
     TowpathError,
     TransientError,
@@ -68,6 +80,7 @@ from towpath.errors.serving import (
     DeadlineError,
     ForbiddenError,
     MissingKeyError,
+    RequestCancelled,
     RequestCancelledError,
     RequestError,
     RunnerIncompleteError,
@@ -102,9 +115,10 @@ __all__ = [
     "BrokenImageError", "BrokenMediaError", "DeadlineError", "DigestError",
     "DiskFullError", "DownloadError",
     "FileTooLargeError", "ForbiddenError", "ImageTooLargeError", "InputError", "InvalidURLError",
-    "MediaError", "MissingKeyError", "NoUploaderError", "ObjectExistsError",
+    "LeaseLostError", "MediaError", "MissingKeyError", "NoUploaderError", "ObjectExistsError",
     "ObjectExpiredError",
-    "ObjectNotFoundError", "RangeError", "RequestCancelledError", "RequestError",
+    "ObjectNotFoundError", "QueueError", "QueueFullError", "QueueUnavailableError", "RangeError",
+    "RequestCancelled", "RequestCancelledError", "RequestError", "RequestNotFoundError",
     "RunnerIncompleteError", "RunnerLostError", "RunnerUnreachableError", "ServerError",
     "SettingsError", "SourceChangedError", "SourceStatusError",
     "SourceUnavailableError", "StartTimeoutError",
@@ -112,5 +126,6 @@ __all__ = [
     "TooManyRedirectsError", "TowpathError", "TransientError", "TruncatedError",
     "UnknownAppError", "UnknownEndpointError", "UnsafeArchiveError", "UnsupportedBodyError",
     "UnsupportedFormatError", "UploadError", "UploadRefusedError", "UploadUnavailableError",
+    "WrongStateError",
 ]
 # fmt: on

@@ -15,6 +15,7 @@ __all__ = [
     "DeadlineError",
     "ForbiddenError",
     "MissingKeyError",
+    "RequestCancelled",
     "RequestCancelledError",
     "RequestError",
     "RunnerIncompleteError",
@@ -171,6 +172,14 @@ class RequestCancelledError(AppError):
 
     def __init__(self) -> None:
         super().__init__("The request was cancelled.")
+
+
+class RequestCancelled(BaseException):
+    """Raised inside of an endpoint when nobody waits for its answer any more.
+
+    Clean up, and let it pass. Code that swallows it and goes on is ended with its process after the
+    app's grace.
+    """
 
 
 class ServerError(TowpathError):

@@ -95,6 +95,12 @@ RULES: dict[type[TowpathError], _Rule] = {
     e.RunnerUnreachableError: _Rule(503, "infra", "runner_connection_refused"),
     e.RunnerIncompleteError: _Rule(502, "infra", "runner_incomplete_response"),
     e.RequestCancelledError: _Rule(499, "infra", "client_cancelled"),
+    e.QueueError: _Rule(500),
+    e.RequestNotFoundError: _Rule(404),
+    e.WrongStateError: _Rule(400),
+    e.QueueFullError: _Rule(429),
+    e.LeaseLostError: _Rule(500),
+    e.QueueUnavailableError: _Rule(503, "infra", "internal_error"),
     e.ServerError: _Rule(500),
     e.SettingsError: _Rule(500),
     e.AddressInUseError: _Rule(500),
@@ -123,7 +129,8 @@ def problem_of(
     headers: dict[str, str] = {}
     if rule.shape == "infra":
         body["error_type"] = headers["X-Fal-Error-Type"] = rule.word
-    return Problem(rule.status, body, headers | _extra_headers(error))
+    full = isinstance(error, e.QueueUnavailableError) and error.is_full
+    return Problem(507 if full else rule.status, body, headers | _extra_headers(error))
 
 
 def _extra_headers(error: TowpathError) -> dict[str, str]:

@@ -1,0 +1,71 @@
+"""What the queue refuses, and when it cannot be reached."""
+
+from towpath.errors.redaction import shown
+from towpath.errors.root import TowpathError, TransientError
+
+__all__ = [
+    "LeaseLostError",
+    "QueueError",
+    "QueueFullError",
+    "QueueUnavailableError",
+    "RequestNotFoundError",
+    "WrongStateError",
+]
+
+
+class QueueError(TowpathError):
+    """The queue cannot do what it was asked to."""
+
+
+class RequestNotFoundError(QueueError):
+    """There is no such request, or it is past its retention."""
+
+    def __init__(self, request_id: str) -> None:
+        super().__init__(
+            f"There is no request {shown(request_id, 64)!r} here. Results are kept for a day "
+            "(TOWPATH_QUEUE_RETENTION)."
+        )
+
+
+class WrongStateError(QueueError):
+    """The request is not in a state that allows this."""
+
+    def __init__(self, request_id: str, state: str, wanted: str) -> None:
+        self.state = state
+        super().__init__(f"Request {shown(request_id, 64)!r} is {state}; {wanted}.")
+
+
+class QueueFullError(QueueError):
+    """As many requests wait as may.
+
+    Attributes:
+        waiting: how many do.
+        limit: how many may.
+    """
+
+    def __init__(self, app: str, *, waiting: int, limit: int) -> None:
+        self.waiting = waiting
+        self.limit = limit
+        super().__init__(
+            f"{waiting} requests wait for {app}, and the limit is {limit}. Send this one later."
+        )
+
+
+class LeaseLostError(QueueError):
+    """Another worker has taken the request since; what was done for it counts for nothing."""
+
+    def __init__(self, request_id: str, attempt: int) -> None:
+        super().__init__(f"Attempt {attempt} of request {request_id} was taken by another worker.")
+
+
+class QueueUnavailableError(QueueError, TransientError):
+    """The queue's database does not answer, or cannot write.
+
+    Attributes:
+        is_full: whether its disk is full.
+    """
+
+    def __init__(self, reason: str, *, is_full: bool = False) -> None:
+        self.is_full = is_full
+        fix = "Free some space." if is_full else "Try again in a moment."
+        super().__init__(f"The queue's database cannot be used ({shown(reason, 200)}). {fix}")

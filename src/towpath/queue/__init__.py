@@ -1,0 +1,1 @@
+"""Requests that outlive a connection."""

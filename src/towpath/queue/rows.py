@@ -1,0 +1,77 @@
+"""Rows of the queue's tables as requests, and requests as rows."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from towpath.queue.requests import Claim, Headers, NewRequest, Outcome, QueuedRequest, State
+from towpath.queue.statements import SHOWN
+from towpath.queue.tables import DELAYED, DONE, QUEUED, RUNNING
+
+__all__ = [
+    "STATES",
+    "columns_of",
+    "columns_of_outcome",
+    "fresh",
+    "headers_of",
+    "named",
+    "of_claim",
+    "request_of",
+]
+
+STATES: dict[int, State] = {QUEUED: "queued", DELAYED: "queued", RUNNING: "running", DONE: "done"}
+
+
+def of_claim(claim: Claim) -> dict[str, object]:
+    """Return what names an attempt."""
+    return {"of_id": claim.request_id, "of_attempt": claim.attempt}
+
+
+def columns_of_outcome(outcome: Outcome) -> dict[str, object]:
+    """Return an outcome's columns."""
+    given = {"kind": outcome.kind, "status": outcome.status, "error": outcome.error}
+    return {f"its_{k}": v for k, v in {**given, "error_type": outcome.error_type}.items()}
+
+
+def columns_of(new: NewRequest, priority: int, now: float) -> dict[str, object]:
+    """Return a new request's columns."""
+    start_by = None if new.start_within is None else now + new.start_within
+    return {
+        "id": new.request_id,
+        "app": new.app,
+        "key": new.idempotency_key,
+        "path": new.path,
+        "method": new.method,
+        "priority": priority,
+        "hint": new.hint,
+        "start_by": start_by,
+        "submitted": now,
+        "retries": new.retries,
+        "keep_io": new.keep_io,
+    }
+
+
+def fresh(new: NewRequest, position: int, now: float) -> QueuedRequest:
+    """Return a request as it is right after it was submitted."""
+    row = dict.fromkeys(SHOWN) | {"id": new.request_id, "app": new.app, "path": new.path}
+    row |= {"method": new.method, "state": QUEUED, "submitted": now, "attempt": 0}
+    return request_of(tuple(row[name] for name in SHOWN), position)
+
+
+def named(row: Sequence[Any]) -> dict[str, Any]:  # Any: columns
+    """Return a row by its columns' names."""
+    return dict(zip(SHOWN, row, strict=True))
+
+
+def request_of(row: Sequence[Any], position: int | None) -> QueuedRequest:  # Any: columns
+    """Return a row as a request."""
+    found = named(row)
+    state, cancelling = STATES[found["state"]], bool(found["cancelling"])
+    same = {k: v for k, v in found.items() if k not in {"id", "number", "priority"}}
+    same |= {"state": state, "cancelling": cancelling, "position": position}
+    return QueuedRequest(request_id=found["id"], **same)
+
+
+def headers_of(text: str) -> Headers:
+    """Read headers as they were written down."""
+    return tuple((name, value) for name, value in json.loads(text))

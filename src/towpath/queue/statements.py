@@ -1,0 +1,235 @@
+"""The queue's statements, in SQLAlchemy Core, for SQLite and PostgreSQL alike."""
+
+from sqlalchemy import (
+    BindParameter,
+    ClauseElement,
+    ColumnElement,
+    Engine,
+    bindparam,
+    case,
+    delete,
+    func,
+    literal,
+    null,
+    or_,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+from towpath.queue.tables import (
+    DONE,
+    QUEUED,
+    RUNNING,
+    answers,
+    lines,
+    logs,
+    payloads,
+    requests,
+)
+
+__all__ = ["SHOWN", "statements"]
+
+_r, _l = requests.c, lines.c
+_WAITING = text("state < 3")  # word by word as in the indexes
+_RUNNING = text("state = 3")
+_DONE = text("state = 4")
+
+SHOWN = (
+    *("id", "app", "path", "method", "state", "submitted", "started", "finished", "attempt"),
+    *("cancelling", "kind", "status", "error", "error_type", "progress", "number", "priority"),
+)
+
+
+def statements(engine: Engine) -> dict[str, ClauseElement]:
+    """Return every statement by its name."""
+    return {**_submitting(engine), **_working(), **_reading(), **_keeping()}
+
+
+def _submitting(engine: Engine) -> dict[str, ClauseElement]:
+    """Return what puts requests in."""
+    insert = sqlite_insert if engine.dialect.name == "sqlite" else postgresql_insert
+    given = (
+        *("id", "app", "key", "path", "method", "priority", "hint", "start_by", "submitted"),
+        *("retries", "keep_io"),
+    )
+    values: dict[str, object] = {name: bindparam(name) for name in given}
+    fixed = {"state": QUEUED, "attempt": 0, "tries": 0, "beat": 0, "cancelling": False}
+    counted = insert(lines).values(
+        app=bindparam("app"), priority=bindparam("priority"), block=bindparam("block"), waiting=1
+    )
+    more = {"waiting": _l.waiting + 1}
+    return {
+        "insert": insert(requests)
+        .values(**values, **fixed)
+        .on_conflict_do_nothing()
+        .returning(_r.number),
+        "payload": insert(payloads).values(
+            number=bindparam("number"), headers=bindparam("headers"), body=bindparam("body")
+        ),
+        "answer": insert(answers)
+        .values(number=bindparam("number"), headers=bindparam("headers"), body=bindparam("body"))
+        .on_conflict_do_nothing(),
+        "more": counted.on_conflict_do_update(
+            index_elements=["app", "priority", "block"], set_=more
+        ),
+        "less": update(lines)
+        .where(
+            _l.app == bindparam("of_app"),
+            _l.priority == bindparam("of_priority"),
+            _l.block == bindparam("of_block"),
+        )
+        .values(waiting=_l.waiting - 1),
+        "log": insert(logs)
+        .values(**{c.name: bindparam(c.name) for c in logs.c})
+        .on_conflict_do_nothing(),
+    }
+
+
+def _working() -> dict[str, ClauseElement]:
+    """Return what workers do."""
+    head = (
+        select(_r.number)
+        .where(_r.app == bindparam("of_app"), _WAITING, _r.state == QUEUED)
+        .order_by(_r.priority, _r.number)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+    ).scalar_subquery()
+    mine = (_r.id == bindparam("of_id"), _r.attempt == bindparam("of_attempt"), _RUNNING)
+    taken = ("number", "id", "app", "path", "method", "attempt", "tries", "retries", "priority")
+    return {
+        "claim": update(requests)
+        .where(_r.number == head, _r.state == QUEUED)
+        .values(
+            state=RUNNING,
+            attempt=_r.attempt + 1,
+            tries=_r.tries + 1,
+            beat=0,
+            worker=bindparam("by_worker"),
+            started=bindparam("at_start"),
+            start_by=null(),
+            progress=null(),
+        )
+        .returning(*(_r[name] for name in taken)),
+        "beat": update(requests).where(*mine).values(beat=_r.beat + 1),
+        "end": update(requests)
+        .where(*mine)
+        .values(
+            state=DONE,
+            cancelling=False,
+            **{name: bindparam(f"its_{name}") for name in _OUTCOME},
+            finished=bindparam("at_end"),
+        )
+        .returning(_r.number, _r.keep_io),
+        "back": update(requests)
+        .where(*mine)
+        .values(
+            state=bindparam("its_state"),
+            due=bindparam("its_due"),
+            tries=_r.tries - bindparam("uncounted"),
+            progress=null(),
+        )
+        .returning(_r.number, _r.priority, _r.app),
+        "progress": update(requests).where(*mine).values(progress=bindparam("its_progress")),
+        "ask_to_stop": update(requests)
+        .where(_r.id == bindparam("of_id"), _RUNNING)
+        .values(cancelling=True),
+        "take_out": update(requests)
+        .where(_r.id == bindparam("of_id"), _WAITING)
+        .values(
+            state=DONE,
+            start_by=null(),
+            **{name: bindparam(f"its_{name}") for name in _OUTCOME},
+            finished=bindparam("at_end"),
+        )
+        .returning(_r.number, _r.priority, _r.app),
+    }
+
+
+_OUTCOME = ("kind", "status", "error", "error_type")
+
+
+def _reading() -> dict[str, ClauseElement]:
+    """Return what answers questions."""
+    shown = select(*(_r[name] for name in SHOWN))
+    app_is = or_(bindparam("any_app") == 1, _r.app == bindparam("of_app"))
+    rank: ColumnElement[int] = func.sum(
+        case((_l.block < bindparam("of_block"), _l.waiting), else_=0)
+    )
+    return {
+        "read": shown.where(_r.id == bindparam("of_id")),
+        "read_by_key": shown.where(_r.app == bindparam("of_app"), _r.key == bindparam("of_key")),
+        "waiting": select(_l.priority, func.sum(_l.waiting))
+        .where(_l.app == bindparam("of_app"))
+        .group_by(_l.priority),
+        "waiting_all": select(_l.app, func.sum(_l.waiting)).group_by(_l.app),
+        "before": select(_l.priority, func.sum(_l.waiting), rank)
+        .where(_l.app == bindparam("of_app"))
+        .group_by(_l.priority),
+        "before_in_block": select(func.count()).where(
+            _r.app == bindparam("of_app"),
+            _WAITING,
+            _r.priority == bindparam("of_priority"),
+            _r.number >= bindparam("first"),
+            _r.number < bindparam("of_number"),
+        ),
+        "head": select(_r.hint)
+        .where(_r.app == bindparam("of_app"), _WAITING, _r.state == QUEUED)
+        .order_by(_r.priority, _r.number)
+        .limit(1),
+        "payload_of": select(payloads.c.headers, payloads.c.body).where(
+            payloads.c.number == bindparam("of_number")
+        ),
+        "answer_of": select(_r.status, answers.c.headers, answers.c.body)
+        .join_from(requests, answers, answers.c.number == _r.number)
+        .where(_r.id == bindparam("of_id")),
+        "logs_of": select(logs.c.line, logs.c.at, logs.c.level, logs.c.source, logs.c.message)
+        .join_from(requests, logs, logs.c.number == _r.number)
+        .where(_r.id == bindparam("of_id"), logs.c.line >= bindparam("first"))
+        .order_by(logs.c.line),
+        "page": shown.where(
+            app_is,
+            _r.state.between(bindparam("low"), bindparam("high")),
+            _r.number < bindparam("top"),
+        )
+        .order_by(_r.number.desc())
+        .limit(bindparam("most")),
+        "running": select(_r.id, _r.attempt, _r.beat).where(_RUNNING),
+        "stopping": select(_r.id).where(
+            _RUNNING, _r.cancelling, _r.worker == bindparam("by_worker")
+        ),
+        "held": select(_r.id, _r.attempt).where(_RUNNING, _r.worker == bindparam("by_worker")),
+        "counts": select(_r.app, _r.state, func.count())
+        .where(text("state IN (1, 2, 3)"))
+        .group_by(_r.app, _r.state),
+    }
+
+
+def _keeping() -> dict[str, ClauseElement]:
+    """Return what time brings about."""
+    old = (
+        select(_r.number)
+        .where(_DONE, _r.finished < bindparam("before"))
+        .order_by(_r.finished)
+        .limit(500)
+    )
+    of_number: BindParameter[int] = bindparam("of_number")
+    return {
+        "promote": update(requests)
+        .where(text("state = 2"), _r.due <= bindparam("now"))
+        .values(state=QUEUED, due=null()),
+        "late": select(_r.id).where(
+            _r.start_by.is_not(None), _r.start_by <= bindparam("now"), _WAITING
+        ),
+        "old": old,
+        "drop_request": delete(requests).where(_r.number == of_number),
+        "drop_payload": delete(payloads).where(payloads.c.number == of_number),
+        "drop_answer": delete(answers).where(answers.c.number == of_number),
+        "drop_logs": delete(logs).where(logs.c.number == of_number),
+        "drop_blocks": delete(lines).where(
+            _l.waiting == literal(0), _l.block < bindparam("newest")
+        ),
+        "newest": select(func.coalesce(func.max(_r.number), 0)),
+    }

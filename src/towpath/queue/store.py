@@ -1,0 +1,361 @@
+"""The queue in a database: SQLite for one server, PostgreSQL for several."""
+
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any, TypeVar
+
+from sqlalchemy import Engine
+
+from towpath.clock import Clock
+from towpath.database import migrate
+from towpath.errors import (
+    LeaseLostError,
+    QueueFullError,
+    RequestCancelledError,
+    RequestNotFoundError,
+)
+from towpath.queue.outcomes import outcome_of
+from towpath.queue.records import Records
+from towpath.queue.requests import (
+    CancelAnswer,
+    Claim,
+    LogLine,
+    NewRequest,
+    Outcome,
+    QueuedRequest,
+)
+from towpath.queue.rows import (
+    STATES,
+    columns_of,
+    columns_of_outcome,
+    fresh,
+    headers_of,
+    named,
+    of_claim,
+    request_of,
+)
+from towpath.queue.statements import statements
+from towpath.queue.tables import BLOCK, DELAYED, QUEUED, RUNNING, STEPS, metadata
+from towpath.queue.transactions import Session, open_transactions, prepared
+
+__all__ = ["RequestQueue"]
+
+T = TypeVar("T")
+_MOST_LINES = 10_000
+
+
+class RequestQueue:
+    """Requests that wait, run, and are kept with their answers.
+
+    Every change is one transaction, on the disk before its method returns. An attempt is fenced by
+    its number: what an older one hands in counts for nothing. Safe for threads, processes and, on
+    PostgreSQL, machines.
+
+    Args:
+        engine: the database; its tables are made, or brought to their newest form.
+        clock: moments that are written down.
+        max_length: requests of one app that may wait.
+    """
+
+    def __init__(self, engine: Engine, clock: Clock, *, max_length: int = 100_000) -> None:
+        migrate(engine, "queue", metadata, STEPS)
+        self._does = prepared(statements(engine), engine)
+        self._transactions = open_transactions(engine)
+        self.records = Records(self._transactions, self._does)
+        self._clock = clock
+        self._max_length = max_length
+        self._served: dict[str, int] = {}
+
+    # --- Queue ---
+
+    def submit(self, request: NewRequest) -> QueuedRequest:
+        """Keep *request*; once this returns, it survives every crash.
+
+        Raises:
+            QueueFullError: as many of its app wait as may.
+            QueueUnavailableError: the database cannot be written to.
+        """
+        return self._transactions.write(partial(self._submit, request))
+
+    def claim(self, apps: Collection[str], *, worker: str, now: float) -> Claim | None:
+        """Give *worker* the first request that waits for one of *apps*.
+
+        Apps take turns: the one that was served longest ago comes first.
+        """
+        for app in sorted(apps, key=lambda name: self._served.get(name, 0)):
+            claim = self._transactions.write(partial(self._claim, app, worker, now))
+            if claim is not None:
+                self._served[app] = 1 + max(self._served.values(), default=0)
+                return claim
+        return None
+
+    def renew(self, claim: Claim, *, now: float) -> None:
+        """Say that the claim's worker is still at it.
+
+        Raises:
+            LeaseLostError: another worker has it.
+        """
+        del now  # whoever watches counts by a clock of its own
+        beat = partial(self._run, "beat", of_claim(claim))
+        if self._transactions.write(beat) == 0:
+            raise LeaseLostError(claim.request_id, claim.attempt)
+
+    def finish(self, claim: Claim, outcome: Outcome) -> None:
+        """Hand in what came of a claim; handing in twice is the same as once.
+
+        Raises:
+            LeaseLostError: another worker has taken the request since.
+        """
+        self._transactions.write(partial(self._finish, claim, outcome))
+
+    def cancel(self, request_id: str) -> CancelAnswer:
+        """Take a request back; one that runs is only marked, its worker does the rest.
+
+        Raises:
+            RequestNotFoundError: there is none.
+        """
+        return self._transactions.write(partial(self._cancel, request_id))
+
+    def read(self, request_id: str) -> QueuedRequest:
+        """Return where a request stands.
+
+        Raises:
+            RequestNotFoundError: there is none.
+        """
+        return self._transactions.read(partial(self._read, request_id))
+
+    # --- what workers need besides ---
+
+    def hint(self, app: str) -> str | None:
+        """Return what the first request that waits for *app* would like a runner to have warm."""
+        rows = self._read_rows("head", of_app=app)
+        return rows[0][0] if rows else None
+
+    def waiting(self) -> dict[str, int]:
+        """Return how many requests wait, by app."""
+        return {app: int(count) for app, count in self._read_rows("waiting_all") if count}
+
+    def note(
+        self, claim: Claim, lines: Sequence[tuple[int, LogLine]], progress: str | None
+    ) -> None:
+        """Keep log lines of a claim, each with its place, and what it said of its progress."""
+        self._transactions.write(partial(self._note, claim, lines, progress))
+
+    def running(self) -> list[tuple[str, int, int]]:
+        """Return id, attempt and beat of every attempt that runs."""
+        return [(i, int(a), int(b)) for i, a, b in self._read_rows("running")]
+
+    def stopping(self, worker: str) -> list[str]:
+        """Return the requests of *worker* that are to be stopped."""
+        return [row[0] for row in self._read_rows("stopping", by_worker=worker)]
+
+    def take_back(self, attempts: Iterable[tuple[str, int]]) -> int:
+        """Put attempts whose worker is gone back in their places; return how many."""
+        listed = list(attempts)
+        return self._transactions.write(partial(self._take_back, listed)) if listed else 0
+
+    def take_back_all(self, worker: str) -> int:
+        """Put back what a *worker* of the same name held before it was restarted."""
+        rows = self._read_rows("held", by_worker=worker)
+        return self.take_back([(request_id, attempt) for request_id, attempt in rows])
+
+    def promote(self, now: float) -> int:
+        """Let those wait in line again whose pause is over; return how many."""
+        return self._transactions.write(partial(self._run, "promote", {"now": now}))
+
+    def late(self, now: float) -> list[str]:
+        """Return the requests that wait and were to be started by *now*."""
+        return [row[0] for row in self._read_rows("late", now=now)]
+
+    def end_waiting(self, request_id: str, outcome: Outcome) -> bool:
+        """End a request that waits; return whether it did."""
+        return self._transactions.write(partial(self._take_out, request_id, outcome))
+
+    # --- what time brings about ---
+
+    def sweep_counts(self) -> None:
+        """Remove counts of blocks in which nobody waits any more."""
+
+        def remove(session: Session) -> None:
+            newest = session.rows(self._does["newest"])[0][0]
+            session.run(self._does["drop_blocks"], newest=newest // BLOCK - 1)
+
+        self._transactions.write(remove)
+
+    def close(self) -> None:
+        """Close the database."""
+        self._transactions.close()
+
+    # --- each within a transaction ---
+
+    def _submit(self, new: NewRequest, session: Session) -> QueuedRequest:
+        waiting = self._waiting(session, new.app)
+        limit = (
+            self._max_length if new.max_length is None else min(new.max_length, self._max_length)
+        )
+        found = self._by_key(session, new) if new.idempotency_key is not None else None
+        if found is not None:
+            return found
+        if sum(waiting.values()) >= limit:
+            raise QueueFullError(new.app, waiting=sum(waiting.values()), limit=limit)
+        now, priority = self._clock(), int(new.low_priority)
+        rows = session.rows(self._does["insert"], **columns_of(new, priority, now))
+        if not rows:  # the same one came by another way a moment ago
+            return self._by_key(session, new) or self._read(new.request_id, session)
+        number = rows[0][0]
+        headers = json.dumps(new.headers)
+        session.run(self._does["payload"], number=number, headers=headers, body=new.body)
+        session.run(self._does["more"], app=new.app, priority=priority, block=number // BLOCK)
+        before = sum(count for rank, count in waiting.items() if rank <= priority)
+        return fresh(new, before, now)
+
+    def _by_key(self, session: Session, new: NewRequest) -> QueuedRequest | None:
+        if new.idempotency_key is None:
+            return None
+        rows = session.rows(self._does["read_by_key"], of_app=new.app, of_key=new.idempotency_key)
+        return request_of(rows[0], self._position(session, named(rows[0]))) if rows else None
+
+    def _claim(self, app: str, worker: str, now: float, session: Session) -> Claim | None:
+        rows = session.rows(self._does["claim"], of_app=app, by_worker=worker, at_start=now)
+        if not rows:
+            return None
+        number, request_id, of_app, path, method, attempt, tries, retries, priority = rows[0]
+        self._less(session, number, priority, app)
+        kept = session.rows(self._does["payload_of"], of_number=number)
+        headers, body = (headers_of(kept[0][0]), bytes(kept[0][1])) if kept else ((), b"")
+        held = Claim(request_id, of_app, path, method, attempt, tries, worker, bool(retries))
+        return replace(held, headers=headers, body=body)
+
+    def _finish(self, claim: Claim, outcome: Outcome, session: Session) -> None:
+        if outcome.kind in {"retry", "given up"}:
+            self._put_back(claim, outcome, session)
+            return
+        rows = session.rows(
+            self._does["end"],
+            **of_claim(claim),
+            **columns_of_outcome(outcome),
+            at_end=self._clock(),
+        )
+        if not rows:
+            self._refuse_late(claim, session)
+            return
+        number, keep_io = rows[0]
+        self._keep_answer(session, number, outcome)
+        if not keep_io:
+            session.run(self._does["drop_payload"], of_number=number)
+
+    def _put_back(self, claim: Claim, outcome: Outcome, session: Session) -> None:
+        row = self._row(session, claim.request_id)
+        if row["cancelling"] and row["attempt"] == claim.attempt:
+            self._finish(claim, outcome_of(RequestCancelledError()), session)
+            return
+        delayed = outcome.delay > 0
+        due = self._clock() + outcome.delay if delayed else None
+        rows = session.rows(
+            self._does["back"],
+            **of_claim(claim),
+            its_state=DELAYED if delayed else QUEUED,
+            its_due=due,
+            uncounted=int(outcome.kind == "given up"),
+        )
+        if not rows:
+            self._refuse_late(claim, session)
+            return
+        number, priority, app = rows[0]
+        session.run(self._does["more"], app=app, priority=priority, block=number // BLOCK)
+
+    def _refuse_late(self, claim: Claim, session: Session) -> None:
+        """Let the same worker hand in twice; refuse everybody else."""
+        row = self._row(session, claim.request_id)
+        if row["attempt"] != claim.attempt or row["state"] == RUNNING:
+            raise LeaseLostError(claim.request_id, claim.attempt)
+
+    def _cancel(self, request_id: str, session: Session) -> CancelAnswer:
+        if self._take_out(request_id, outcome_of(RequestCancelledError()), session):
+            return "removed"
+        if session.run(self._does["ask_to_stop"], of_id=request_id):
+            return "requested"
+        self._row(session, request_id)
+        return "completed"
+
+    def _take_out(self, request_id: str, outcome: Outcome, session: Session) -> bool:
+        rows = session.rows(
+            self._does["take_out"],
+            of_id=request_id,
+            **columns_of_outcome(outcome),
+            at_end=self._clock(),
+        )
+        for number, priority, app in rows:
+            self._less(session, number, priority, app)
+            self._keep_answer(session, number, outcome)
+        return bool(rows)
+
+    def _take_back(self, attempts: Sequence[tuple[str, int]], session: Session) -> int:
+        back = 0
+        for request_id, attempt in attempts:
+            row = self._row(session, request_id)
+            if row["attempt"] == attempt and row["state"] == RUNNING:
+                claim = Claim(request_id, row["app"], "", "", attempt, 0, "", retries=True)
+                self._put_back(claim, Outcome("retry"), session)
+                back += 1
+        return back
+
+    def _note(
+        self,
+        claim: Claim,
+        noted: Sequence[tuple[int, LogLine]],
+        progress: str | None,
+        session: Session,
+    ) -> None:
+        if progress is not None:
+            session.run(self._does["progress"], **of_claim(claim), its_progress=progress)
+        if noted:
+            number = self._row(session, claim.request_id)["number"]
+            rows = [
+                {"number": number, "line": place, "at": line.at, "level": line.level}
+                | {"source": line.source, "message": line.message}
+                for place, line in noted[:_MOST_LINES]
+            ]
+            session.run_many(self._does["log"], rows)
+
+    def _read(self, request_id: str, session: Session) -> QueuedRequest:
+        rows = session.rows(self._does["read"], of_id=request_id)
+        if not rows:
+            raise RequestNotFoundError(request_id)
+        return request_of(rows[0], self._position(session, named(rows[0])))
+
+    # --- pieces ---
+
+    def _row(self, session: Session, request_id: str) -> dict[str, Any]:  # Any: columns
+        return self.records.row(session, request_id)
+
+    def _waiting(self, session: Session, app: str) -> dict[int, int]:
+        return {int(p): int(n) for p, n in session.rows(self._does["waiting"], of_app=app)}
+
+    def _position(self, session: Session, row: Mapping[str, Any]) -> int | None:
+        """Return how many of its app are before a request that waits."""
+        if STATES[row["state"]] != "queued":
+            return None
+        app, number, priority = row["app"], row["number"], row["priority"]
+        block = number // BLOCK
+        ahead = 0
+        for rank, count, before in session.rows(self._does["before"], of_app=app, of_block=block):
+            ahead += int(count) if rank < priority else int(before) if rank == priority else 0
+        within = {"of_app": app, "of_priority": priority, "first": block * BLOCK}
+        rows = session.rows(self._does["before_in_block"], **within, of_number=number)
+        return ahead + int(rows[0][0])
+
+    def _less(self, session: Session, number: int, priority: int, app: str) -> None:
+        session.run(self._does["less"], of_app=app, of_priority=priority, of_block=number // BLOCK)
+
+    def _keep_answer(self, session: Session, number: int, outcome: Outcome) -> None:
+        headers = json.dumps(outcome.headers)
+        session.run(self._does["answer"], number=number, headers=headers, body=outcome.body)
+
+    def _read_rows(self, name: str, **given: object) -> list[tuple[Any, ...]]:  # Any: columns
+        return self._transactions.read(lambda session: session.rows(self._does[name], **given))
+
+    def _run(self, name: str, given: Mapping[str, object], session: Session) -> int:
+        return session.run(self._does[name], **given)

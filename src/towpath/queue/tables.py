@@ -1,0 +1,130 @@
+"""The queue's tables."""
+
+from typing import TYPE_CHECKING, Final
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+if TYPE_CHECKING:
+    from towpath.database import Step
+
+__all__ = [
+    "BLOCK",
+    "DELAYED",
+    "DONE",
+    "QUEUED",
+    "RUNNING",
+    "STEPS",
+    "answers",
+    "lines",
+    "logs",
+    "metadata",
+    "payloads",
+    "requests",
+]
+
+QUEUED: Final = 1
+DELAYED: Final = 2  # waits for its next try; keeps its place
+RUNNING: Final = 3
+DONE: Final = 4
+BLOCK: Final = 1024
+"""Requests are counted by blocks of so many numbers, so that a place in a line of a million is the
+sum of a thousand counts."""
+
+metadata = MetaData()
+_big = BigInteger().with_variant(Integer, "sqlite")  # only such a column counts by itself there
+
+requests = Table(
+    "requests",
+    metadata,
+    Column("number", _big, primary_key=True, autoincrement=True),
+    Column("id", String(36), nullable=False, unique=True),
+    Column("app", String(130), nullable=False),
+    Column("key", String(255)),
+    Column("path", Text, nullable=False),
+    Column("method", String(16), nullable=False),
+    Column("priority", SmallInteger, nullable=False),
+    Column("hint", Text),
+    Column("state", SmallInteger, nullable=False),
+    Column("due", Float),
+    Column("start_by", Float),
+    Column("submitted", Float, nullable=False),
+    Column("started", Float),
+    Column("finished", Float),
+    Column("attempt", Integer, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("worker", String(64)),
+    Column("beat", Integer, nullable=False),
+    Column("cancelling", Boolean, nullable=False),
+    Column("retries", Boolean, nullable=False),
+    Column("keep_io", Boolean, nullable=False),
+    Column("kind", String(16)),
+    Column("status", SmallInteger),
+    Column("error", Text),
+    Column("error_type", String(64)),
+    Column("progress", Text),
+    UniqueConstraint("app", "key", name="requests_by_key"),
+)
+
+
+def _where(name: str, condition: str, *columns: str) -> None:
+    """Add an index of some rows; queries repeat the condition word by word."""
+    clause = text(condition)
+    Index(name, *(requests.c[c] for c in columns), sqlite_where=clause, postgresql_where=clause)
+
+
+_where("requests_waiting", "state < 3", "app", "priority", "number")
+_where("requests_delayed", "state = 2", "due")
+_where("requests_running", "state = 3", "number")
+_where("requests_done", "state = 4", "finished")
+_where("requests_late", "start_by IS NOT NULL", "start_by")
+Index("requests_by_app", requests.c.app, requests.c.number)
+
+payloads = Table(
+    "payloads",
+    metadata,
+    Column("number", _big, primary_key=True, autoincrement=False),
+    Column("headers", Text, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+)
+answers = Table(
+    "answers",
+    metadata,
+    Column("number", _big, primary_key=True, autoincrement=False),
+    Column("headers", Text, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+)
+logs = Table(
+    "logs",
+    metadata,
+    Column("number", _big, primary_key=True, autoincrement=False),
+    Column("line", Integer, primary_key=True, autoincrement=False),
+    Column("at", Float, nullable=False),
+    Column("level", String(8), nullable=False),
+    Column("source", String(16), nullable=False),
+    Column("message", Text, nullable=False),
+)
+lines = Table(
+    "lines",
+    metadata,
+    Column("app", String(130), primary_key=True),
+    Column("priority", SmallInteger, primary_key=True, autoincrement=False),
+    Column("block", _big, primary_key=True, autoincrement=False),
+    Column("waiting", Integer, nullable=False),
+)
+
+STEPS: "tuple[Step, ...]" = ()

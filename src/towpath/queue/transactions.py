@@ -1,0 +1,286 @@
+"""Transactions on SQLite and PostgreSQL: statements of SQLAlchemy's, run by the driver itself.
+
+The way through SQLAlchemy to one row takes longer than the row; its statements are compiled once,
+for the database at hand.
+"""
+
+import sqlite3
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Generic, Protocol, TypeVar, cast
+
+from sqlalchemy import ClauseElement, Engine, PoolProxiedConnection
+from sqlalchemy.exc import DBAPIError, OperationalError
+from typing_extensions import override
+
+from towpath.errors import QueueUnavailableError
+
+__all__ = ["Prepared", "Session", "Transactions", "open_transactions", "prepared"]
+
+T = TypeVar("T")
+_PATIENCE_SECONDS = 15.0
+_FULL_WORDS = ("disk is full", "no space left", "disk full")
+
+
+class Prepared:
+    """A statement in the database's own words.
+
+    Args:
+        statement: of SQLAlchemy Core, with `bindparam`s for what changes.
+        engine: the database.
+    """
+
+    def __init__(self, statement: ClauseElement, engine: Engine) -> None:
+        compiled = statement.compile(engine)
+        self.text = str(compiled)
+        self._order: Sequence[str] | None = getattr(compiled, "positiontup", None)
+        self._fixed = {name: value for name, value in compiled.params.items() if value is not None}
+
+    def values(self, given: Mapping[str, object]) -> Any:  # noqa: ANN401 - as the driver takes them
+        """Return the parameters as the driver takes them."""
+        named = {**self._fixed, **given}
+        return named if self._order is None else tuple(named[name] for name in self._order)
+
+
+def prepared(statements: Mapping[str, ClauseElement], engine: Engine) -> dict[str, Prepared]:
+    """Return every statement in the database's own words."""
+    return {name: Prepared(statement, engine) for name, statement in statements.items()}
+
+
+class Session:
+    """One open transaction.
+
+    Args:
+        connection: of the driver.
+    """
+
+    def __init__(self, connection: Any) -> None:  # noqa: ANN401 - sqlite3's or psycopg's
+        self._cursor = connection.cursor()
+
+    def rows(self, statement: Prepared, **values: object) -> list[tuple[Any, ...]]:  # Any: columns
+        """Run *statement*; return its rows."""
+        self._cursor.execute(statement.text, statement.values(values))
+        return cast("list[tuple[Any, ...]]", self._cursor.fetchall())
+
+    def run(self, statement: Prepared, **values: object) -> int:
+        """Run *statement*; return how many rows it changed."""
+        self._cursor.execute(statement.text, statement.values(values))
+        return int(self._cursor.rowcount)
+
+    def run_many(self, statement: Prepared, rows: Sequence[Mapping[str, object]]) -> None:
+        """Run *statement* once for each of *rows*."""
+        self._cursor.executemany(statement.text, [statement.values(row) for row in rows])
+
+    def say(self, words: str) -> None:
+        """Run a statement without parameters."""
+        self._cursor.execute(words)
+
+    def close(self) -> None:
+        """Close the cursor."""
+        self._cursor.close()
+
+
+class Transactions(Protocol):
+    """Runs pieces of work, each all or nothing."""
+
+    def write(self, work: Callable[[Session], T]) -> T:
+        """Run *work* in a transaction that is on the disk once this returns."""
+
+    def read(self, work: Callable[[Session], T]) -> T:
+        """Run *work*, which changes nothing."""
+
+    def close(self) -> None:
+        """Close the database."""
+
+
+def open_transactions(engine: Engine) -> Transactions:
+    """Return the transactions of *engine*."""
+    return _OneFile(engine) if engine.dialect.name == "sqlite" else _Server(engine)
+
+
+# --- SQLite --------------------------------------------------------------------------------------
+
+
+class _Ticket(Generic[T]):
+    """Work that waits for its turn, and what came of it."""
+
+    def __init__(self, work: Callable[[Session], T]) -> None:
+        self._work = work
+        self.turn = threading.Event()
+        self.is_done = False
+        self.error: BaseException | None = None
+        self._result: list[T] = []
+
+    def run(self, session: Session) -> None:
+        """Do the work; what it raises undoes it and nothing else."""
+        session.say("SAVEPOINT one")
+        try:
+            self._result = [self._work(session)]
+        except Exception as error:  # noqa: BLE001 - raised again where the work was asked for
+            self.error = error
+            session.say("ROLLBACK TO one")
+        session.say("RELEASE one")
+
+    def result(self) -> T:
+        """Return what the work returned, or raise what it raised."""
+        if self.error is not None:
+            raise self.error
+        return self._result[0]
+
+
+class _OneFile:
+    """SQLite: one writer, whose transaction takes along the work of all who wait."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._writer = _plain(engine)
+        self._reader = _plain(engine)
+        self._lock = threading.Lock()
+        self._reading = threading.Lock()
+        self._waiting: list[_Ticket[Any]] = []  # Any: each its own
+        self._is_led = False
+
+    def write(self, work: Callable[[Session], T]) -> T:
+        """Run *work* with whatever else waits, in one transaction.
+
+        One thread leads, and works for all; the others sleep until theirs is done, or until it is
+        their turn to lead.
+        """
+        ticket = _Ticket(work)
+        with self._lock:
+            self._waiting.append(ticket)
+            leads, self._is_led = not self._is_led, True
+        if not leads:
+            ticket.turn.wait()
+        if not ticket.is_done:
+            self._lead()
+        return ticket.result()
+
+    def _lead(self) -> None:
+        """Run all that waits, and hand the lead on."""
+        with self._lock:
+            tickets, self._waiting = self._waiting, []
+        try:
+            self._run(tickets)
+        finally:
+            with self._lock:
+                self._is_led = bool(self._waiting)
+                following = self._waiting[0] if self._waiting else None
+            for ticket in tickets:
+                ticket.is_done = True
+                ticket.turn.set()
+            if following is not None:
+                following.turn.set()
+
+    def _run(self, tickets: list[_Ticket[Any]]) -> None:
+        """Run *tickets* in one transaction; each knows afterwards what came of it."""
+        connection = self._writer.driver_connection
+        session = Session(connection)
+        try:
+            session.say("BEGIN IMMEDIATE")
+            for ticket in tickets:
+                ticket.run(session)
+            session.say("COMMIT")
+        except sqlite3.Error as error:
+            if cast("sqlite3.Connection", connection).in_transaction:
+                session.say("ROLLBACK")
+            failure = _unavailable(error)
+            for ticket in tickets:
+                ticket.error = failure
+        finally:
+            session.close()
+            for ticket in tickets:
+                if isinstance(ticket.error, sqlite3.Error):
+                    ticket.error = _unavailable(ticket.error)
+
+    def read(self, work: Callable[[Session], T]) -> T:
+        """Run *work* on what was written last."""
+        with self._reading:
+            session = Session(self._reader.driver_connection)
+            try:
+                return work(session)
+            except sqlite3.Error as error:
+                raise _unavailable(error) from None
+            finally:
+                session.close()
+
+    def close(self) -> None:
+        """Close the database."""
+        self._writer.close()
+        self._reader.close()
+        self._engine.dispose()
+
+
+def _plain(engine: Engine) -> PoolProxiedConnection:
+    """Return a connection that begins transactions only when told to."""
+    connection = engine.raw_connection()
+    cast("sqlite3.Connection", connection.driver_connection).isolation_level = None
+    return connection
+
+
+# --- PostgreSQL ----------------------------------------------------------------------------------
+
+
+class _Server:
+    """PostgreSQL: a connection for each piece of work; one that broke is replaced."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._wait = threading.Event().wait
+
+    def write(self, work: Callable[[Session], T]) -> T:
+        """Run *work* in a transaction; again when the connection broke.
+
+        All work of the queue may be done twice: ids, attempts and states decide.
+        """
+        left, pause = _PATIENCE_SECONDS, 0.05
+        while True:
+            try:
+                return self._once(work)
+            except self._broken() as error:
+                reason = error
+            if left <= 0:
+                raise _unavailable(reason)
+            self._wait(pause)
+            left, pause = left - pause, min(1.0, pause * 2)
+
+    read = write
+
+    def _once(self, work: Callable[[Session], T]) -> T:
+        """Run *work* once."""
+        connection = self._engine.raw_connection()
+        session = Session(connection)
+        try:
+            result = work(session)
+            connection.commit()
+        except self._broken():
+            connection.invalidate()
+            raise
+        except BaseException:
+            connection.rollback()
+            raise
+        else:
+            return result
+        finally:
+            connection.close()
+
+    def _broken(self) -> tuple[type[Exception], ...]:
+        """Return what is raised when the server has gone, or has to be asked again."""
+        driver = self._engine.dialect.loaded_dbapi
+        return DBAPIError, driver.OperationalError, driver.InterfaceError
+
+    @override
+    def __repr__(self) -> str:
+        return f"_Server({self._engine.url.host})"
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._engine.dispose()
+
+
+def _unavailable(error: BaseException) -> QueueUnavailableError:
+    """Say why the database cannot be used."""
+    reason = str(error.orig if isinstance(error, OperationalError) else error).partition("\n")[0]
+    return QueueUnavailableError(
+        reason, is_full=any(word in reason.lower() for word in _FULL_WORDS)
+    )
