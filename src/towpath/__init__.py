@@ -15,8 +15,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from towpath.app.batching import batch
     from towpath.app.definition import App
-    from towpath.app.endpoints import endpoint
+    from towpath.app.endpoints import HealthCheck, endpoint
+    from towpath.app.progress import progress
     from towpath.context import RequestContext, current_request
     from towpath.errors import InputError, TowpathError
     from towpath.toolkit import (
@@ -47,6 +49,7 @@ __all__ = [
     "CompressedFile",
     "File",
     "FileInput",
+    "HealthCheck",
     "Image",
     "ImageInput",
     "InputError",
@@ -55,6 +58,7 @@ __all__ = [
     "Video",
     "VideoInput",
     "__version__",
+    "batch",
     "clone_repository",
     "current_request",
     "download_file",
@@ -64,11 +68,15 @@ __all__ = [
     "download_model_weights",
     "download_model_weights_async",
     "endpoint",
+    "progress",
 ]
 
 _HOMES = {
     "App": "towpath.app.definition",
+    "HealthCheck": "towpath.app.endpoints",
+    "batch": "towpath.app.batching",
     "endpoint": "towpath.app.endpoints",
+    "progress": "towpath.app.progress",
     "RequestContext": "towpath.context",
     "current_request": "towpath.context",
     "InputError": "towpath.errors",

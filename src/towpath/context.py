@@ -1,6 +1,6 @@
 """What the code of a request may know about it, wherever in the call stack it stands."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -15,9 +15,11 @@ __all__ = [
     "current_request",
     "lifetime_default",
     "places",
+    "report_progress",
     "serving",
     "set_lifetime_default",
     "set_places",
+    "set_reporter",
 ]
 
 Lifetime = int | Literal["never", "immediate", "1h", "1d", "7d", "30d", "1y"]
@@ -77,6 +79,23 @@ class _Process:
 
     places = ProcessPlaces()
     lifetime: Lifetime | None = None
+    report: "Reporter | None" = None
+
+
+Reporter = Callable[[str, str], None]
+"""Takes a request's id and its progress as JSON."""
+
+
+def set_reporter(report: Reporter) -> None:
+    """Say who hears how far requests are; a runner does so before it loads the app."""
+    _Process.report = report
+
+
+def report_progress(content: str) -> None:
+    """Tell how far the current request is; outside of one, nobody hears it."""
+    request = current_request()
+    if request is not None and request.request_id and _Process.report is not None:
+        _Process.report(request.request_id, content)
 
 
 def places() -> ProcessPlaces:

@@ -139,6 +139,16 @@ class Settings(BaseSettings):
     archive_max_entries: int = Field(default=10_000, ge=1)
     archive_max_ratio: float = Field(default=100, ge=1)
     archive_max_depth: int = Field(default=32, ge=1)
+    database: str | None = Field(default=None, repr=False)
+    engine: Literal["local"] = "local"
+    strict_machine: bool = False
+    scale_to_zero: bool = False
+    private_tmp: Literal["auto", "mount", "env"] = "auto"
+    runner_memory_bytes: Size | None = None
+    runner_open_files: int = Field(default=65536, ge=64)
+    queue_retention: float = Field(default=86_400, gt=0)
+    queue_max_length: int = Field(default=100_000, ge=1)
+    request_log_bytes: Size = 2**20
     log_format: Literal["auto", "text", "json"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
@@ -191,6 +201,11 @@ class Settings(BaseSettings):
     def store_address(self) -> StoreAddress:
         """Return where files are kept."""
         return read_store_address(self.store or (self.state / "store").as_uri())
+
+    @property
+    def database_url(self) -> str:
+        """Return where the queue is kept."""
+        return self.database or f"sqlite:///{self.state / 'queue.db'}"
 
     @property
     def store_dir(self) -> Path:
@@ -246,7 +261,9 @@ class Settings(BaseSettings):
 
     def to_environment(self) -> dict[str, str]:
         """Return the variables that give a runner these settings, without the secrets."""
-        kept = self.model_dump(exclude={"keys", "admin_token"}, exclude_none=True, mode="json")
+        kept = self.model_dump(
+            exclude={"keys", "admin_token", "database"}, exclude_none=True, mode="json"
+        )
         return {
             f"{_PREFIX}{name.upper()}": ",".join(value) if isinstance(value, list) else str(value)
             for name, value in kept.items()

@@ -29,20 +29,25 @@ class App:
     title: ClassVar[str | None] = None
     """Shown to people; the description is the class docstring."""
     machine_type: ClassVar[str | Sequence[str]] = "S"
-    """What the app would like to run on. A machine that lacks it gives one warning."""
+    """What the app would like to run on, or several, the best first. A machine that lacks all of
+    them gives one warning, and refuses only with `--strict-machine`."""
     num_gpus: ClassVar[int | None] = None
+    """GPUs of one runner; 1 when the machine type is one with GPUs."""
+    requirements: ClassVar[Sequence[str]] = ()
+    """Packages, as for pip, that the app has besides ours, in an environment of its own. Written
+    down as a list of texts: it is read before the code is run."""
     min_concurrency: ClassVar[int] = 0
-    """For engines that scale; the one of this version keeps one runner for each app."""
+    """Runners that are kept, also when nobody calls; `towpath run` keeps one at least."""
     max_concurrency: ClassVar[int | None] = None
-    """For engines that scale."""
+    """Runners that there may be; None is 1 on one machine."""
     max_multiplexing: ClassVar[int] = 1
     """Requests that one runner works on at once; others wait their turn."""
     concurrency_buffer: ClassVar[int] = 0
-    """For engines that scale."""
+    """Runners that are kept idle above what the requests need."""
     scaling_delay: ClassVar[float] = 0
-    """For engines that scale."""
+    """Seconds that a request waits for a free runner before another one is started."""
     keep_alive: ClassVar[float] = 60
-    """For engines that scale."""
+    """Seconds that a runner stays when it has nothing to do and is not one of the least."""
     startup_timeout: ClassVar[float] = 600
     """Seconds that `setup` may take."""
     termination_grace_period_seconds: ClassVar[float] = 5
@@ -124,6 +129,9 @@ def endpoints_of(app: App | type[App]) -> list[BoundEndpoint]:
             message = f"{found[spec.path].name} and {name} are both served at {spec.path!r}."
             raise AppDefinitionError(message)
         found[spec.path] = BoundEndpoint(name, spec, function)
+    if sum(each.spec.health_check is not None for each in found.values()) > 1:
+        message = "An app has one health check; two of its endpoints declare one."
+        raise AppDefinitionError(message)
     if not found:
         kind = app if isinstance(app, type) else type(app)
         message = f"{kind.__name__} has no endpoints. Mark a method with @towpath.endpoint('/')."

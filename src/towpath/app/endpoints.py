@@ -9,11 +9,29 @@ from typing import Any, TypeVar
 from towpath.errors import AppDefinitionError
 from towpath.errors.redaction import shown
 
-__all__ = ["EndpointSpec", "endpoint", "spec_of"]
+__all__ = ["EndpointSpec", "HealthCheck", "endpoint", "spec_of"]
 
 F = TypeVar("F", bound=Callable[..., Any])  # Any: the author's own signature
 _MARK = "__towpath_endpoint__"
 _RESERVED = {"/health", "/openapi.json"}
+_OWN = "/-/"
+
+
+@dataclass(frozen=True, slots=True)
+class HealthCheck:
+    """How an endpoint tells that its runner is well: it answers 2xx, in time.
+
+    Attributes:
+        start_period_seconds: after the runner's start, failures count for nothing.
+        timeout_seconds: that an answer may take.
+        failure_threshold: failures in a row after which the runner is replaced.
+        call_regularly: ask all the time; otherwise only after an answer of 500 or more.
+    """
+
+    start_period_seconds: float = 30
+    timeout_seconds: float = 5
+    failure_threshold: int = 3
+    call_regularly: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,23 +41,29 @@ class EndpointSpec:
     Attributes:
         path: below the app's own path; "/" is the app itself.
         is_websocket: whether it is a websocket instead of a POST.
+        health_check: how it tells that its runner is well, if it does.
     """
 
     path: str
     is_websocket: bool = False
+    health_check: HealthCheck | None = None
 
 
-def endpoint(path: str, *, is_websocket: bool = False) -> Callable[[F], F]:
+def endpoint(
+    path: str, *, is_websocket: bool = False, health_check: HealthCheck | None = None
+) -> Callable[[F], F]:
     """Serve a method of an App at *path*, by POST or as a websocket.
 
     Args:
         path: starts with "/"; "/" is the app itself; a slash at the end means nothing.
         is_websocket: the method is async and takes a `fastapi.WebSocket`.
+        health_check: the endpoint tells whether its runner is well: it is called without a body
+            beside the requests at work, and a runner that fails too often is replaced. One an app.
 
     Raises:
         AppDefinitionError: the path cannot be served, or the method is an endpoint already.
     """
-    if not re.fullmatch(r"/[A-Za-z0-9_.~{}:/-]*", path) or ".." in path or path in _RESERVED:
+    if not re.fullmatch(r"/[A-Za-z0-9_.~{}:/-]*", path) or ".." in path or _is_ours(path):
         message = (
             f"Endpoint path {shown(path, 60)!r} cannot be served. Use one such as '/generate'."
         )
@@ -54,10 +78,15 @@ def endpoint(path: str, *, is_websocket: bool = False) -> Callable[[F], F]:
         if is_websocket and not inspect.iscoroutinefunction(function):
             message = f"Websocket endpoint {function.__qualname__} has to be an async def."
             raise AppDefinitionError(message)
-        setattr(function, _MARK, EndpointSpec(served_at, is_websocket))
+        setattr(function, _MARK, EndpointSpec(served_at, is_websocket, health_check))
         return function
 
     return mark
+
+
+def _is_ours(path: str) -> bool:
+    """Return whether every runner answers at *path* itself."""
+    return path in _RESERVED or path.startswith(_OWN)
 
 
 def spec_of(function: object) -> EndpointSpec | None:

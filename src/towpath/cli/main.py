@@ -7,6 +7,7 @@ import typer
 
 from towpath.cli.cache import app as cache_app
 from towpath.cli.files import app as files_app
+from towpath.cli.requests import app as requests_app
 from towpath.cli.store import app as store_app
 from towpath.errors import SettingsError, TowpathError
 
@@ -24,6 +25,7 @@ app = typer.Typer(
 
 app.add_typer(cache_app, name="cache")
 app.add_typer(files_app, name="files")
+app.add_typer(requests_app, name="requests")
 app.add_typer(store_app, name="store")
 
 
@@ -91,6 +93,16 @@ def run_apps(  # noqa: PLR0913 - a command has as many parameters as flags
     cdn_port: Annotated[
         int | None, typer.Option(help="Serve files on a port of their own.")
     ] = None,
+    scale_to_zero: Annotated[
+        bool,
+        typer.Option("--scale-to-zero", help="Keep no runner of an app that nobody calls."),
+    ] = False,
+    strict_machine: Annotated[
+        bool,
+        typer.Option(
+            "--strict-machine", help="Refuse apps that ask for a machine that this one is not."
+        ),
+    ] = False,
     expires_in: Annotated[
         str | None, typer.Option(help="How long files live: seconds, never, 1h, 1d, 7d, 30d, 1y.")
     ] = None,
@@ -108,6 +120,8 @@ def run_apps(  # noqa: PLR0913 - a command has as many parameters as flags
         "public_url": public_url,
         "cdn_port": cdn_port,
         "media_expires_in": expires_in,
+        "scale_to_zero": scale_to_zero or None,
+        "strict_machine": strict_machine or None,
     }
     raise typer.Exit(serve_apps(apps, flags, reload=reload, open_page=open_page))
 

@@ -4,9 +4,8 @@ import asyncio
 import json
 import os
 import socket
-import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,11 @@ from typing import Any
 
 import psutil
 
+from towpath.app.loading import parse_reference
+from towpath.app.requirements import requirements_in
+from towpath.clock import system_clock
+from towpath.engine.environments import python_of
+from towpath.engine.pipes import Event, Pipes, RunnerPipes
 from towpath.engine.process import ChildProcess
 from towpath.errors import AppDefinitionError, AppSetupError, StartTimeoutError
 from towpath.net.upstream import Upstream, UpstreamError, open_upstream, runner_url
@@ -22,10 +26,29 @@ from towpath.runner.process import RunnerFolder, end_group
 from towpath.runner.wire import AppSpec
 from towpath.settings import Settings
 
-__all__ = ["Child", "describe", "sweep_homes"]
+__all__ = ["Child", "Wanted", "describe", "sweep_homes"]
 
 _MODULE = "towpath.runner"
 _LONGEST_TEMP = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A runner that is to be started.
+
+    Attributes:
+        spec: its app.
+        owner: of the app.
+        gpus: that it may use; none says nothing about them.
+        tell: called in a thread with what it prints and says.
+        removed: called once it is gone.
+    """
+
+    spec: AppSpec
+    owner: str
+    gpus: tuple[str, ...]
+    tell: Callable[[Event], None]
+    removed: Callable[[], None]
 
 
 @dataclass(slots=True)
@@ -39,6 +62,8 @@ class Child:
         lifeline: the end of the pipe whose closing ends it.
         home: the short folder of its socket.
         runners: where runners have their own folders.
+        pipes: what it prints and says.
+        removed: called once it is gone.
     """
 
     spec: AppSpec
@@ -47,22 +72,34 @@ class Child:
     lifeline: int
     home: Path
     runners: Path
+    pipes: Pipes
+    removed: Callable[[], None]
 
     @classmethod
-    async def start(cls, spec: AppSpec, settings: Settings, *, owner: str) -> "Child":
-        """Start a runner; it takes requests once `ready` returns."""
+    async def start(cls, wanted: "Wanted", settings: Settings) -> "Child":
+        """Start a runner; it takes requests once `ready` returns.
+
+        Raises:
+            AppSetupError: its requirements cannot be installed.
+        """
+        spec = wanted.spec
+        python = await python_of(spec.name, spec.requirements, settings)
+        pipes = Pipes(wanted.tell, system_clock)
         home = Path(tempfile.mkdtemp(prefix=f"towpath-{os.getpid()}-", dir=_short_temp()))
         path = home / "r.sock"
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
             listener.bind(str(path))
             listener.listen(512)
             read_end, write_end = os.pipe()
+            ends = pipes.open()
             try:
-                process = _spawn(spec, settings, owner, (listener.fileno(), read_end))
+                process = _spawn(wanted, settings, python, (listener.fileno(), read_end, ends))
             finally:
                 os.close(read_end)
-        runners = settings.state / "runners"
-        return cls(spec, process, open_upstream(str(path)), write_end, home, runners)
+                ends.close()
+        pipes.start()
+        runners, upstream = settings.state / "runners", open_upstream(str(path))
+        return cls(spec, process, upstream, write_end, home, runners, pipes, wanted.removed)
 
     async def ready(self) -> None:
         """Wait until setup is over.
@@ -99,9 +136,13 @@ class Child:
     def _failure(self) -> str:
         """Return what the runner wrote down when it could not start."""
         folder = RunnerFolder.of(self.runners, self.process.pid)
-        if folder is None or not folder.failure.exists():
-            return f"the runner ended with status {self.process.returncode}"
-        return folder.failure.read_text()
+        if folder is not None and folder.failure.exists():
+            return folder.failure.read_text()
+        return f"{self.pipes.tail()}\nthe runner ended with status {self.process.returncode}"
+
+    def kill(self) -> None:
+        """End the runner and what it started, now."""
+        end_group(self.process.pid)
 
     async def stop(self, *, grace: float) -> None:
         """Ask the runner to finish; end it when it does not within *grace* seconds."""
@@ -113,9 +154,11 @@ class Child:
 
     async def remove(self) -> None:
         """End what is left of the runner and remove its folders."""
-        if self.lifeline >= 0:
-            os.close(self.lifeline)
-            self.lifeline = -1
+        if self.lifeline < 0:
+            await self.process.wait()
+            return
+        os.close(self.lifeline)
+        self.lifeline = -1
         end_group(self.process.pid)
         await self.process.wait()
         await self.upstream.close()
@@ -123,6 +166,7 @@ class Child:
         for path in (self.home, folder.path if folder else None):
             if path is not None:
                 await asyncio.to_thread(rmtree, path, ignore_errors=True)
+        self.removed()
 
 
 def _short_temp() -> str:
@@ -143,16 +187,19 @@ def sweep_homes() -> int:
 
 
 def _spawn(
-    spec: AppSpec, settings: Settings, owner: str, descriptors: tuple[int, int]
+    wanted: Wanted, settings: Settings, python: str, ends: tuple[int, int, RunnerPipes]
 ) -> ChildProcess:
-    """Start the process; what the app prints goes to our standard error."""
-    listener, lifeline = (str(descriptor) for descriptor in descriptors)
-    flags = ("--owner", owner, "--socket", listener, "--lifeline", lifeline)
+    """Start the process; what the app prints goes into the pipes."""
+    listener, lifeline, pipes = ends
+    given = {"--owner": wanted.owner, "--socket": listener, "--lifeline": lifeline}
+    given["--events"] = pipes.events
+    flags = [str(word) for pair in given.items() for word in pair]
+    visible = {"CUDA_VISIBLE_DEVICES": ",".join(wanted.gpus)} if wanted.gpus else {}
     return ChildProcess(
-        (sys.executable, "-m", _MODULE, spec.reference, *flags),
-        descriptors=descriptors,
-        env=settings.environment_of_runner(),
-        own_group=True,
+        (python, "-m", _MODULE, wanted.spec.reference, *flags),
+        descriptors=(listener, lifeline, pipes.events),
+        env=settings.environment_of_runner() | visible,
+        outputs=(pipes.out, pipes.err),
     )
 
 
@@ -161,11 +208,14 @@ async def describe(reference: str, settings: Settings) -> list[AppSpec]:
 
     Raises:
         AppDefinitionError: they cannot be loaded.
+        AppSetupError: their requirements cannot be installed.
     """
+    requirements = requirements_in(parse_reference(reference))
+    python = await python_of(reference, requirements, settings)
     read_end, write_end = os.pipe()
     try:
         process = ChildProcess(
-            (sys.executable, "-m", _MODULE, reference, "--describe", str(write_end)),
+            (python, "-m", _MODULE, reference, "--describe", str(write_end)),
             descriptors=(write_end,),
             env=settings.environment_of_runner(),
         )
@@ -175,7 +225,23 @@ async def describe(reference: str, settings: Settings) -> list[AppSpec]:
     await process.wait()
     if "apps" not in content:
         raise AppDefinitionError(str(content.get("error", f"{reference} cannot be loaded.")))
-    return [AppSpec.from_json(app) for app in content["apps"]]
+    return [_checked(AppSpec.from_json(app), requirements) for app in content["apps"]]
+
+
+def _checked(spec: AppSpec, read: Sequence[str]) -> AppSpec:
+    """Return *spec* if what its class requires was seen in its file.
+
+    Raises:
+        AppDefinitionError: it was not.
+    """
+    unseen = [text for text in spec.requirements if text not in read]
+    if unseen:
+        message = (
+            f"App {spec.name} requires {', '.join(unseen)}, which its file does not say in so many "
+            'words. Write requirements = ["…"] in the class.'
+        )
+        raise AppDefinitionError(message)
+    return spec
 
 
 def _read_json(descriptor: int) -> Mapping[str, Any]:  # Any: JSON

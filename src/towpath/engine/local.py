@@ -1,60 +1,103 @@
-"""The engine of one machine: a child process for each app."""
+"""The engine of one machine: child processes, as many as each app needs."""
 
+import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
-from pathlib import Path
 
 import anyio
 
-from towpath.engine.child import Child, describe, sweep_homes
-from towpath.engine.supervisor import State, Supervisor
-from towpath.errors import UnknownAppError
-from towpath.net.upstream import Upstream
+from towpath.engine.child import Child, Wanted, describe, sweep_homes
+from towpath.engine.engine import AppState, AppStatus
+from towpath.engine.machine import Machine, list_gpus
+from towpath.engine.pipes import Event
+from towpath.engine.places import Lease
+from towpath.engine.pool import Pool
+from towpath.engine.scaling import Scale
+from towpath.errors import AppError, UnknownAppError
 from towpath.runner.process import sweep_runners
 from towpath.runner.wire import AppSpec
 from towpath.settings import Settings
 
-__all__ = ["LocalEngine", "machine_warning"]
+__all__ = ["LocalEngine"]
 
 log = logging.getLogger(__name__)
 
-_GPU_DEVICES = ("/dev/nvidia0", "/dev/kfd", "/dev/nvidiactl")
+Listener = Callable[[Event], None]
 
 
 class LocalEngine:
-    """Runs each app in one runner and keeps it alive.
+    """Runs apps in child processes, and keeps them alive.
 
     Args:
-        specs: the apps.
+        specs: the apps that are served from the start.
         settings: what runners get.
+        hear: called in the event loop with what runners print and say of their requests.
     """
 
-    def __init__(self, specs: Sequence[AppSpec], settings: Settings) -> None:
+    def __init__(
+        self, specs: Sequence[AppSpec], settings: Settings, hear: Listener | None = None
+    ) -> None:
         self._settings = settings
-        self._supervisors = {spec.name: Supervisor(spec, self._start) for spec in specs}
+        self._first = list(specs)
+        self._pools: dict[str, Pool] = {}
+        self._machine = Machine([], is_strict=settings.strict_machine)
+        self._hear = hear
+
+    def listen(self, hear: Listener) -> None:
+        """Say who hears what runners print and say of their requests."""
+        self._hear = hear
+
+    # --- Engine ---
+
+    async def deploy(self, app: AppSpec) -> None:
+        """Run *app*, or its new code in the place of the old; the same again changes nothing."""
+        pool = self._pools.get(app.name)
+        if pool is None:
+            self._machine.check(app)
+            pool = self._pools[app.name] = Pool(app, self._start, self._scale)
+            pool.launch()
+        elif pool.spec != app:
+            await pool.renew(app)
+
+    async def remove(self, app: str) -> None:
+        """Stop an app's runners; one that is unknown is no error."""
+        pool = self._pools.pop(app, None)
+        if pool is not None:
+            await pool.stop()
+
+    async def status(self, app: str) -> AppStatus:
+        """Return how an app's runners are."""
+        return self._pool(app).status()
+
+    @asynccontextmanager
+    async def acquire(self, app: str, *, hint: str | None = None) -> AsyncIterator[Lease]:
+        """Wait for a free place on a runner of *app*."""
+        async with self._pool(app).acquire(hint) as lease:
+            yield lease
+
+    # --- a server's ---
 
     @property
     def specs(self) -> list[AppSpec]:
         """Return the apps, in their order."""
-        return [supervisor.spec for supervisor in self._supervisors.values()]
+        return [pool.spec for pool in self._pools.values()] or self._first
 
     async def start(self) -> None:
         """Sweep what dead runners left, then start every app."""
         await anyio.to_thread.run_sync(sweep_runners, self._settings.state / "runners")
         await anyio.to_thread.run_sync(sweep_homes)
-        for supervisor in self._supervisors.values():
-            warning = machine_warning(supervisor.spec, has_gpu=_has_gpu())
-            if warning:
-                log.warning(warning)
-            supervisor.launch()
+        gpus = await anyio.to_thread.run_sync(list_gpus)
+        self._machine = Machine(gpus, is_strict=self._settings.strict_machine)
+        for spec in self._first:
+            await self.deploy(spec)
 
     async def stop(self, *, grace: float | None = None) -> None:
         """Stop every runner; each app's own grace holds unless one is given."""
         async with anyio.create_task_group() as group:
-            for supervisor in self._supervisors.values():
-                group.start_soon(partial(supervisor.stop, grace=grace))
+            for pool in self._pools.values():
+                group.start_soon(partial(pool.stop, grace=grace))
 
     def spec(self, owner: str, app: str) -> AppSpec:
         """Return the spec of *owner*/*app*.
@@ -62,62 +105,93 @@ class LocalEngine:
         Raises:
             UnknownAppError: it is not served here.
         """
-        supervisor = self._supervisors.get(app) if owner == self._settings.owner else None
-        if supervisor is None:
-            known = [f"{self._settings.owner}/{name}" for name in self._supervisors]
-            raise UnknownAppError(owner, app, known)
-        return supervisor.spec
-
-    @asynccontextmanager
-    async def acquire(self, app: str) -> AsyncIterator[Upstream]:
-        """Wait for a runner of *app* and give the way to it.
-
-        Raises:
-            AppSetupError: the app cannot start.
-            StartTimeoutError: it is not ready in time.
-        """
-        child = await self._supervisors[app].acquire()
-        yield child.upstream
+        if owner != self._settings.owner:
+            raise UnknownAppError(owner, app, self._known())
+        return self._pool(app).spec
 
     async def settled(self) -> None:
         """Return when every app was started, or has failed to."""
-        for supervisor in self._supervisors.values():
-            await supervisor.settled()
+        for pool in self._pools.values():
+            await pool.settled()
 
-    def states(self) -> dict[str, State]:
-        """Return the state of every app's runner."""
-        return {name: supervisor.state for name, supervisor in self._supervisors.items()}
+    def states(self) -> dict[str, AppState]:
+        """Return the state of every app."""
+        return {name: pool.state for name, pool in self._pools.items()}
 
-    def restarts(self) -> dict[str, int]:
-        """Return how often every app's runner was replaced."""
-        return {name: supervisor.restarts for name, supervisor in self._supervisors.items()}
+    def statuses(self) -> dict[str, AppStatus]:
+        """Return how every app's runners are."""
+        return {name: pool.status() for name, pool in self._pools.items()}
 
     async def reload(self, references: Sequence[str]) -> None:
-        """Load the code again; apps whose new code cannot start keep their present runner.
+        """Load the code again; apps whose new code cannot start keep their present runners.
 
         Raises:
-            AppDefinitionError: a file cannot be loaded.
+            AppError: a file cannot be loaded, or an app's new code cannot start.
         """
+        failures: list[AppError] = []
         for reference in references:
             for spec in await describe(reference, self._settings):
-                if spec.name in self._supervisors:
-                    await self._supervisors[spec.name].renew(spec)
+                try:
+                    await self._renew(spec)
+                except AppError as error:
+                    failures.append(error)
+        if failures:
+            raise failures[0]
+
+    async def _renew(self, spec: AppSpec) -> None:
+        if spec.name in self._pools:
+            await self._pools[spec.name].renew(spec)
+        else:
+            await self.deploy(spec)
+
+    # --- pieces ---
+
+    def _pool(self, app: str) -> Pool:
+        pool = self._pools.get(app)
+        if pool is None:
+            raise UnknownAppError(self._settings.owner, app, self._known())
+        return pool
+
+    def _known(self) -> list[str]:
+        return [f"{self._settings.owner}/{name}" for name in self._pools]
+
+    def _scale(self, spec: AppSpec) -> Scale:
+        """Return how many runners there may be.
+
+        One at least unless it may go to zero, one at most unless the author says more, and no
+        more than have GPUs of their own.
+        """
+        least = max(spec.min_runners, 0 if self._settings.scale_to_zero else 1)
+        most = max(1, least) if spec.max_runners is None else max(1, spec.max_runners)
+        have = self._machine.most(spec)
+        most = most if have is None else min(most, have)
+        return Scale(
+            min(least, most), most, spec.slots, spec.buffer, spec.scaling_delay, spec.keep_alive
+        )
 
     async def _start(self, spec: AppSpec) -> Child:
-        return await Child.start(spec, self._settings, owner=self._settings.owner)
+        gpus, loop = self._machine.take(spec), asyncio.get_running_loop()
+        owner, started = self._settings.owner, list[Child]()
 
+        def tell(event: Event) -> None:
+            loop.call_soon_threadsafe(self._heard, spec.name, started, event)
 
-def machine_warning(spec: AppSpec, *, has_gpu: bool) -> str | None:
-    """Return what to say about an app that would like another machine, or None."""
-    first = spec.machine_type[0] if spec.machine_type else ""
-    wants_gpu = first.upper().startswith("GPU") or bool(spec.num_gpus)
-    if not wants_gpu or has_gpu:
-        return None
-    asked = f"{spec.num_gpus} x {first}" if spec.num_gpus else first
-    wish = f"app {spec.name} asks for {asked}"
-    return f"{wish}; this machine has no GPU, so it runs on the CPU"
+        wanted = Wanted(spec, owner, gpus, tell, partial(self._machine.give_back, gpus))
+        try:
+            started.append(await Child.start(wanted, self._settings))
+        except BaseException:
+            self._machine.give_back(gpus)
+            raise
+        return started[0]
 
-
-def _has_gpu() -> bool:
-    """Return whether this machine shows a GPU device."""
-    return any(Path(device).exists() for device in _GPU_DEVICES)
+    def _heard(self, app: str, started: Sequence[Child], event: Event) -> None:
+        """Pass an event on; a line that nobody is named for is that of the one request at work."""
+        if self._hear is None:
+            return
+        if event.request_id:
+            self._hear(event)
+            return
+        pool = self._pools.get(app)
+        holders = pool.holders(started[0]) if pool is not None and started else []
+        if len(holders) == 1:
+            self._hear(Event(event.kind, holders[0], event.level, event.message, event.at))

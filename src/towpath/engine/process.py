@@ -20,7 +20,8 @@ class ChildProcess:
         arguments: the program and its arguments.
         descriptors: what it inherits besides the standard streams.
         env: its whole environment.
-        own_group: whether it leads a process group of its own.
+        outputs: its standard output and error, and then it leads a process group of its own;
+            without them both are our standard error.
     """
 
     def __init__(
@@ -29,14 +30,16 @@ class ChildProcess:
         *,
         descriptors: Sequence[int],
         env: Mapping[str, str],
-        own_group: bool = False,
+        outputs: tuple[int, int] | None = None,
     ) -> None:
+        out, err = outputs or (_our_stderr(), None)
         self._popen = subprocess.Popen(  # noqa: S603 - our own module, with arguments of ours
             arguments,
             pass_fds=descriptors,
             stdin=subprocess.DEVNULL,
-            stdout=_our_stderr(),
-            start_new_session=own_group,
+            stdout=out,
+            stderr=err,
+            start_new_session=outputs is not None,
             env=dict(env),
         )
         self._loop = asyncio.get_running_loop()

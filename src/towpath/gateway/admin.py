@@ -16,7 +16,7 @@ from towpath.storage.hosting import Hosting
 from towpath.storage.records import ID_PATTERN
 from towpath.uploads.lifetimes import seconds_of
 
-__all__ = ["AdminRoutes"]
+__all__ = ["AdminRoutes", "limit_of"]
 
 _PAGE = 100
 
@@ -50,7 +50,7 @@ class AdminRoutes:
                 owner=asked.get("owner"),
                 expired=asked.get("expired", "") in {"1", "true"},
                 cursor=asked.get("cursor"),
-                limit=_limit_of(asked),
+                limit=limit_of(asked),
             )
         except ValueError as error:
             message = f"The list cannot be given: {error}."
@@ -77,7 +77,7 @@ class AdminRoutes:
         return Response(status_code=204)
 
 
-def _limit_of(asked: Mapping[str, str]) -> int:
+def limit_of(asked: Mapping[str, str]) -> int:
     """Return how many files a page is to have.
 
     Raises:

@@ -160,6 +160,8 @@ def _any_equal(offered: bytes, keys: Sequence[str]) -> bool:
 
 def _is_public(path: str) -> bool:
     """Return whether a path needs no key."""
+    if path.startswith("/queue/"):
+        return False
     is_app_health = path.endswith("/health") and path.count("/") == _HEALTH_DEPTH
     under_public = any(path == p or path.startswith(f"{p}/") for p in _PUBLIC)
     return path == "/" or is_app_health or under_public

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
+from towpath.engine.engine import AppStatus
+
 __all__ = ["CONTENT_TYPE", "Metrics"]
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
@@ -27,6 +29,19 @@ class Metrics:
             "Time from a request's first byte to its answer's last.",
             ["app"],
             buckets=(0.005, 0.02, 0.1, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600),
+            registry=self._counts,
+        )
+        self._queued: set[str] = set()
+        self._waiting = Gauge(
+            "towpath_queue_waiting",
+            "Requests in the queue that wait for a runner.",
+            ["app"],
+            registry=self._counts,
+        )
+        self._runners = Gauge(
+            "towpath_runners",
+            "Runners that are starting, idle or busy.",
+            ["app", "state"],
             registry=self._counts,
         )
         self._ready = Gauge(
@@ -58,11 +73,21 @@ class Metrics:
             self._known[app, status] = found
         return found
 
-    def note_apps(self, states: Mapping[str, str], restarts: Mapping[str, int]) -> None:
-        """Note the state of the apps."""
-        for app, state in states.items():
-            self._ready.labels(app).set(state == "ready")
-            self._restarts.labels(app).set(restarts.get(app, 0))
+    def note_apps(self, statuses: Mapping[str, AppStatus]) -> None:
+        """Note the state of the apps and their runners."""
+        for app, status in statuses.items():
+            self._ready.labels(app).set(status.state == "ready")
+            self._restarts.labels(app).set(status.restarts)
+            for word in ("starting", "idle", "busy"):
+                self._runners.labels(app, word).set(getattr(status, word))
+
+    def note_queue(self, waiting: Mapping[str, int]) -> None:
+        """Note how many requests wait in the queue."""
+        for app in self._queued - waiting.keys():
+            self._waiting.labels(app).set(0)
+        for app, count in waiting.items():
+            self._queued.add(app)
+            self._waiting.labels(app).set(count)
 
     def note_files(self, count: int, size: int) -> None:
         """Note what is in the store."""

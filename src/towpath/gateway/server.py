@@ -5,14 +5,16 @@ import fcntl
 import json
 import os
 import shutil
+import uuid
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory, gettempdir
 
 import psutil
 
+from towpath.clock import steady_clock
 from towpath.concurrency import in_thread
 from towpath.engine.child import describe
 from towpath.engine.local import LocalEngine
@@ -21,8 +23,10 @@ from towpath.errors import (
     SettingsError,
     StateInUseError,
 )
-from towpath.gateway.service import create_file_origin, create_gateway
+from towpath.gateway.service import Parts, create_file_origin, create_gateway
 from towpath.net.listening import Listening, listening
+from towpath.queue.opening import open_queue
+from towpath.queue.store import RequestQueue
 from towpath.runner.wire import AppSpec
 from towpath.settings import Settings
 from towpath.storage.file_store import FileStore
@@ -91,11 +95,28 @@ async def _run_owned(
     ):
         settings = _in_force(settings, sock, file_sock)
         specs = await _specs(references, settings)
-        store = await in_thread(_checked_store)(place_of(settings))
-        try:
-            await _serve(settings, specs, store, (sock, file_sock), on_start)
-        finally:
-            store.close()
+        with closing(await in_thread(_opened_queue)(settings)) as queue:
+            store = await in_thread(_checked_store)(place_of(settings))
+            try:
+                engine = LocalEngine(specs, settings)
+                parts = Parts(settings, engine, store, queue, _worker(settings))
+                await _serve(parts, (sock, file_sock), on_start)
+            finally:
+                store.close()
+
+
+def _opened_queue(settings: Settings) -> RequestQueue:
+    """Open the queue."""
+    limit = settings.queue_max_length
+    return open_queue(settings.database_url, steady_clock(), max_length=limit)
+
+
+def _worker(settings: Settings) -> str:
+    """Return this server's name among those that share a queue: the same after a restart."""
+    path = settings.state / "server.id"
+    if not path.exists():
+        path.write_text(uuid.uuid4().hex)
+    return path.read_text()
 
 
 def _checked_store(place: StorePlace) -> FileStore:
@@ -110,18 +131,16 @@ def _checked_store(place: StorePlace) -> FileStore:
 
 
 async def _serve(
-    settings: Settings,
-    specs: Sequence[AppSpec],
-    store: FileStore,
+    parts: Parts,
     socks: tuple[Listening, Listening | None],
     on_start: Callable[[RunningServer], Awaitable[None]],
 ) -> None:
     """Put the parts together and serve."""
-    engine = LocalEngine(specs, settings)
-    listeners = [Listener(create_gateway(settings, engine, store), socks[0])]
+    settings, engine, store = parts.settings, parts.engine, parts.store
+    listeners = [Listener(create_gateway(parts), socks[0])]
     if socks[1] is not None:
         listeners.append(Listener(create_file_origin(settings, store), socks[1]))
-    grace = max((spec.grace for spec in specs), default=5.0)
+    grace = max((spec.grace for spec in engine.specs), default=5.0)
     group = ServerGroup(listeners, grace=grace, trusted_proxies=settings.trusted_proxies)
     server = RunningServer(settings, engine, store, group)
     (settings.state / "server.json").write_text(

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from importlib.metadata import version
 
 from starlette.applications import Starlette
@@ -25,6 +26,7 @@ from towpath.engine.local import LocalEngine
 from towpath.errors import TowpathError
 from towpath.gateway.admin import AdminRoutes
 from towpath.gateway.answers import error_answer
+from towpath.gateway.desk import QueueDesk
 from towpath.gateway.keys import AdminGuard, KeyGuard, allowed_origins
 from towpath.gateway.metrics import CONTENT_TYPE, Metrics
 from towpath.gateway.run_routes import call_app
@@ -32,13 +34,14 @@ from towpath.gateway.tracing import RequestTracer
 from towpath.gateway.websockets import pass_websocket
 from towpath.net.store_reader import StoreReader
 from towpath.playground.pages import app_page, home_page
+from towpath.queue.store import RequestQueue
 from towpath.settings import Settings
 from towpath.storage.file_store import FileStore
 from towpath.storage.hosting import hosting_of
 from towpath.uploads.lifetimes import seconds_of
 from towpath.web.receiving import RequestGuard
 
-__all__ = ["create_file_origin", "create_gateway"]
+__all__ = ["Parts", "create_file_origin", "create_gateway"]
 
 log = logging.getLogger(__name__)
 
@@ -50,22 +53,40 @@ _EXPOSED = ["x-fal-request-id", "x-fal-error-type", "x-fal-request-timeout-type"
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-def create_gateway(
-    settings: Settings, engine: LocalEngine, store: FileStore, clock: Clock = system_clock
-) -> ASGIApp:
-    """Return the whole server as one ASGI app; its lifespan starts and stops the engine.
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a server is made of.
 
-    Args:
+    Attributes:
         settings: where we are and who may call.
         engine: what runs the apps.
         store: where files are.
+        queue: where requests wait.
+        worker: this server's name among those that share the queue.
+    """
+
+    settings: Settings
+    engine: LocalEngine
+    store: FileStore
+    queue: RequestQueue
+    worker: str
+
+
+def create_gateway(parts: Parts, clock: Clock = system_clock) -> ASGIApp:
+    """Return the whole server as one ASGI app; its lifespan starts and stops the engine.
+
+    Args:
+        parts: what it is made of.
         clock: the wall clock.
     """
+    settings, store = parts.settings, parts.store
     metrics = Metrics()
     reader = StoreReader()
-    api = _Api(settings, engine, store, metrics, reader).app()
+    desk = QueueDesk(parts.queue, parts.engine, settings, worker=parts.worker)
+    api = _Api(parts, desk, metrics, reader).app()
     files = _files(settings, store, clock, reader)
-    uploads, admin = _uploads(settings, store), _admin(settings, store)
+    uploads = _uploads(settings, store)
+    admin = _admin(settings, store, desk)
     return RequestTracer(_Split(files, uploads, admin, api), metrics)
 
 
@@ -98,9 +119,10 @@ def _uploads(settings: Settings, store: FileStore) -> ASGIApp:
     )
 
 
-def _admin(settings: Settings, store: FileStore) -> ASGIApp:
+def _admin(settings: Settings, store: FileStore, desk: QueueDesk) -> ASGIApp:
     """Return the app of the operator's routes."""
     routes = AdminRoutes(store, hosting_of(settings, owner=settings.owner)).routes()
+    routes += desk.admin_routes(store)
     return _guarded(settings, routes, limit=_ADMIN_BODY, guard=AdminGuard)
 
 
@@ -149,7 +171,7 @@ class _Split:
         """Choose by path."""
         app = self._api
         if scope["type"] == "http":
-            path = scope["path"]
+            path = _by_host(scope)
             if path.startswith("/files/"):
                 app = self._uploads if path == UPLOAD_PATH else self._cdn
             elif path.startswith("/admin/"):
@@ -157,20 +179,29 @@ class _Split:
         await app(scope, receive, send)
 
 
+def _by_host(scope: Scope) -> str:
+    """Return the path; one at a host named `queue.…` is below `/queue`.
+
+    Clients have one host for each service.
+    """
+    path: str = scope["path"]
+    host = next((value for name, value in scope["headers"] if name == b"host"), b"")
+    if host.startswith(b"queue.") and not path.startswith("/queue/"):
+        path = scope["path"] = f"/queue{path}"
+        scope["raw_path"] = b"/queue" + (scope.get("raw_path") or b"")
+    return path
+
+
 class _Api:
     """The routes of the API."""
 
     def __init__(
-        self,
-        settings: Settings,
-        engine: LocalEngine,
-        store: FileStore,
-        metrics: Metrics,
-        reader: StoreReader,
+        self, parts: Parts, desk: QueueDesk, metrics: Metrics, reader: StoreReader
     ) -> None:
-        self._settings = settings
-        self._engine = engine
-        self._store = store
+        self._settings = parts.settings
+        self._engine = parts.engine
+        self._store = parts.store
+        self._desk = desk
         self._metrics = metrics
         self._reader = reader
 
@@ -183,9 +214,10 @@ class _Api:
             lifespan=self._lifespan,
         )
 
-    def _routes(self) -> list[Route | WebSocketRoute]:
+    def _routes(self) -> list[BaseRoute]:
         """Return the routes; an app's own come last."""
         return [
+            *self._desk.routes(),
             Route("/", self._home),
             Route("/health", self._health),
             Route("/ready", self._ready),
@@ -204,6 +236,7 @@ class _Api:
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
         """Start the engine and the sweeper; stop them."""
         await self._engine.start()
+        await self._desk.start()
         sweeper = asyncio.create_task(keep_swept(self._store), name="sweeper")
         try:
             yield
@@ -211,6 +244,7 @@ class _Api:
             sweeper.cancel()
             with suppress(asyncio.CancelledError):
                 await sweeper
+            await self._desk.stop()
             await self._engine.stop()
             await self._reader.close()
 
@@ -228,7 +262,8 @@ class _Api:
         return JSONResponse({"status": status, "apps": apps}, 200 if ready else 503)
 
     async def _exposition(self, _: Request) -> Response:
-        self._metrics.note_apps(self._engine.states(), self._engine.restarts())
+        self._metrics.note_apps(self._engine.statuses())
+        self._metrics.note_queue(await self._desk.waiting())
         self._metrics.note_files(*await in_thread(self._store.totals)())
         return Response(self._metrics.exposition(), media_type=CONTENT_TYPE)
 

@@ -43,30 +43,30 @@ class RequestTracer:
         if scope["type"] not in {"http", "websocket"}:
             await self._app(scope, receive, send)
             return
-        request_id = self._new_id()
-        scope.setdefault("state", {})["request_id"] = request_id
+        scope.setdefault("state", {})["request_id"] = self._new_id()
         began, status = time.perf_counter(), 499
 
         async def traced_send(message: Message) -> None:
             nonlocal status
             if message["type"] in {"http.response.start", "websocket.accept"}:
                 status = message.get("status", 101)
-                MutableHeaders(scope=message)[REQUEST_ID_HEADER] = request_id
+                named = scope["state"]["request_id"]  # answers about a request bear its id
+                MutableHeaders(scope=message)[REQUEST_ID_HEADER] = named
             await send(message)
 
         try:
             await self._app(scope, receive, traced_send)
         finally:
-            self._note(scope, request_id, status, time.perf_counter() - began)
+            self._note(scope, status, time.perf_counter() - began)
 
-    def _note(self, scope: Scope, request_id: str, status: int, seconds: float) -> None:
+    def _note(self, scope: Scope, status: int, seconds: float) -> None:
         """Write the log line and count the request."""
         app = scope["state"].get("app", "")
         self._metrics.note_request(app, status, seconds)
         if not log.isEnabledFor(logging.INFO):
             return
         fields = {
-            "request_id": request_id,
+            "request_id": scope["state"]["request_id"],
             "method": scope.get("method", "WEBSOCKET"),
             "path": shown(scope["path"]),
             "status": status,

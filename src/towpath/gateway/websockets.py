@@ -23,10 +23,14 @@ async def pass_websocket(caller: WebSocket, engine: LocalEngine) -> None:
     try:
         engine.spec(owner, app)
         caller.scope["state"]["app"] = f"{owner}/{app}"
-        headers = [p for p in upstream_headers(caller) if p[0].lower() not in _HANDSHAKE]
-        async with engine.acquire(app) as upstream:
-            url = runner_url(target_path(caller))
-            async with upstream.ws_connect(url, headers=headers, max_msg_size=2**20) as runner:
+        path = target_path(caller)
+        asked = upstream_headers(caller, path.partition("?")[0])
+        headers = [pair for pair in asked if pair[0].lower() not in _HANDSHAKE]
+        async with engine.acquire(app, hint=caller.headers.get("x-fal-runner-hint")) as lease:
+            lease.begin(caller.scope["state"]["request_id"])
+            async with lease.upstream.ws_connect(
+                runner_url(path), headers=headers, max_msg_size=2**20
+            ) as runner:
                 await caller.accept()
                 await _pass_both(caller, runner)
     except TowpathError as error:

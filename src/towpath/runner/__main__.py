@@ -8,20 +8,32 @@ import signal
 import socket
 import sys
 import traceback
+from pathlib import Path
+
+from starlette.types import ASGIApp
 
 from towpath.app.definition import App, endpoints_of
 from towpath.app.loading import AppReference, load_app, load_apps, parse_reference
-from towpath.context import ProcessPlaces, set_places
-from towpath.errors import TowpathError
+from towpath.context import ProcessPlaces, set_places, set_reporter
+from towpath.errors import SettingsError, TowpathError
+from towpath.runner.events import EventPipe
 from towpath.runner.host import AppHost
-from towpath.runner.process import RunnerFolder, die_with_parent, exit_soon, write_json
+from towpath.runner.limits import set_limits
+from towpath.runner.private_tmp import TMP, mount_private_tmp
+from towpath.runner.process import RunnerFolder, die_with_parent, use_as_temp, write_json
+from towpath.runner.propagation import propagate_context
 from towpath.runner.server import create_runner
+from towpath.runner.streams import route_output
 from towpath.runner.wire import AppSpec
 from towpath.settings import Settings, load, using
 from towpath.storage.hosting import hosting_of, using_hosting
 from towpath.web.serving import Listener, ServerGroup, run_loop
 
 _KEEP_ALIVE = 300
+_NO_MOUNT = (
+    "TOWPATH_PRIVATE_TMP=mount, and this system lets no runner have mounts of its own. Run as "
+    "root, allow user namespaces, or set it to env."
+)
 
 
 def main() -> None:
@@ -30,6 +42,7 @@ def main() -> None:
     parser.add_argument("reference", help="file.py::Class or module:Class")
     parser.add_argument("--describe", type=int, metavar="FD", help="write the specs to this pipe")
     parser.add_argument("--socket", type=int, metavar="FD", help="serve on this listening socket")
+    parser.add_argument("--events", type=int, metavar="FD", help="write events to this pipe")
     parser.add_argument("--lifeline", type=int, metavar="FD", help="end when this pipe closes")
     parser.add_argument("--owner", default="local")
     parser.add_argument("--hook", help="a module to import before the app")
@@ -56,37 +69,69 @@ def _describe(reference: AppReference, pipe: int) -> None:
 
 def _spec(kind: type[App], reference: AppReference) -> AppSpec:
     """Describe one app, after binding its endpoints: a signature may be one that cannot be."""
-    create_runner(AppHost(kind, exit_soon), load())
+    create_runner(AppHost(kind), load())
     paths = [endpoint.spec.path for endpoint in endpoints_of(kind)]
     return AppSpec.of(kind, str(AppReference(reference.source, kind.__name__)), paths)
 
 
 def _serve(reference: AppReference, arguments: argparse.Namespace) -> None:
     """Load the app, set it up, serve it until told to stop."""
-    die_with_parent(arguments.lifeline)
     settings = load()
-    logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s %(message)s")
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)
     folder = RunnerFolder.create(settings.state / "runners")
-    set_places(ProcessPlaces(temp=folder.temp))
+    is_private = settings.private_tmp != "env" and _own_tmp(folder, reference, settings)
+    die_with_parent(arguments.lifeline)
+    set_places(ProcessPlaces(temp=None if is_private else folder.temp))
+    set_limits(memory=settings.runner_memory_bytes, open_files=settings.runner_open_files)
+    events = EventPipe(arguments.events, most_bytes=settings.request_log_bytes)
+    finish_lines = route_output(events.log, level=settings.log_level.upper())
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    set_reporter(events.progress)
+    propagate_context()
+
+    def tell_over(request_id: str) -> None:
+        finish_lines(request_id)
+        events.end(request_id)
+
     try:
-        host = AppHost(load_app(reference), exit_soon)
+        _check_private(settings, is_private=is_private)
+        host = AppHost(load_app(reference))
         owner = f"{arguments.owner}/{host.kind.name}"
         with using(settings), using_hosting(hosting_of(settings, owner=owner)):
-            run_loop(_run(host, settings, arguments.socket))
+            run_loop(_run(host, create_runner(host, settings, tell_over), arguments.socket))
     except Exception:  # noqa: BLE001 - the author's code may raise anything
         folder.failure.write_text(traceback.format_exc())
         traceback.print_exc()
         sys.exit(1)
 
 
-async def _run(host: AppHost, settings: Settings, descriptor: int) -> None:
+def _check_private(settings: Settings, *, is_private: bool) -> None:
+    """Refuse to start where `/tmp` has to be private and cannot be.
+
+    Raises:
+        SettingsError: it is so.
+    """
+    if settings.private_tmp == "mount" and not is_private:
+        raise SettingsError(_NO_MOUNT)
+
+
+def _own_tmp(folder: RunnerFolder, reference: AppReference, settings: Settings) -> bool:
+    """Make the folder's `tmp` this process's `/tmp`, if the system allows it."""
+    code = Path(reference.source).absolute().parent if reference.is_file else Path.cwd()
+    python = (Path(sys.prefix), Path(sys.base_prefix), Path(__file__).parents[2])
+    ours = (settings.data_dir, settings.state, settings.store_dir)
+    if code == TMP or not mount_private_tmp(folder.temp, (*ours, code, Path.cwd(), *python)):
+        return False
+    use_as_temp(TMP)
+    return True
+
+
+async def _run(host: AppHost, app: ASGIApp, descriptor: int) -> None:
     """Set up, then serve; a first SIGTERM drains."""
     await host.setup()
     sock = socket.socket(fileno=descriptor)
     sock.set_inheritable(False)
     grace = host.kind.termination_grace_period_seconds
-    listener = Listener(create_runner(host, settings), sock)
+    listener = Listener(app, sock)
     # The gateway closes idle connections first, so that none is closed under a request.
     group = ServerGroup([listener], grace=grace, keep_alive=_KEEP_ALIVE)
 

@@ -25,6 +25,7 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from typing_extensions import override
 
+from towpath.app.batching import batch_of, single_signature
 from towpath.app.definition import BoundEndpoint
 from towpath.errors import AppDefinitionError
 from towpath.files.file import File
@@ -127,14 +128,9 @@ class _BodyRoute(APIRoute):
 
 def _parameters(endpoint: BoundEndpoint) -> list[inspect.Parameter]:
     """Return the parameters, annotations resolved, all by keyword."""
-    function = endpoint.call
-    try:
-        hints = get_type_hints(function, include_extras=True)
-    except (NameError, TypeError) as error:
-        message = f"An annotation of endpoint {endpoint.name} cannot be resolved: {error}"
-        raise AppDefinitionError(message) from error
+    hints = _hints(endpoint)
     found = []
-    for parameter in inspect.signature(function).parameters.values():
+    for parameter in inspect.signature(endpoint.call).parameters.values():
         if parameter.kind in {parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL}:
             message = f"Endpoint {endpoint.name} takes *{parameter.name}; name its parameters."
             raise AppDefinitionError(message)
@@ -142,6 +138,25 @@ def _parameters(endpoint: BoundEndpoint) -> list[inspect.Parameter]:
         keyword = inspect.Parameter.KEYWORD_ONLY
         found.append(parameter.replace(annotation=annotation, kind=keyword))
     return found
+
+
+def _hints(endpoint: BoundEndpoint) -> dict[str, Any]:  # Any: annotations
+    """Return the annotations by name, resolved; of a batched endpoint those of one call.
+
+    Raises:
+        AppDefinitionError: one cannot be resolved.
+    """
+    function = endpoint.call
+    try:
+        if batch_of(function) is None:
+            return get_type_hints(function, include_extras=True)
+        single = single_signature(function)
+    except (NameError, TypeError) as error:
+        message = f"An annotation of endpoint {endpoint.name} cannot be resolved: {error}"
+        raise AppDefinitionError(message) from error
+    hints = {name: parameter.annotation for name, parameter in single.parameters.items()}
+    returned = single.return_annotation
+    return hints if returned is inspect.Signature.empty else hints | {"return": returned}
 
 
 def _is_native(parameter: inspect.Parameter) -> bool:
@@ -197,7 +212,7 @@ def _response_model(endpoint: BoundEndpoint) -> Any:  # noqa: ANN401 - an annota
     call = endpoint.call
     if inspect.isgeneratorfunction(call) or inspect.isasyncgenfunction(call):
         return None
-    annotation = get_type_hints(call, include_extras=True).get("return", None)
+    annotation = _hints(endpoint).get("return", None)
     if annotation in (None, type(None), Any):
         return None
     options = (annotation, *get_args(annotation))

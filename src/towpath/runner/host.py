@@ -9,6 +9,8 @@ from typing import Any
 from towpath.app.definition import App, BoundEndpoint, endpoints_of
 from towpath.context import set_lifetime_default
 from towpath.runner.invoke import Invoker, Limits
+from towpath.runner.registry import Registry
+from towpath.runner.wire import slots_of
 
 __all__ = ["AppHost"]
 
@@ -20,24 +22,23 @@ class AppHost:
 
     Args:
         kind: the author's class.
-        condemn: called when the process has to go, because code in it cannot be stopped.
     """
 
-    def __init__(self, kind: type[App], condemn: Callable[[], None]) -> None:
+    def __init__(self, kind: type[App]) -> None:
         self.kind = kind
         self.app = kind()
         self.endpoints: list[BoundEndpoint] = endpoints_of(self.app)
-        self._condemn = condemn
         self._is_set_up = False
 
-    def invoker(self) -> Invoker:
+    def invoker(self, registry: Registry) -> Invoker:
         """Return what calls this app's endpoints; made inside the event loop."""
         limits = Limits(
-            at_once=max(1, self.kind.max_multiplexing),
+            at_once=slots_of(self.kind),
             start=self.kind.request_start_timeout,
             run=self.kind.request_timeout,
+            grace=self.kind.termination_grace_period_seconds,
         )
-        return Invoker(limits, self._condemn)
+        return Invoker(limits, registry)
 
     async def setup(self) -> None:
         """Run the author's setup, sync or async."""

@@ -3,17 +3,22 @@
 import asyncio
 import inspect
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-import anyio
-import anyio.to_thread
 from pydantic_core import to_json
 from starlette.responses import Response, StreamingResponse
 
-from towpath.errors import DeadlineError
+from towpath.app.batching import batch_of
+from towpath.context import current_request
+from towpath.errors import DeadlineError, RequestCancelled, RequestCancelledError
+from towpath.runner.batches import Batcher
+from towpath.runner.interrupts import Doom, Job
+from towpath.runner.registry import Registry
 
 __all__ = ["Invoker", "Limits", "holding"]
 
@@ -45,29 +50,52 @@ class Limits:
         at_once: requests that are worked on at the same time.
         start: seconds that a request may wait for its turn.
         run: seconds that a request may take once it is its turn.
+        grace: seconds in which code that is told to stop has to.
     """
 
     at_once: int = 1
     start: float | None = None
     run: float | None = None
+    grace: float = 5
+
+
+class _Turn:
+    """A request's place among others: kept until its code has really ended."""
+
+    def __init__(self, release: Callable[[], None]) -> None:
+        self._release = release
+        self._left = 1
+
+    def keep_for(self, work: "asyncio.Future[Any]") -> None:
+        """Keep the place until *work* is over too."""
+        self._left += 1
+        work.add_done_callback(lambda _: self.leave())
+
+    def leave(self) -> None:
+        """Give the place back when nothing keeps it any more."""
+        self._left -= 1
+        if self._left == 0:
+            self._release()
 
 
 class Invoker:
     """Calls endpoints one after the other, or as many at once as the app allows.
 
     A place is taken until the code has really ended: a sync endpoint that nobody waits for any
-    more still holds it.
+    more is interrupted, and holds its place until it stops; if it does not, the process ends.
 
     Args:
         limits: see Limits.
-        condemn: called when sync code goes on after its time is over.
+        registry: where requests are noted that hold a place.
     """
 
-    def __init__(self, limits: Limits, condemn: Callable[[], None]) -> None:
+    def __init__(self, limits: Limits, registry: Registry) -> None:
+        self.doom = Doom(limits.grace)
         self._limits = limits
-        self._condemn = condemn
+        self._registry = registry
         self._places = asyncio.Semaphore(limits.at_once)
-        self._threads = anyio.CapacityLimiter(limits.at_once + 64)
+        self._threads = ThreadPoolExecutor(limits.at_once + 64, thread_name_prefix="endpoint")
+        self._batchers: dict[Callable[..., Any], Batcher] = {}
 
     async def call(
         self,
@@ -75,6 +103,7 @@ class Invoker:
         arguments: Mapping[str, Any],
         *,
         patience: float | None = None,
+        is_aside: bool = False,
     ) -> Any:  # noqa: ANN401 - the author's value
         """Call *function*; a generator's values become server-sent events.
 
@@ -82,20 +111,25 @@ class Invoker:
             function: the endpoint.
             arguments: by name.
             patience: seconds that the caller would wait for its turn.
+            is_aside: whether it runs beside the others, without a place.
 
         Raises:
             DeadlineError: its turn did not come, or it took too long.
         """
         async with AsyncExitStack() as stack:
-            await stack.enter_async_context(self._turn(patience))
+            turn = _Turn(lambda: None) if is_aside else await self._turn(patience)
+            stack.callback(turn.leave)
             if not _is_generator(function):
-                return await self._answered(function, arguments)
-            answer = await self._streamed(function(**arguments), stack)
+                return await self._timed(self._answered(function, arguments, turn))
+            answer = await self._streamed(function(**arguments), turn, stack)
             _held.get().push_async_callback(stack.pop_all().aclose)
             return answer
 
-    @asynccontextmanager
-    async def _turn(self, patience: float | None) -> AsyncIterator[None]:
+    def close(self) -> None:
+        """Let go of the threads; those that work go on."""
+        self._threads.shutdown(wait=False)
+
+    async def _turn(self, patience: float | None) -> _Turn:
         """Wait for a place."""
         seconds = patience if patience is not None else self._limits.start
         try:
@@ -104,66 +138,118 @@ class Invoker:
         except TimeoutError:
             by_user = patience is not None
             raise DeadlineError(seconds or 0, what="did not start", by_user=by_user) from None
-        try:
-            yield
-        finally:
-            self._places.release()
+        request = current_request()
+        request_id = request.request_id if request else ""
+        self._registry.enter(request_id)
 
-    async def _answered(self, function: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:  # noqa: ANN401 - the author's value
+        def release() -> None:
+            self._places.release()
+            self._registry.leave(request_id)
+
+        return _Turn(release)
+
+    async def _answered(
+        self, function: Callable[..., Any], arguments: Mapping[str, Any], turn: _Turn
+    ) -> Any:  # noqa: ANN401 - the author's value
         """Call a function that returns once."""
+        if batch_of(function) is not None:
+            return await self._batcher(function).call(arguments)
         if inspect.iscoroutinefunction(function):
-            return await self._timed(function(**arguments))
-        with self._watched():
-            return await self._in_thread(lambda: function(**arguments))
+            try:
+                return await function(**arguments)
+            except RequestCancelled:
+                raise RequestCancelledError from None
+        return await self._in_thread(partial(function, **arguments), turn)
+
+    def _batcher(self, function: Callable[..., Any]) -> Batcher:
+        """Return what gathers the calls of *function*."""
+        found = self._batchers.get(function)
+        if found is None:
+            spec = batch_of(function)
+            assert spec is not None  # noqa: S101 - asked before
+            run = partial(self._in_thread, turn=None)
+            found = self._batchers[function] = Batcher(function, spec, run)
+        return found
 
     async def _timed(self, work: Any) -> Any:  # noqa: ANN401 - the author's value
-        """Await async code; it is cancelled when its time is over."""
+        """Await *work*; it is cancelled when its time is over."""
         seconds = self._limits.run
+        if seconds is None:
+            return await work
+        loop, overdue = asyncio.get_running_loop(), object()
+        last = loop.call_later(seconds, self.doom.expect, overdue)
         try:
             async with asyncio.timeout(seconds) as timer:
                 return await work
         except TimeoutError:
             if not timer.expired():
                 raise
-            raise DeadlineError(seconds or 0, what="did not finish", by_user=False) from None
+            raise DeadlineError(seconds, what="did not finish", by_user=False) from None
+        finally:
+            last.cancel()
+            self.doom.forgive(overdue)
 
-    async def _in_thread(self, call: Callable[[], Any]) -> Any:  # noqa: ANN401 - the author's value
-        """Call sync code in a thread; the place is held until it returns."""
-        return await anyio.to_thread.run_sync(call, limiter=self._threads)
+    async def _in_thread(self, call: Callable[[], Any], turn: _Turn | None) -> Any:  # noqa: ANN401 - the author's value
+        """Call sync code in a thread; it is interrupted when nobody waits for it any more."""
+        job = Job(call)
+        loop = asyncio.get_running_loop()
+        work = loop.run_in_executor(self._threads, copy_context().run, job.run)
+        try:
+            return await asyncio.shield(work)
+        except asyncio.CancelledError:
+            if not work.done():
+                if turn is not None:
+                    turn.keep_for(work)
+                self.doom.expect(work)
+                work.add_done_callback(self._ended)
+                job.interrupt()
+            raise
 
-    def _watched(self) -> "_Watchdog":
-        """Condemn the runner when sync code overstays: nothing else stops it."""
-        return _Watchdog(self._limits.run, self._condemn)
+    def _ended(self, work: "asyncio.Future[Any]") -> None:
+        """Note that interrupted code has stopped."""
+        self.doom.forgive(work)
+        if not work.cancelled():
+            work.exception()  # nobody asks for it
 
-    async def _streamed(self, values: Any, stack: AsyncExitStack) -> Response:  # noqa: ANN401 - a generator
+    async def _streamed(self, values: Any, turn: _Turn, stack: AsyncExitStack) -> Response:  # noqa: ANN401 - a generator
         """Answer with server-sent events; the first value is waited for, so that errors are."""
-        iterator = values if inspect.isasyncgen(values) else self._stepped(values)
+        iterator = values if inspect.isasyncgen(values) else self._stepped(values, turn)
         stack.push_async_callback(iterator.aclose)
-        first = await anext(iterator, _END)
-        return StreamingResponse(_events(first, iterator), media_type="text/event-stream")
+        deadline = None if self._limits.run is None else _now() + self._limits.run
+        timed = self._until(iterator, deadline)
+        stack.push_async_callback(timed.aclose)
+        first = await anext(timed, _END)
+        return StreamingResponse(_events(first, timed), media_type="text/event-stream")
 
-    async def _stepped(self, values: Iterator[Any]) -> AsyncGenerator[Any, None]:  # Any: author's
+    async def _until(
+        self, values: AsyncIterator[Any], deadline: float | None
+    ) -> AsyncGenerator[Any, None]:  # Any: the author's values
+        """Yield *values* until their time is over."""
+        while True:
+            try:
+                async with asyncio.timeout_at(deadline) as timer:
+                    value = await anext(values, _END)
+            except TimeoutError:
+                if not timer.expired():
+                    raise
+                seconds = self._limits.run or 0
+                raise DeadlineError(seconds, what="did not finish", by_user=False) from None
+            if value is _END:
+                return
+            yield value
+
+    async def _stepped(
+        self, values: Iterator[Any], turn: _Turn
+    ) -> AsyncGenerator[Any, None]:  # Any: author's
         """Take a sync generator's values in a thread, one after the other."""
-        while (value := await self._in_thread(lambda: next(values, _END))) is not _END:
+        context = copy_context()  # one for all steps: a generator may set what it reads later
+        step = partial(context.run, next, values, _END)
+        while (value := await self._in_thread(step, turn)) is not _END:
             yield value
 
 
-class _Watchdog:
-    """Fires once when the block it guards takes too long."""
-
-    def __init__(self, seconds: float | None, fire: Callable[[], None]) -> None:
-        self._seconds = seconds
-        self._fire = fire
-        self._timer: asyncio.TimerHandle | None = None
-
-    def __enter__(self) -> None:
-        if self._seconds is not None:
-            loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(self._seconds, self._fire)
-
-    def __exit__(self, *_: object) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 async def _events(

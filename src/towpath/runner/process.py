@@ -1,6 +1,5 @@
 """What the process of a runner sets up before it loads the app's code."""
 
-import faulthandler
 import json
 import os
 import signal
@@ -16,12 +15,10 @@ __all__ = [
     "RunnerFolder",
     "die_with_parent",
     "end_group",
-    "exit_soon",
     "sweep_runners",
+    "use_as_temp",
     "write_json",
 ]
-
-_GRACE_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +33,7 @@ class RunnerFolder:
         started = int(psutil.Process().create_time())
         folder = cls(runners / f"{os.getpid()}-{started}")
         folder.temp.mkdir(parents=True, mode=0o700, exist_ok=True)
-        tempfile.tempdir = str(folder.temp)
-        os.environ["TMPDIR"] = str(folder.temp)  # noqa: TID251 - told to the app's own children
+        use_as_temp(folder.temp)
         return folder
 
     @property
@@ -54,6 +50,12 @@ class RunnerFolder:
     def of(cls, runners: Path, pid: int) -> "RunnerFolder | None":
         """Return the folder of the process *pid*, if it made one."""
         return next((cls(path) for path in runners.glob(f"{pid}-*")), None)
+
+
+def use_as_temp(folder: Path) -> None:
+    """Have `tempfile` and child processes put what is temporary into *folder*."""
+    tempfile.tempdir = str(folder)
+    os.environ["TMPDIR"] = str(folder)  # noqa: TID251 - told to the app's own children
 
 
 def sweep_runners(runners: Path) -> int:
@@ -102,11 +104,6 @@ class _Guardian:
     """Keeps the shell's handle as long as this process lives."""
 
     process: "subprocess.Popen[bytes] | None" = None
-
-
-def exit_soon() -> None:
-    """End the process after a grace: code in it overstayed its time and cannot be stopped."""
-    faulthandler.dump_traceback_later(_GRACE_SECONDS, exit=True)
 
 
 def write_json(descriptor: int, content: object) -> None:

@@ -5,7 +5,7 @@ import inspect
 import logging
 import sys
 import traceback
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
@@ -34,7 +34,10 @@ from towpath.runner.binding import Plan, http_request, plan_of, route_of
 from towpath.runner.checking import check_inputs, constrained_in
 from towpath.runner.host import AppHost
 from towpath.runner.invoke import Invoker, holding
-from towpath.runner.wire import context_of, patience_in
+from towpath.runner.leaving import CANCEL, leaving
+from towpath.runner.limits import OUT_OF_MEMORY, is_gpu_failure, is_out_of_memory
+from towpath.runner.registry import Registry
+from towpath.runner.wire import ENDED_PATH, context_of, patience_in
 from towpath.settings import Settings
 from towpath.web.errors import Problem, problem_of, validation_problem
 from towpath.web.receiving import RequestGuard
@@ -47,18 +50,27 @@ _NOT_FOUND = 404
 _DEPTH = 6
 
 
-def create_runner(host: AppHost, settings: Settings) -> ASGIApp:
+def create_runner(
+    host: AppHost, settings: Settings, tell_over: Callable[[str], None] | None = None
+) -> ASGIApp:
     """Return the ASGI app of a runner.
+
+    Args:
+        host: the app.
+        settings: what is allowed.
+        tell_over: called with a request's id when nothing works for it any more.
 
     Raises:
         AppDefinitionError: an endpoint's signature cannot be served.
     """
+    registry = Registry(tell_over or (lambda _: None))
 
     @asynccontextmanager
     async def lifespan(api: FastAPI) -> AsyncIterator[None]:
-        api.state.invoker = host.invoker()
+        api.state.invoker = host.invoker(registry)
         yield
         await host.teardown()
+        api.state.invoker.close()
 
     api = FastAPI(
         title=host.kind.title or host.kind.name,
@@ -70,19 +82,31 @@ def create_runner(host: AppHost, settings: Settings) -> ASGIApp:
         openapi_url=None,
         redirect_slashes=False,
     )
+    paths = {endpoint.spec.path for endpoint in host.endpoints}
     for endpoint in host.endpoints:
-        _add(api, endpoint)
-    _add_own_routes(api, host)
+        _add(api, endpoint, is_aside=_is_aside(endpoint, paths))
+    _add_own_routes(api, host, registry)
     _add_error_answers(api, host)
-    return RequestGuard(_InContext(api, host), limit=settings.max_body_bytes)
+    app = _InContext(api, host, registry)
+    grace = host.kind.termination_grace_period_seconds
+    leave = leaving(app, paths, doom=lambda: api.state.invoker.doom, grace=grace)
+    return RequestGuard(app, limit=settings.max_body_bytes, leave=leave)
+
+
+def _is_aside(endpoint: BoundEndpoint, paths: Collection[str]) -> bool:
+    """Return whether an endpoint takes no place: it tells of the others, or stops one of them."""
+    path = endpoint.spec.path
+    stops = path.endswith(CANCEL) and (path.removesuffix(CANCEL) or "/") in paths
+    return stops or endpoint.spec.health_check is not None
 
 
 class _InContext:
     """ASGI middleware: the request's context around all that works for it; hints on answers."""
 
-    def __init__(self, app: ASGIApp, host: AppHost) -> None:
+    def __init__(self, app: ASGIApp, host: AppHost, registry: Registry) -> None:
         self._app = app
         self._host = host
+        self._registry = registry
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request or websocket."""
@@ -95,24 +119,31 @@ class _InContext:
                 MutableHeaders(scope=message)["x-fal-runner-hints"] = hints
             await send(message)
 
-        with serving(context_of(scope["headers"], scope["path"])):
-            async with holding():
-                await self._app(scope, receive, hinting_send)
+        context = context_of(scope["headers"], scope["path"])
+        self._registry.enter(context.request_id)
+        try:
+            with serving(context):
+                async with holding():
+                    await self._app(scope, receive, hinting_send)
+        finally:
+            self._registry.leave(context.request_id)
 
 
 # --- routes --------------------------------------------------------------------------------------
 
 
-def _add(api: FastAPI, endpoint: BoundEndpoint) -> None:
+def _add(api: FastAPI, endpoint: BoundEndpoint, *, is_aside: bool) -> None:
     """Serve one endpoint."""
     if endpoint.spec.is_websocket:
         api.add_api_websocket_route(endpoint.spec.path, _socket_handler(endpoint))
         return
     plan = plan_of(endpoint)
-    api.router.routes.append(route_of(endpoint, plan, _handler(endpoint, plan)))
+    api.router.routes.append(route_of(endpoint, plan, _handler(endpoint, plan, is_aside=is_aside)))
 
 
-def _handler(endpoint: BoundEndpoint, plan: Plan) -> Callable[..., Any]:  # Any: FastAPI's values
+def _handler(
+    endpoint: BoundEndpoint, plan: Plan, *, is_aside: bool
+) -> Callable[..., Any]:  # Any: FastAPI's values
     """Return what FastAPI calls for *endpoint*."""
 
     async def handle(**bound: Any) -> Any:  # noqa: ANN401 - the author's values
@@ -122,8 +153,9 @@ def _handler(endpoint: BoundEndpoint, plan: Plan) -> Callable[..., Any]:  # Any:
             if constrained := constrained_in(bound):
                 await in_thread(check_inputs)(constrained)
                 arguments = plan.arguments(bound)
+            patience = patience_in(request.headers)
             return await invoker.call(
-                endpoint.call, arguments, patience=patience_in(request.headers)
+                endpoint.call, arguments, patience=patience, is_aside=is_aside
             )
         except (DownloadError, MediaError) as error:
             request.state.blamed = _blamed(error.url, arguments)
@@ -149,8 +181,12 @@ def _socket_handler(endpoint: BoundEndpoint) -> Callable[..., Awaitable[None]]:
     return handle
 
 
-def _add_own_routes(api: FastAPI, host: AppHost) -> None:
-    """Serve what every runner has: its health and its document."""
+def _add_own_routes(api: FastAPI, host: AppHost, registry: Registry) -> None:
+    """Serve what every runner has: its health, its document, and word of requests that end."""
+
+    async def over(request_id: str) -> Response:
+        await registry.over(request_id)
+        return Response(status_code=204)
 
     async def health() -> Any:  # noqa: ANN401 - the author's value
         return await host.health()
@@ -158,6 +194,8 @@ def _add_own_routes(api: FastAPI, host: AppHost) -> None:
     async def document() -> JSONResponse:
         return JSONResponse(_document(api, host))
 
+    own = f"{ENDED_PATH}{{request_id}}"
+    api.add_api_route(own, over, methods=["GET"], include_in_schema=False, response_model=None)
     api.add_api_route("/health", health, methods=["GET"], include_in_schema=False)
     api.add_api_route("/openapi.json", document, methods=["GET"], include_in_schema=False)
 
@@ -197,13 +235,22 @@ def _add_error_answers(api: FastAPI, host: AppHost) -> None:
 
     async def unknown(request: Request, error: Exception) -> Response:
         _log_failure(request, error)
-        return _answer(problem_of(error))
+        return _answer(_breakdown(error) or problem_of(error))
 
     api.add_exception_handler(RequestValidationError, invalid)
     api.add_exception_handler(TowpathError, ours)
     api.add_exception_handler(HTTPException, http)
     api.add_exception_handler(ResponseValidationError, unknown)
     api.add_exception_handler(Exception, unknown)
+
+
+def _breakdown(error: Exception) -> Problem | None:
+    """Return the answer to an error after which the runner is replaced; clients try again."""
+    if is_out_of_memory(error):
+        what = "CUDA error: out of memory" if is_gpu_failure(error) else "Out of memory"
+        body = {"detail": what, "error_type": OUT_OF_MEMORY}
+        return Problem(503, body, {"X-Fal-Error-Type": OUT_OF_MEMORY})
+    return Problem(503, {"detail": "GPU error"}) if is_gpu_failure(error) else None
 
 
 def _log_failure(request: Request, error: BaseException) -> None:

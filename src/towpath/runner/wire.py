@@ -5,23 +5,34 @@ from dataclasses import asdict, dataclass
 from types import MappingProxyType
 from typing import Any
 
-from towpath.app.definition import App
+from towpath.app.batching import largest_batch
+from towpath.app.definition import App, endpoints_of
 from towpath.context import RequestContext
 
 __all__ = [
     "APP_HEADER",
+    "ENDED_PATH",
     "ENDPOINT_HEADER",
     "HOP_BY_HOP",
+    "OWN_PATHS",
     "REQUEST_ID_HEADER",
+    "TRACED_HEADER",
     "AppSpec",
+    "HealthRoute",
     "context_of",
     "forwarded",
     "patience_in",
+    "slots_of",
 ]
 
 REQUEST_ID_HEADER = "x-fal-request-id"
 ENDPOINT_HEADER = "x-fal-endpoint"
 APP_HEADER = "x-towpath-app"
+TRACED_HEADER = "x-towpath-traced"
+"""Asks a runner to say when the request is over, after all that it wrote."""
+OWN_PATHS = "/-/"
+ENDED_PATH = "/-/requests/"
+"""Below it, by id: answers once the request is over; for the engine, never for callers."""
 _START_TIMEOUTS = ("x-fal-request-start-timeout", "x-fal-request-timeout")
 _LIFECYCLE = ("x-fal-object-lifecycle-preference", "x-fal-object-lifecycle")
 
@@ -29,6 +40,40 @@ HOP_BY_HOP = frozenset(
     {"connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection"}
     | {"te", "trailer", "transfer-encoding", "upgrade", "host", "content-length", "expect"}
 )
+
+
+@dataclass(frozen=True, slots=True)
+class HealthRoute:
+    """Where and how a runner is asked whether it is well.
+
+    Attributes:
+        path: of the endpoint that answers it.
+        start_period: seconds after its start in which failures count for nothing.
+        timeout: seconds that an answer may take.
+        threshold: failures in a row after which it is replaced.
+        regularly: whether it is asked all the time, or only after an answer of 500 or more.
+    """
+
+    path: str
+    start_period: float
+    timeout: float
+    threshold: int
+    regularly: bool
+
+    @classmethod
+    def of(cls, kind: type[App]) -> "HealthRoute | None":
+        """Return the health check that an App class declares."""
+        for endpoint in endpoints_of(kind):
+            check = endpoint.spec.health_check
+            if check is not None:
+                return cls(
+                    endpoint.spec.path,
+                    check.start_period_seconds,
+                    check.timeout_seconds,
+                    check.failure_threshold,
+                    check.call_regularly,
+                )
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +90,15 @@ class AppSpec:
         startup_timeout: seconds that its setup may take.
         grace: seconds to finish in after a request to stop.
         endpoints: its paths.
+        requirements: packages that it needs besides ours.
+        min_runners, max_runners: how many there may be; max_runners is None where it was not said.
+        slots: requests that one runner works on at once.
+        buffer: runners that are idle above what is needed.
+        scaling_delay: seconds that a request waits before another runner is started for it.
+        keep_alive: seconds that a runner stays idle before it is stopped.
+        request_timeout: seconds that a request may take.
+        request_start_timeout: seconds that a request may wait for its turn.
+        health: how runners are asked whether they are well; None asks only idle ones.
     """
 
     reference: str
@@ -56,6 +110,16 @@ class AppSpec:
     startup_timeout: float
     grace: float
     endpoints: tuple[str, ...]
+    requirements: tuple[str, ...] = ()
+    min_runners: int = 0
+    max_runners: int | None = None
+    slots: int = 1
+    buffer: int = 0
+    scaling_delay: float = 0
+    keep_alive: float = 60
+    request_timeout: float | None = None
+    request_start_timeout: float | None = None
+    health: HealthRoute | None = None
 
     @classmethod
     def of(cls, kind: type[App], reference: str, endpoints: Iterable[str]) -> "AppSpec":
@@ -72,6 +136,16 @@ class AppSpec:
             startup_timeout=kind.startup_timeout,
             grace=kind.termination_grace_period_seconds,
             endpoints=tuple(endpoints),
+            requirements=tuple(kind.requirements),
+            min_runners=kind.min_concurrency,
+            max_runners=kind.max_concurrency,
+            slots=slots_of(kind),
+            buffer=kind.concurrency_buffer,
+            scaling_delay=kind.scaling_delay,
+            keep_alive=kind.keep_alive,
+            request_timeout=kind.request_timeout,
+            request_start_timeout=kind.request_start_timeout,
+            health=HealthRoute.of(kind),
         )
 
     def to_json(self) -> dict[str, Any]:  # Any: JSON
@@ -81,8 +155,14 @@ class AppSpec:
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "AppSpec":  # Any: JSON
         """Read a spec."""
-        lists = {key: tuple(content[key]) for key in ("machine_type", "endpoints")}
-        return cls(**{**content, **lists})
+        lists = {k: tuple(content[k]) for k in ("machine_type", "endpoints", "requirements")}
+        health = HealthRoute(**content["health"]) if content["health"] else None
+        return cls(**{**content, **lists, "health": health})
+
+
+def slots_of(kind: type[App]) -> int:
+    """Return how many requests one runner works on at once: as many as its largest batch holds."""
+    return max(1, kind.max_multiplexing, largest_batch(kind))
 
 
 def patience_in(headers: Mapping[str, str]) -> float | None:

@@ -14,9 +14,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from towpath.errors import BodyTimeoutError, BodyTooLargeError, RequestError
 from towpath.web.errors import problem_of
 
-__all__ = ["RequestGuard"]
+__all__ = ["Leave", "RequestGuard"]
 
 log = logging.getLogger(__name__)
+
+Leave = Callable[[Scope, "asyncio.Future[None]"], Awaitable[None]]
+"""Takes a request's scope and its work; returns when the work is over."""
 
 _BODY = "http.response.body"
 _LINGER_SECONDS = 2.0
@@ -32,6 +35,7 @@ class RequestGuard:
         limit: bytes that a body may have.
         clock: seconds that only go forward.
         fix: what a caller can do whose body is larger.
+        leave: ends the work of a caller who has gone; it is cancelled by default.
     """
 
     def __init__(
@@ -41,8 +45,10 @@ class RequestGuard:
         limit: int,
         clock: Callable[[], float] | None = None,
         fix: str | None = None,
+        leave: "Leave | None" = None,
     ) -> None:
         self._app = app
+        self._leave = leave or _cancel
         self._too_large = partial(BodyTooLargeError, limit=limit, fix=fix)
         self._limit = limit
         self._clock = clock
@@ -57,7 +63,7 @@ class RequestGuard:
             await _refuse(scope, receive, send, self._too_large(size=declared))
             return
         exchange = _Exchange(self._app, self._limit, self._clock, self._too_large)
-        await exchange.run(scope, receive, send)
+        await exchange.run(scope, receive, send, self._leave)
 
 
 class _Exchange:
@@ -82,7 +88,7 @@ class _Exchange:
         self._refused = False
         self._finished = False
 
-    async def run(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def run(self, scope: Scope, receive: Receive, send: Send, leave: "Leave") -> None:
         """Run the app; drop it when the caller disconnects."""
 
         async def noted_send(message: Message) -> None:
@@ -99,6 +105,8 @@ class _Exchange:
         watch = asyncio.ensure_future(self._until_gone(receive))
         try:
             await asyncio.wait({work, watch}, return_when=asyncio.FIRST_COMPLETED)
+            if not work.done():
+                await leave(scope, work)
         finally:
             await _stopped(watch)
             if not work.done():
@@ -208,6 +216,11 @@ async def _lingered(message: Message, receive: Receive, send: Send) -> None:
             while (await receive()).get("more_body", False):
                 pass
     await send({"type": _BODY, "body": b""})
+
+
+async def _cancel(_: Scope, work: "asyncio.Future[None]") -> None:
+    """Cancel work that nobody waits for."""
+    await _stopped(work)
 
 
 async def _stopped(task: "asyncio.Future[None]") -> None:

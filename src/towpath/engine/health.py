@@ -1,0 +1,35 @@
+"""Questions to a runner: is it well, is that request over?"""
+
+import asyncio
+
+from towpath.net.upstream import Upstream, UpstreamError, runner_url
+from towpath.runner.wire import ENDED_PATH, HealthRoute
+
+__all__ = ["ended", "is_well"]
+
+_SECONDS = 5.0
+_GOOD = range(200, 300)
+
+
+async def is_well(upstream: Upstream, health: HealthRoute | None) -> bool:
+    """Ask a runner by the way that its app declares, else by its `/health`."""
+    method, path = ("POST", health.path) if health else ("GET", "/health")
+    try:
+        async with asyncio.timeout(health.timeout if health else _SECONDS):
+            async with upstream.request(method, runner_url(path)) as answer:
+                await answer.read()
+                return answer.status in _GOOD
+    except (UpstreamError, TimeoutError):
+        return False
+
+
+async def ended(upstream: Upstream, request_id: str, *, seconds: float) -> bool:
+    """Return whether a request is over, or its runner gone, within *seconds*."""
+    try:
+        async with asyncio.timeout(seconds):
+            async with upstream.get(runner_url(f"{ENDED_PATH}{request_id}")) as answer:
+                return answer.status in _GOOD
+    except TimeoutError:
+        return False
+    except UpstreamError:
+        return True

@@ -1,0 +1,152 @@
+"""The operator's routes of the queue: requests of all callers, their logs, once more."""
+
+from dataclasses import asdict, replace
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from towpath.clock import iso
+from towpath.concurrency import in_thread
+from towpath.engine.local import LocalEngine
+from towpath.errors import RequestError
+from towpath.errors.redaction import shown
+from towpath.gateway.admin import limit_of
+from towpath.gateway.dispatcher import Dispatcher
+from towpath.gateway.queue_answers import (
+    CANCELLED_WORDS,
+    log_json,
+    status_json,
+    submitted_json,
+)
+from towpath.gateway.tracing import new_request_id
+from towpath.queue.requests import Headers, QueuedRequest
+from towpath.queue.store import RequestQueue
+from towpath.runner.wire import REQUEST_ID_HEADER
+from towpath.settings import Settings
+from towpath.storage.file_store import FileStore
+
+__all__ = ["AdminRequestRoutes"]
+
+_STATES = {"queued": "queued", "running": "running", "done": "done"}
+_STATES |= {"IN_QUEUE": "queued", "IN_PROGRESS": "running", "COMPLETED": "done"}
+_RECENT = 200
+_MOST_ERRORS = 20
+
+
+class AdminRequestRoutes:
+    """`/admin/status` and `/admin/requests`.
+
+    Args:
+        settings: where we are.
+        engine: how the runners are.
+        queue: where requests are.
+        dispatcher: who works on them.
+        store: where files are.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        engine: LocalEngine,
+        queue: RequestQueue,
+        dispatcher: Dispatcher,
+        store: FileStore,
+    ) -> None:
+        self._settings = settings
+        self._engine = engine
+        self._queue = queue
+        self._dispatcher = dispatcher
+        self._store = store
+
+    def routes(self) -> list[BaseRoute]:
+        """Return the routes."""
+        return [
+            Route("/admin/status", self._status),
+            Route("/admin/requests", self._requests),
+            Route("/admin/requests/{id}", self._request),
+            Route("/admin/requests/{id}/logs", self._logs),
+            Route("/admin/requests/{id}/rerun", self._rerun, methods=["POST"]),
+            Route("/admin/requests/{id}/cancel", self._cancel, methods=["PUT"]),
+        ]
+
+    async def _status(self, _: Request) -> Response:
+        """Say how everything is."""
+        owner = self._settings.owner
+        apps = {f"{owner}/{name}": asdict(s) for name, s in self._engine.statuses().items()}
+        recent = (await in_thread(self._queue.records.page)(state="done", limit=_RECENT)).requests
+        failed = [each for each in recent if each.kind == "error"][:_MOST_ERRORS]
+        files, size = await in_thread(self._store.totals)()
+        content = {
+            "apps": apps,
+            "queue": {
+                "waiting": await in_thread(self._queue.waiting)(),
+                "running": len(await in_thread(self._queue.running)()),
+            },
+            "storage": {"files": files, "bytes": size},
+            "recent_errors": [self._json(each) for each in failed],
+        }
+        return JSONResponse(content)
+
+    async def _requests(self, request: Request) -> Response:
+        """List requests, the newest first."""
+        asked = request.query_params
+        word = asked.get("status")
+        if word is not None and word not in _STATES:
+            message = f"status={shown(word, 20)} is none; give queued, running or done."
+            raise RequestError(message)
+        try:
+            page = await in_thread(self._queue.records.page)(
+                app=asked.get("app"),
+                state=_STATES[word] if word else None,  # type: ignore[arg-type]  # looked up
+                cursor=asked.get("cursor"),
+                limit=limit_of(asked),
+            )
+        except ValueError as error:
+            message = f"The list cannot be given: {error}."
+            raise RequestError(message) from None
+        items = [self._json(each) for each in page.requests]
+        return JSONResponse({"items": items, "next_cursor": page.cursor})
+
+    async def _request(self, request: Request) -> Response:
+        """Say where one request stands."""
+        found = await in_thread(self._queue.read)(request.path_params["id"])
+        return JSONResponse(self._json(found))
+
+    async def _logs(self, request: Request) -> Response:
+        """Give a request's log, from line `first` on."""
+        found = await in_thread(self._queue.read)(request.path_params["id"])
+        given = request.query_params.get("first", "0")
+        first = int(given[:9]) if given.isascii() and given.isdigit() else 0
+        lines = await in_thread(self._queue.records.logs)(found.request_id, first=first)
+        items = [{"line": place, **log_json(line)} for place, line in lines]
+        return JSONResponse({"items": items, "next_cursor": None})
+
+    async def _rerun(self, request: Request) -> Response:
+        """Submit a request like an earlier one."""
+        new_id = new_request_id()
+        copy = await in_thread(self._queue.records.copy_of)(request.path_params["id"], new_id)
+        copy = replace(copy, headers=_named(copy.headers, new_id))
+        kept = await in_thread(self._queue.submit)(copy)
+        self._dispatcher.poke()
+        return JSONResponse(submitted_json(kept, self._settings.origin))
+
+    async def _cancel(self, request: Request) -> Response:
+        """Take a request back, whoever sent it."""
+        word = await self._dispatcher.cancel(request.path_params["id"])
+        return JSONResponse({"status": CANCELLED_WORDS[word]})
+
+    def _json(self, each: QueuedRequest) -> dict[str, object]:
+        """Return a request as operators see it."""
+        said = status_json(each, self._settings.origin, None, None)
+        moments = {"submitted_at": each.submitted, "started_at": each.started}
+        moments["finished_at"] = each.finished
+        times = {name: None if at is None else iso(at) for name, at in moments.items()}
+        more = {"app": each.app, "path": each.path, "attempt": each.attempt}
+        return {**said, **more, **times, "outcome": each.kind, "status_code": each.status}
+
+
+def _named(headers: Headers, request_id: str) -> Headers:
+    """Return *headers* with another request's id."""
+    own = {REQUEST_ID_HEADER, "x-request-id"}
+    return tuple((n, request_id if n.lower() in own else v) for n, v in headers)

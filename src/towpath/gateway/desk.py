@@ -1,0 +1,80 @@
+"""The queue's side of the server: its routes, and who works on its requests."""
+
+from collections.abc import Sequence
+
+from starlette.routing import BaseRoute
+
+from towpath.clock import steady_clock
+from towpath.concurrency import in_thread
+from towpath.engine.local import LocalEngine
+from towpath.gateway.admin_requests import AdminRequestRoutes
+from towpath.gateway.changes import Changes
+from towpath.gateway.dispatcher import Dispatcher
+from towpath.gateway.journal import Journal
+from towpath.gateway.queue_routes import QueueRoutes
+from towpath.queue.store import RequestQueue
+from towpath.settings import Settings
+from towpath.storage.file_store import FileStore
+
+__all__ = ["QueueDesk"]
+
+
+class QueueDesk:
+    """Puts the queue's parts together.
+
+    Args:
+        queue: where requests wait.
+        engine: what runs the apps.
+        settings: limits and addresses.
+        worker: this server's name among those that share the queue.
+    """
+
+    def __init__(
+        self, queue: RequestQueue, engine: LocalEngine, settings: Settings, *, worker: str
+    ) -> None:
+        self._queue = queue
+        self._engine = engine
+        self._settings = settings
+        self._clock = steady_clock()
+        self._changes = Changes()
+        journal = Journal(queue, self._changes, most_bytes=settings.request_log_bytes)
+        engine.listen(journal.hear)
+        self._dispatcher = Dispatcher(
+            queue,
+            engine,
+            journal,
+            self._changes,
+            clock=self._clock,
+            worker=worker,
+            retention=settings.queue_retention,
+        )
+
+    def routes(self) -> Sequence[BaseRoute]:
+        """Return the routes of callers."""
+        return QueueRoutes(
+            self._settings,
+            self._engine,
+            self._queue,
+            dispatcher=self._dispatcher,
+            changes=self._changes,
+            clock=self._clock,
+        ).routes()
+
+    def admin_routes(self, store: FileStore) -> Sequence[BaseRoute]:
+        """Return the routes of operators."""
+        return AdminRequestRoutes(
+            self._settings, self._engine, self._queue, self._dispatcher, store
+        ).routes()
+
+    async def start(self) -> None:
+        """Begin to work on requests."""
+        await self._dispatcher.start()
+
+    async def stop(self) -> None:
+        """Finish the requests at work, each within its app's grace; the others wait on."""
+        grace = max((spec.grace for spec in self._engine.specs), default=5.0)
+        await self._dispatcher.stop(grace=grace)
+
+    async def waiting(self) -> dict[str, int]:
+        """Return how many requests wait, by app."""
+        return await in_thread(self._queue.waiting)()

@@ -1,0 +1,234 @@
+"""The queue over HTTP: submit, status, status as events, result, cancel."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import BaseRoute, Route
+
+from towpath.clock import Clock
+from towpath.concurrency import in_thread
+from towpath.engine.local import LocalEngine
+from towpath.errors import RequestError, RequestNotFoundError, WrongStateError
+from towpath.gateway.changes import Changes
+from towpath.gateway.dispatcher import Dispatcher
+from towpath.gateway.queue_answers import CANCELLED_WORDS, eta_of, status_json, submitted_json
+from towpath.gateway.run_routes import target_path, upstream_headers
+from towpath.queue.requests import LogLine, NewRequest, QueuedRequest
+from towpath.queue.store import RequestQueue
+from towpath.runner.wire import patience_in
+from towpath.settings import Settings
+
+__all__ = ["QueueRoutes"]
+
+_COMMENT_SECONDS = 15.0
+_YES = frozenset({"1", "true", "yes"})
+_LONGEST_KEY = 255
+_STATUSES = {"removed": 200, "requested": 202, "completed": 400}
+
+
+class QueueRoutes:
+    """`/queue/{owner}/{app}/…`.
+
+    Args:
+        settings: where we are.
+        engine: which apps there are.
+        queue: where requests are.
+        dispatcher: who works on them.
+        changes: word of changes.
+        clock: a steady one.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        engine: LocalEngine,
+        queue: RequestQueue,
+        *,
+        dispatcher: Dispatcher,
+        changes: Changes,
+        clock: Clock,
+    ) -> None:
+        self._settings = settings
+        self._engine = engine
+        self._queue = queue
+        self._dispatcher = dispatcher
+        self._changes = changes
+        self._clock = clock
+
+    def routes(self) -> list[BaseRoute]:
+        """Return the routes; with and without a slash at the end."""
+        app = "/queue/{owner}/{app}"
+        one = f"{app}/requests/{{id}}"
+        found: list[BaseRoute] = []
+        for path, handler, method in (
+            (f"{one}/status/stream", self._stream, "GET"),
+            (f"{one}/status", self._status, "GET"),
+            (f"{one}/cancel", self._cancel, "PUT"),
+            (one, self._result, "GET"),
+            (app, self._submit, "POST"),
+        ):
+            found += [Route(path + end, handler, methods=[method]) for end in ("", "/")]
+        return [*found, Route(app + "/{path:path}", self._submit, methods=["POST"])]
+
+    # --- handlers ---
+
+    async def _submit(self, request: Request) -> Response:
+        """Put a request in the queue."""
+        owner, app = request.path_params["owner"], request.path_params["app"]
+        spec = self._engine.spec(owner, app)
+        request.state.app = f"{owner}/{app}"
+        if "fal_webhook" in request.query_params:
+            detail = "Webhooks are not delivered by this version; ask for the status instead."
+            return JSONResponse({"detail": detail}, 501)
+        body = await request.body()
+        new = _new_request(request, body, spec.request_start_timeout)
+        kept = await in_thread(self._queue.submit)(new)
+        self._dispatcher.poke()
+        request.state.request_id = kept.request_id
+        return JSONResponse(submitted_json(kept, self._settings.origin))
+
+    async def _status(self, request: Request) -> Response:
+        """Say where a request stands."""
+        asked = await self._found(request)
+        lines = None
+        if _wants_logs(request):
+            lines = [
+                line for _, line in await in_thread(self._queue.records.logs)(asked.request_id)
+            ]
+        return JSONResponse(self._json(asked, lines), 200 if asked.state == "done" else 202)
+
+    async def _stream(self, request: Request) -> Response:
+        """Say where a request stands at every change, until it is done."""
+        asked = await self._found(request)
+        events = self._events(asked.request_id, with_logs=_wants_logs(request))
+        headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
+        return StreamingResponse(events, media_type="text/event-stream", headers=headers)
+
+    async def _result(self, request: Request) -> Response:
+        """Give the app's answer, verbatim."""
+        asked = await self._found(request)
+        answer = await in_thread(self._queue.records.answer)(asked.request_id)
+        if answer is None:
+            word = {"queued": "in the queue", "running": "in progress"}.get(asked.state, "gone")
+            raise WrongStateError(
+                asked.request_id, word, "ask for its status until it is completed"
+            )
+        response = Response(answer.body, answer.status)
+        given = [(n.encode("latin-1"), v.encode("latin-1")) for n, v in answer.headers]
+        response.raw_headers = [*given, (b"content-length", str(len(answer.body)).encode())]
+        return response
+
+    async def _cancel(self, request: Request) -> Response:
+        """Take a request back."""
+        try:
+            asked = await self._found(request)
+            word = await self._dispatcher.cancel(asked.request_id)
+        except RequestNotFoundError as error:
+            return JSONResponse({"status": "NOT_FOUND", "detail": str(error)}, 404)
+        said = {"status": CANCELLED_WORDS[word]}
+        if word == "completed":
+            said["detail"] = "The request is over already."
+        return JSONResponse(said, _STATUSES[word])
+
+    # --- pieces ---
+
+    async def _found(self, request: Request) -> QueuedRequest:
+        """Return the request in the path.
+
+        Raises:
+            RequestNotFoundError: there is none, or it is another app's.
+        """
+        found = await in_thread(self._queue.read)(request.path_params["id"][:64])
+        app = f"{request.path_params['owner']}/{request.path_params['app']}"
+        if found.app != app:
+            raise RequestNotFoundError(found.request_id)
+        request.state.app, request.state.request_id = app, found.request_id
+        return found
+
+    def _json(self, asked: QueuedRequest, lines: list[LogLine] | None) -> dict[str, object]:
+        usual, room = self._dispatcher.usual(asked.app)
+        eta = eta_of(asked, usual, room, self._clock())
+        return status_json(asked, self._settings.origin, lines, eta)
+
+    async def _events(self, request_id: str, *, with_logs: bool) -> AsyncIterator[bytes]:
+        """Yield one event for each change, with the lines that are new."""
+        place, before, quiet = 0, b"", 0.0
+        while True:
+            asked = await in_thread(self._queue.read)(request_id)
+            lines: list[LogLine] | None = None
+            if with_logs:
+                fresh = await in_thread(self._queue.records.logs)(request_id, first=place)
+                lines = [line for _, line in fresh]
+                place = fresh[-1][0] + 1 if fresh else place
+            said = self._json(asked, lines)
+            now = json.dumps(said | {"eta": None}).encode()  # it changes all the time
+            if now != before or lines:
+                before, quiet = now, 0.0
+                yield b"data: " + json.dumps(said, separators=(",", ":")).encode() + b"\n\n"
+            if asked.state == "done":
+                return
+            began = asyncio.get_running_loop().time()
+            await self._changes.wait(request_id)
+            quiet += asyncio.get_running_loop().time() - began
+            if quiet >= _COMMENT_SECONDS:
+                quiet = 0.0
+                yield b": waiting\n\n"
+
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+def _new_request(request: Request, body: bytes, start_within: float | None) -> NewRequest:
+    """Read a request to be queued.
+
+    Raises:
+        RequestError: a header or the query cannot be understood.
+    """
+    headers = request.headers
+    owner, app = request.path_params["owner"], request.path_params["app"]
+    path, _, query = target_path(request, depth=4).partition("?")
+    kept = "&".join(p for p in query.split("&") if p and not p.startswith("fal_"))
+    patience = patience_in(headers)
+    return NewRequest(
+        request_id=request.scope["state"]["request_id"],
+        app=f"{owner}/{app}",
+        path=f"{path}?{kept}" if kept else path,
+        headers=tuple(upstream_headers(request, path)),
+        body=body,
+        low_priority=headers.get("x-fal-queue-priority", "").lower() == "low",
+        hint=headers.get("x-fal-runner-hint"),
+        idempotency_key=_key(headers),
+        start_within=patience if patience is not None else start_within,
+        retries=headers.get("x-fal-no-retry", "").lower() not in _YES,
+        keep_io=headers.get("x-fal-store-io", "1") != "0",
+        max_length=_max_length(request),
+    )
+
+
+def _key(headers: Headers) -> str | None:
+    """Return the caller's idempotency key."""
+    key = headers.get("idempotency-key")
+    if key is not None and len(key) > _LONGEST_KEY:
+        message = f"The Idempotency-Key has {len(key)} characters; send at most {_LONGEST_KEY}."
+        raise RequestError(message)
+    return key
+
+
+def _max_length(request: Request) -> int | None:
+    """Return how long the caller wants the line to be at most."""
+    given = request.query_params.get("fal_max_queue_length")
+    if given is None:
+        return None
+    if not (given.isascii() and given.isdigit() and len(given) <= 9):  # noqa: PLR2004 - digits
+        message = "fal_max_queue_length is not a whole number; send one, such as 100."
+        raise RequestError(message)
+    return int(given)
+
+
+def _wants_logs(request: Request) -> bool:
+    """Return whether logs were asked for: `1`, `true`."""
+    return request.query_params.get("logs", "").lower() in _YES

@@ -1,0 +1,40 @@
+"""Which requests a runner is at, until their code has really ended."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+
+__all__ = ["Registry"]
+
+
+class Registry:
+    """Counts what works for each request.
+
+    Args:
+        on_over: called when nothing works for a request any more, with its id.
+    """
+
+    def __init__(self, on_over: Callable[[str], None]) -> None:
+        self._at_work: Counter[str] = Counter()
+        self._waiting: dict[str, asyncio.Event] = {}
+        self._on_over = on_over
+
+    def enter(self, request_id: str) -> None:
+        """Note that something works for a request."""
+        self._at_work[request_id] += 1
+
+    def leave(self, request_id: str) -> None:
+        """Note that it has ended."""
+        self._at_work[request_id] -= 1
+        if self._at_work[request_id] > 0:
+            return
+        del self._at_work[request_id]
+        self._on_over(request_id)
+        event = self._waiting.pop(request_id, None)
+        if event is not None:
+            event.set()
+
+    async def over(self, request_id: str) -> None:
+        """Return when nothing works for a request."""
+        if request_id in self._at_work:
+            await self._waiting.setdefault(request_id, asyncio.Event()).wait()
