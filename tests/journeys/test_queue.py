@@ -257,7 +257,9 @@ def test_a_line_has_a_length(url: str) -> None:
     answer = httpx2.post(f"{url}/queue/local/single?fal_max_queue_length=1", json={})
     assert answer.status_code == 429
     assert "limit is 1" in answer.json()["detail"]
-    assert httpx2.post(f"{url}/queue/local/single?fal_max_queue_length=x", json={}).status_code == 400
+    assert (
+        httpx2.post(f"{url}/queue/local/single?fal_max_queue_length=x", json={}).status_code == 400
+    )
     for each in busy:
         result(each)
 

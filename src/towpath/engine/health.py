@@ -1,6 +1,7 @@
 """Questions to a runner: is it well, is that request over?"""
 
 import asyncio
+from typing import Literal
 
 from towpath.net.upstream import Upstream, UpstreamError, runner_url
 from towpath.runner.wire import ENDED_PATH, HealthRoute
@@ -23,13 +24,15 @@ async def is_well(upstream: Upstream, health: HealthRoute | None) -> bool:
         return False
 
 
-async def ended(upstream: Upstream, request_id: str, *, seconds: float) -> bool:
-    """Return whether a request is over, or its runner gone, within *seconds*."""
+async def ended(
+    upstream: Upstream, request_id: str, *, seconds: float
+) -> Literal["over", "gone", "stuck"]:
+    """Return what became of a request within *seconds*: `gone` is its runner, with it."""
     try:
         async with asyncio.timeout(seconds):
             async with upstream.get(runner_url(f"{ENDED_PATH}{request_id}")) as answer:
-                return answer.status in _GOOD
+                return "over" if answer.status in _GOOD else "stuck"
     except TimeoutError:
-        return False
+        return "stuck"
     except UpstreamError:
-        return True
+        return "gone"

@@ -22,6 +22,7 @@ class Runner:
         taken: places that are given away, to those and to who has not sent anything yet.
         idle_since: since when it has nothing to do.
         leaving: whether it gets no new ones.
+        is_lost: whether it did not answer: it is about to be found dead.
         hints: what it said last that it has warm.
         served: requests that it has answered.
         failures: health checks in a row that it failed.
@@ -34,6 +35,7 @@ class Runner:
     taken: int = 0
     idle_since: float = 0
     leaving: bool = False
+    is_lost: bool = False
     hints: frozenset[str] = frozenset()
     served: int = 0
     failures: int = 0
@@ -41,7 +43,7 @@ class Runner:
     @property
     def is_free(self) -> bool:
         """Return whether it can take one more."""
-        return not self.leaving and self.taken < self.slots
+        return not self.leaving and not self.is_lost and self.taken < self.slots
 
 
 @dataclass(slots=True, eq=False)

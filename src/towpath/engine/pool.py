@@ -27,6 +27,7 @@ _HEALTH_SECONDS = 10.0
 _SETTLED_SECONDS = 10.0  # a runner that lived as long has started well
 _UNAVAILABLE = 503
 _SERVER_ERROR = 500
+_TIMED_OUT = 504  # its code may still be at work
 _SPARE_SECONDS = 2.0  # beyond a runner's own grace, before it is killed from outside
 
 Starter = Callable[[AppSpec], Awaitable[Child]]
@@ -172,7 +173,7 @@ class Pool:
     def _give_back(self, lease: Lease) -> None:
         """Take a place back: at once, or when the runner says that the request is over."""
         runner, request_id = lease.runner, lease.request_id
-        if request_id is None or lease.status is not None:
+        if request_id is None or lease.status not in {None, _TIMED_OUT}:
             self._free(runner, request_id)
         else:
             self._spawn(self._until_over(runner, request_id))
@@ -192,8 +193,11 @@ class Pool:
     async def _until_over(self, runner: Runner, request_id: str) -> None:
         """Wait until an abandoned request is over; kill a runner that cannot end it."""
         seconds = self.spec.grace * 2 + _SPARE_SECONDS
-        if not await ended(runner.child.upstream, request_id, seconds=seconds):
+        word = await ended(runner.child.upstream, request_id, seconds=seconds)
+        if word == "stuck":
             runner.child.kill()
+        if word != "over":
+            runner.is_lost = True
             with suppress(TimeoutError):
                 await asyncio.wait_for(runner.child.process.wait(), _SPARE_SECONDS)
         self._free(runner, request_id)
