@@ -125,12 +125,10 @@ def test_a_stream_that_the_app_replaces_is_its_own(url: str) -> None:
 
 def test_events_tell_every_change_and_new_lines_only(url: str) -> None:
     given = submit(url, "busy/logs")
-    events = []
     with httpx2.stream("GET", f"{given['status_url']}/stream?logs=1", timeout=30) as stream:
         assert stream.headers["content-type"].startswith("text/event-stream")
-        for line in stream.iter_lines():
-            if line.startswith("data: "):
-                events.append(json.loads(line[6:]))
+        lines = [line for line in stream.iter_lines() if line.startswith("data: ")]
+    events = [json.loads(line.removeprefix("data: ")) for line in lines]
     assert events[-1]["status"] == "COMPLETED"
     messages = [line["message"] for event in events for line in event.get("logs") or []]
     assert messages.count("from print") == 1

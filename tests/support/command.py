@@ -65,7 +65,7 @@ class Command:
     def runners(self) -> list[psutil.Process]:
         """Return the runner processes."""
         children = psutil.Process(self.process.pid).children(recursive=True)
-        return [c for c in children if "towpath.runner" in " ".join(c.cmdline())]
+        return [c for c in children if "towpath.runner" in _words(c)]
 
     def send(self, sign: signal.Signals) -> None:
         self.process.send_signal(sign)
@@ -90,6 +90,14 @@ class Command:
             self.process.kill()
             self.finish()
         self.process.stdout.close()
+
+
+def _words(process: psutil.Process) -> str:
+    """Return a process's command line; '' of one that is gone."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
 
 
 def wait_until(condition, seconds: float = 20) -> None:

@@ -60,9 +60,17 @@ def _made(app: str, folder: Path, requirements: Sequence[str]) -> None:
         shutil.rmtree(folder, ignore_errors=True)
         for command in _commands(folder, requirements):
             _run(app, command)
-        paths = [sysconfig.get_path("purelib"), *site.getsitepackages()]
-        (_packages(folder) / "towpath-below.pth").write_text("\n".join(dict.fromkeys(paths)) + "\n")
+        (_packages(folder) / "towpath-below.pth").write_text(_below())
         (folder / _READY).touch()
+
+
+def _below() -> str:
+    """Return the .pth file that adds our packages after the environment's own.
+
+    By `addsitedir`, because ours may be found by .pth files themselves (an editable install).
+    """
+    paths = dict.fromkeys([sysconfig.get_path("purelib"), *site.getsitepackages()])
+    return "".join(f"import site; site.addsitedir({path!r})\n" for path in paths)
 
 
 def _packages(folder: Path) -> Path:

@@ -1,0 +1,263 @@
+"""One app's runners, with processes that do as they are told."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import pytest
+
+from towpath.engine.pool import Pool
+from towpath.engine.scaling import Scale
+from towpath.errors import AppSetupError, DeadlineError, RunnerUnreachableError
+from towpath.runner.wire import AppSpec
+
+SPEC = AppSpec("a.py::A", "a", None, "", ("S",), None, 5, 1, ("/",))
+
+
+class FakeProcess:
+    pid = 1
+
+    def __init__(self) -> None:
+        self.ended = asyncio.Event()
+
+    async def wait(self) -> int:
+        await self.ended.wait()
+        return 0
+
+
+class FakeUpstream:
+    """Says that every request is over."""
+
+    def __init__(self) -> None:
+        self.status = 204
+
+    @asynccontextmanager
+    async def get(self, url: object):
+        yield self
+
+    @asynccontextmanager
+    async def request(self, method: str, url: object):
+        yield self
+
+    async def read(self) -> bytes:
+        return b""
+
+
+class FakeChild:
+    def __init__(self, failure: Exception | None = None, delay: float = 0) -> None:
+        self.spec = SPEC
+        self.process = FakeProcess()
+        self.upstream = FakeUpstream()
+        self.failure, self.delay = failure, delay
+        self.removed = False
+
+    async def ready(self) -> None:
+        await asyncio.sleep(self.delay)
+        if self.failure:
+            raise self.failure
+
+    async def remove(self) -> None:
+        self.removed = True
+        self.process.ended.set()
+
+    async def stop(self, *, grace: float) -> None:
+        await self.remove()
+
+    def kill(self) -> None:
+        self.process.ended.set()
+
+
+Story = Callable[[Pool], Awaitable[None]]
+
+
+def play(children: list[FakeChild], story: Story, scale: Scale | None = None, **spec) -> None:
+    left: Iterator[FakeChild] = iter(children)
+
+    async def start(_: AppSpec) -> FakeChild:
+        return next(left)
+
+    async def run() -> None:
+        given = scale or Scale(1, 1)
+        pool = Pool(replace(SPEC, **spec), start, lambda _: given, health_seconds=0.05)
+        pool.launch()
+        try:
+            await asyncio.wait_for(story(pool), 10)
+        finally:
+            await pool.stop(grace=0)
+
+    asyncio.run(run())
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    while not condition():
+        await asyncio.sleep(0.005)
+
+
+def make(count: int, **how) -> list[FakeChild]:
+    return [FakeChild(**how) for _ in range(count)]
+
+
+def test_a_runner_that_ends_is_replaced_at_once() -> None:
+    async def story(pool: Pool) -> None:
+        async with pool.acquire(None) as lease:
+            first = lease.runner.child
+        first.process.ended.set()
+        await until(lambda: first.removed)
+        async with pool.acquire(None) as lease:
+            assert lease.runner.child is not first
+        assert pool.restarts == 1
+
+    play(make(2), story)
+
+
+def test_a_failed_start_is_told_to_who_waits_and_kept_for_operators() -> None:
+    async def story(pool: Pool) -> None:
+        with pytest.raises(AppSetupError):
+            async with pool.acquire(None):
+                pass
+        assert pool.state == "backoff"
+        assert "boom" in pool.status().failure
+        with pytest.raises(AppSetupError):  # at once, while it backs off
+            async with pool.acquire(None):
+                pass
+
+    play([FakeChild(AppSetupError("a", traceback="Traceback: boom"))], story)
+
+
+def test_places_are_given_in_turn_and_only_when_one_is_free() -> None:
+    async def story(pool: Pool) -> None:
+        order: list[int] = []
+
+        async def call(number: int) -> None:
+            async with pool.acquire(None) as lease:
+                lease.begin(str(number))
+                order.append(number)
+                await asyncio.sleep(0.01)
+                lease.finish(200)
+
+        await asyncio.gather(*(call(number) for number in range(5)))
+        assert order == [0, 1, 2, 3, 4]
+        assert pool.status().idle == 1
+
+    play(make(1), story)
+
+
+def test_who_stops_waiting_takes_no_place() -> None:
+    async def story(pool: Pool) -> None:
+        async with pool.acquire(None):
+            waiting = asyncio.create_task(enter(pool))
+            await asyncio.sleep(0.02)
+            assert pool.status().waiting == 1
+            waiting.cancel()
+            await asyncio.gather(waiting, return_exceptions=True)
+            assert pool.status().waiting == 0
+        async with pool.acquire(None):
+            pass
+
+    async def enter(pool: Pool) -> None:
+        async with pool.acquire(None):
+            await asyncio.sleep(60)
+
+    play(make(1), story)
+
+
+def test_a_hint_finds_the_runner_that_has_it_warm() -> None:
+    async def story(pool: Pool) -> None:
+        await until(lambda: pool.status().idle == 3)
+        async with pool.acquire(None), pool.acquire(None) as lease:
+            warm = lease.runner
+            lease.begin("x")
+            lease.finish(200, "lora-a,lora-b")
+        for _ in range(3):
+            async with pool.acquire("lora-b") as lease:
+                assert lease.runner is warm
+        async with pool.acquire("lora-c") as lease:
+            assert lease.runner is not None
+
+    play(make(3), story, Scale(3, 3))
+
+
+def test_runners_come_with_the_work_and_go_without_it() -> None:
+    children = make(4)
+
+    async def story(pool: Pool) -> None:
+        assert pool.status().idle == 0
+        assert pool.state == "ready"
+        async with pool.acquire(None), pool.acquire(None), pool.acquire(None):
+            assert pool.status().busy == 3
+        await until(lambda: pool.status().idle == 0)
+        assert sum(child.removed for child in children) == 3
+
+    play(children, story, Scale(0, 4, keep_alive=0.05))
+
+
+def test_an_app_says_how_long_its_requests_wait() -> None:
+    async def story(pool: Pool) -> None:
+        async with pool.acquire(None):
+            with pytest.raises(DeadlineError, match="did not start"):
+                async with pool.acquire(None):
+                    pass
+
+    play(make(1), story, request_start_timeout=0.05)
+
+
+def test_a_runner_that_answers_503_gets_no_more_requests() -> None:
+    children = make(2)
+
+    async def story(pool: Pool) -> None:
+        async with pool.acquire(None) as lease:
+            lease.begin("x")
+            lease.finish(503)
+        await until(lambda: children[0].removed)
+        async with pool.acquire(None) as lease:
+            assert lease.runner.child is children[1]
+
+    play(children, story)
+
+
+def test_a_runner_that_is_not_well_is_replaced() -> None:
+    children = make(2)
+
+    async def story(pool: Pool) -> None:
+        await until(lambda: pool.status().idle == 1)
+        children[0].upstream.status = 500
+        await until(lambda: children[0].removed)
+        await until(lambda: pool.status().idle == 1)
+
+    play(children, story)
+
+
+def test_new_code_replaces_the_old_only_when_it_is_ready() -> None:
+    old, broken, new = FakeChild(), FakeChild(AppSetupError("a")), FakeChild()
+
+    async def story(pool: Pool) -> None:
+        async with pool.acquire(None) as lease:
+            lease.begin("old")
+            with pytest.raises(AppSetupError):
+                await pool.renew(SPEC)
+            assert not old.removed
+            await pool.renew(SPEC)
+            async with pool.acquire(None) as fresh:
+                assert fresh.runner.child is new
+            assert not old.removed, "it is still at work"
+            lease.finish(200)
+        await until(lambda: old.removed)
+
+    play([old, broken, new], story)
+
+
+def test_runners_that_die_young_are_started_later_and_later() -> None:
+    children = make(3)
+
+    async def story(pool: Pool) -> None:
+        for child in children[:2]:
+            await until(lambda: pool.status().idle == 1)
+            child.process.ended.set()
+            await until(lambda child=child: child.removed)
+        with pytest.raises(RunnerUnreachableError):
+            async with pool.acquire(None):
+                pass
+        assert pool.state == "backoff"
+
+    play(children, story)

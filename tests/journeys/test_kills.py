@@ -1,0 +1,123 @@
+"""kill -9 of runners and servers at random moments, with requests on their way."""
+
+import json
+import secrets
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import httpx2
+import psutil
+import pytest
+from tests.support.command import Command, wait_until, write
+from tests.support.queued import submit
+
+CODE = """
+    import os, time
+    from pathlib import Path
+    import towpath
+    class Marked(towpath.App, max_concurrency=2, max_multiplexing=4):
+        @towpath.endpoint("/")
+        def run(self, name: str) -> str:
+            time.sleep(0.05)
+            with Path(os.environ["TOWPATH_DATA_DIR"], "marks").open("a") as marks:
+                marks.write(name + "\\n")
+            return name
+"""
+CALLERS = 2
+
+
+class Callers:
+    """Submit requests until told to stop; keep which were taken."""
+
+    def __init__(self) -> None:
+        self.taken: dict[str, str] = {}
+        self._number = 0
+        self._lock = threading.Lock()
+
+    def start(self, url: str) -> None:
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._send, args=(url,)) for _ in range(CALLERS)]
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _send(self, url: str) -> None:
+        while not self._stop.is_set():
+            with self._lock:
+                self._number += 1
+                name = f"n{self._number}"
+            with suppress(httpx2.HTTPError, AssertionError):
+                given = submit(url, "marked", {"name": name}, timeout=5)
+                with self._lock:
+                    self.taken[given["request_id"]] = name
+            time.sleep(0.03)
+
+
+def command(tmp_path: Path) -> Command:
+    app = write(tmp_path, "marked.py", CODE)
+    flags = ("--port", "0", "--data-dir", str(tmp_path / "data"))
+    return Command(app, *flags, env={"TOWPATH_STORE_RESERVE": "0"})
+
+
+def kill_some(server: Command, kills: int) -> set[int]:
+    """Kill runners and then the server; return the processes that were left."""
+    for _ in range(kills - 1):
+        time.sleep(0.05 + secrets.randbelow(300) / 1000)
+        with suppress(psutil.Error, IndexError):
+            secrets.choice(server.runners()).kill()
+    time.sleep(secrets.randbelow(300) / 1000)
+    left = {child.pid for child in psutil.Process(server.process.pid).children(recursive=True)}
+    server.process.kill()
+    return left
+
+
+def is_gone(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+@pytest.mark.parametrize(
+    "kills", [6, pytest.param(200, marks=[pytest.mark.crash, pytest.mark.timeout(1800)])]
+)
+def test_no_request_is_lost_and_no_process_is_left(tmp_path: Path, kills: int) -> None:
+    callers, left, recoveries = Callers(), set[int](), []
+    for number in range(0, kills, 5):
+        began = time.monotonic()
+        with command(tmp_path) as server:
+            server.wait_for("ready in")
+            recoveries.append(time.monotonic() - began)
+            callers.start(server.url)
+            left |= kill_some(server, min(5, kills - number))
+            callers.stop()
+            server.finish()
+    wait_until(lambda: all(is_gone(pid) for pid in left))
+    with command(tmp_path) as server:
+        server.wait_for("ready in")
+        wait_until(lambda: waiting(server.url) == 0, 300)
+        lost = [name for given, name in callers.taken.items() if answer(server.url, given) != name]
+    marks = (tmp_path / "data" / "marks").read_text().split()
+    twice = len(marks) - len(set(marks))
+    middle = sorted(recoveries)[len(recoveries) // 2]
+    said = f"{len(callers.taken)} requests, {kills} kills: {len(lost)} lost, {twice} run twice"
+    print(f"{said}; command to ready {middle:.2f} s (median), {max(recoveries):.2f} s (longest)")
+    assert len(callers.taken) > kills
+    assert lost == []
+    assert set(callers.taken.values()) <= set(marks)
+    assert twice <= kills * 8, "no more than were at work"
+
+
+def waiting(url: str) -> int:
+    queue = httpx2.get(f"{url}/admin/status", timeout=30).json()["queue"]
+    return queue["running"] + sum(queue["waiting"].values())
+
+
+def answer(url: str, request_id: str) -> str:
+    return json.loads(httpx2.get(f"{url}/queue/local/marked/requests/{request_id}").text)
