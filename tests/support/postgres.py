@@ -3,6 +3,7 @@
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -19,11 +20,38 @@ def _user() -> dict[str, str]:
     return {"user": "postgres"} if os.geteuid() == 0 else {}
 
 
+class Postgres:
+    """A server that can be stopped and started again.
+
+    Attributes:
+        url: of its empty database.
+    """
+
+    def __init__(self, command: str, folder: str, port: int) -> None:
+        self.url = f"postgresql+psycopg://postgres@127.0.0.1:{port}/postgres"
+        self._words = [command, "-D", f"{folder}/data", "-p", str(port)]
+        self._words += ["-h", "127.0.0.1", "-k", folder]
+        self._quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": folder}
+
+    def start(self) -> None:
+        self._process = subprocess.Popen(self._words, **self._quiet, **_user())
+        _ready(self.url)
+
+    def stop(self) -> None:
+        """Break all connections off."""
+        self._process.send_signal(signal.SIGINT)
+        self._process.wait()
+
+    def restart(self) -> None:
+        self.stop()
+        self.start()
+
+
 @contextmanager
-def postgres() -> Iterator[str]:
-    """Run a server on a free port; give the URL of an empty database."""
+def running_postgres() -> Iterator[Postgres]:
+    """Run a server on a free port."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
-    command = found[-1] if found else shutil.which("postgres")
+    command = str(found[-1]) if found else shutil.which("postgres")
     assert command, "Debian has it: apt-get install postgresql"
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
@@ -32,24 +60,36 @@ def postgres() -> Iterator[str]:
         if _user():
             owner = pwd.getpwnam("postgres")
             os.chown(folder, owner.pw_uid, owner.pw_gid)
-        data, quiet = f"{folder}/data", {"stdout": subprocess.DEVNULL, "cwd": folder, **_user()}
-        initdb = str(Path(command).with_name("initdb"))
         subprocess.run(
-            [initdb, "-D", data, "-U", "postgres", "-A", "trust", "-N"],
+            [
+                str(Path(command).with_name("initdb")),
+                "-D",
+                f"{folder}/data",
+                "-U",
+                "postgres",
+                "-A",
+                "trust",
+                "-N",
+            ],
             check=True,
+            stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            **quiet,
+            cwd=folder,
+            **_user(),
         )
-        process = subprocess.Popen(
-            [str(command), "-D", data, "-p", str(port), "-h", "127.0.0.1", "-k", folder],
-            stderr=subprocess.DEVNULL,
-            **quiet,
-        )
+        server = Postgres(command, folder, port)
+        server.start()
         try:
-            yield _ready(f"postgresql+psycopg://postgres@127.0.0.1:{port}/postgres")
+            yield server
         finally:
-            process.terminate()
-            process.wait()
+            server.stop()
+
+
+@contextmanager
+def postgres() -> Iterator[str]:
+    """Run a server on a free port; give the URL of an empty database."""
+    with running_postgres() as server:
+        yield server.url
 
 
 def _ready(url: str) -> str:
