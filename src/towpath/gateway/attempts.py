@@ -3,7 +3,6 @@
 import asyncio
 import secrets
 from collections.abc import Mapping
-from contextlib import suppress
 
 from towpath.engine.engine import RunnerLease
 from towpath.errors import (
@@ -69,17 +68,15 @@ async def _read(answer: Answer, spec: AppSpec) -> bytes:
     """Read an answer that is to be kept.
 
     Raises:
-        RunnerIncompleteError: it broke off, or is larger than can be kept.
+        RunnerIncompleteError: it is larger than can be kept.
+        UpstreamError: it broke off.
     """
     body = bytearray()
-    with suppress(asyncio.IncompleteReadError):
-        while chunk := await answer.content.read(_CHUNK):
-            body += chunk
-            if len(body) > _MOST_BYTES:
-                break
-        else:
-            return bytes(body)
-    raise RunnerIncompleteError(spec.name)
+    while chunk := await answer.content.read(_CHUNK):
+        body += chunk
+        if len(body) > _MOST_BYTES:
+            raise RunnerIncompleteError(spec.name)
+    return bytes(body)
 
 
 def _outcome(answer: Answer, body: bytes) -> Outcome:

@@ -21,7 +21,11 @@ Socket = aiohttp.ClientWebSocketResponse
 SocketKind = aiohttp.WSMsgType
 UpstreamError = aiohttp.ClientError
 Refused = aiohttp.ClientConnectorError
-Broken = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError)
+Broken = (
+    aiohttp.ServerDisconnectedError,
+    aiohttp.ClientOSError,
+    aiohttp.ClientPayloadError,  # the answer broke off
+)
 
 
 def open_upstream(socket_path: str) -> Upstream:
