@@ -2,8 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import anyio
@@ -71,11 +70,9 @@ class LocalEngine:
         """Return how an app's runners are."""
         return self._pool(app).status()
 
-    @asynccontextmanager
-    async def acquire(self, app: str, *, hint: str | None = None) -> AsyncIterator[Lease]:
+    def acquire(self, app: str, *, hint: str | None = None) -> Lease:
         """Wait for a free place on a runner of *app*."""
-        async with self._pool(app).acquire(hint) as lease:
-            yield lease
+        return self._pool(app).acquire(hint)
 
     # --- a server's ---
 

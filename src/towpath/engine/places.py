@@ -2,7 +2,9 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import Self
 
 from towpath.engine.child import Child
 from towpath.net.upstream import Upstream
@@ -55,13 +57,31 @@ class Waiter:
     given: "asyncio.Future[Runner]"
 
 
-@dataclass(slots=True, eq=False)
 class Lease:
-    """A place on a runner; see `RunnerLease`."""
+    """A place on a runner; see `RunnerLease`. It is taken and given back by `async with`.
 
-    runner: Runner
-    request_id: str | None = None
-    status: int | None = None
+    Args:
+        enter: waits for a place, and returns its runner.
+        leave: takes the place back.
+    """
+
+    __slots__ = ("_enter", "_leave", "request_id", "runner", "status")
+
+    def __init__(
+        self, enter: Callable[[], Awaitable[Runner]], leave: "Callable[[Lease], None]"
+    ) -> None:
+        self._enter = enter
+        self._leave = leave
+        self.runner: Runner
+        self.request_id: str | None = None
+        self.status: int | None = None
+
+    async def __aenter__(self) -> Self:
+        self.runner = await self._enter()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._leave(self)
 
     @property
     def upstream(self) -> Upstream:
@@ -91,12 +111,15 @@ class Places:
         self.runners: list[Runner] = []
         self.waiting: deque[Waiter] = deque()
 
-    async def take(self, hint: str | None, now: float) -> Runner:
-        """Return a runner with a place that is ours; wait for one."""
+    def take_now(self, hint: str | None) -> Runner | None:
+        """Return a runner with a place that is ours, None when there is none to be had."""
         runner = None if self.waiting else self._pick(hint)
         if runner is not None:
             runner.taken += 1
-            return runner
+        return runner
+
+    async def take(self, hint: str | None, now: float) -> Runner:
+        """Wait for a place; return its runner."""
         waiter = Waiter(hint, now, asyncio.get_running_loop().create_future())
         self.waiting.append(waiter)
         try:

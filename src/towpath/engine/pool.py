@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from functools import partial
 
 from towpath.engine.child import Child
@@ -27,6 +27,7 @@ _HEALTH_SECONDS = 10.0
 _SETTLED_SECONDS = 10.0  # a runner that lived as long has started well
 _UNAVAILABLE = 503
 _SERVER_ERROR = 500
+_LOOK_SECONDS = 1.0
 _TIMED_OUT = 504  # its code may still be at work
 _SPARE_SECONDS = 2.0  # beyond a runner's own grace, before it is killed from outside
 
@@ -74,16 +75,15 @@ class Pool:
         self._spawn(self._steer())
         self._spawn(self._ask_regularly())
 
-    @asynccontextmanager
-    async def acquire(self, hint: str | None) -> AsyncIterator[Lease]:
+    def acquire(self, hint: str | None) -> Lease:
         """Wait for a place; see `Engine.acquire`."""
-        if self._is_backing_off() and not self._places.runners:
+        return Lease(partial(self._enter, hint), self._give_back)
+
+    async def _enter(self, hint: str | None) -> Runner:
+        """Take a place, unless there are no runners and none can be started now."""
+        if not self._places.runners and self._is_backing_off():
             raise self.failure or RunnerUnreachableError(self.spec.name)
-        lease = Lease(await self._taken(hint))
-        try:
-            yield lease
-        finally:
-            self._give_back(lease)
+        return await self._taken(hint)
 
     async def settled(self) -> None:
         """Return when the first runner is ready, could not be started, or is not wanted yet."""
@@ -161,6 +161,11 @@ class Pool:
 
     async def _taken(self, hint: str | None) -> Runner:
         """Take a place, within the time that the app gives its requests to start."""
+        runner = self._places.take_now(hint)
+        if runner is not None:
+            if self.spec.buffer:
+                self._news.set()
+            return runner
         self._news.set()
         seconds = self.spec.request_start_timeout
         if seconds is None:
@@ -186,7 +191,6 @@ class Pool:
         if runner.served:
             self._failures = 0
         self._places.release(runner, self._now())
-        self._news.set()
         if runner.leaving and not runner.taken:
             self._spawn(self._dismissed(runner))
 
@@ -218,8 +222,11 @@ class Pool:
             self._stop_idle(plan.stop)
             if not plan.start and not self._starting:
                 self._settled.set()
+            again = plan.again
+            if len(self._places.runners) > self._scale.least:  # one may have nothing to do
+                again = min(again or _LOOK_SECONDS, _LOOK_SECONDS)
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._news.wait(), plan.again)
+                await asyncio.wait_for(self._news.wait(), again)
 
     def _plan(self) -> Plan:
         """Ask how many runners are wanted; none are started while starts fail."""

@@ -16,7 +16,7 @@ from towpath.errors import RequestError, RequestNotFoundError, WrongStateError
 from towpath.gateway.changes import Changes
 from towpath.gateway.dispatcher import Dispatcher
 from towpath.gateway.queue_answers import CANCELLED_WORDS, eta_of, status_json, submitted_json
-from towpath.gateway.run_routes import target_path, upstream_headers
+from towpath.gateway.run_routes import target_of
 from towpath.queue.requests import LogLine, NewRequest, QueuedRequest
 from towpath.queue.store import RequestQueue
 from towpath.runner.wire import patience_in
@@ -188,16 +188,15 @@ def _new_request(request: Request, body: bytes, start_within: float | None) -> N
     Raises:
         RequestError: a header or the query cannot be understood.
     """
-    headers = request.headers
-    owner, app = request.path_params["owner"], request.path_params["app"]
-    path, _, query = target_path(request, depth=4).partition("?")
+    headers, target = request.headers, target_of(request.scope, depth=1)
+    query = target.path.partition("?")[2]
     kept = "&".join(p for p in query.split("&") if p and not p.startswith("fal_"))
     patience = patience_in(headers)
     return NewRequest(
-        request_id=request.scope["state"]["request_id"],
-        app=f"{owner}/{app}",
-        path=f"{path}?{kept}" if kept else path,
-        headers=tuple(upstream_headers(request, path)),
+        request_id=target.request_id,
+        app=target.name,
+        path=f"{target.endpoint}?{kept}" if kept else target.endpoint,
+        headers=tuple(target.upstream_headers()),
         body=body,
         low_priority=headers.get("x-fal-queue-priority", "").lower() == "low",
         hint=headers.get("x-fal-runner-hint"),

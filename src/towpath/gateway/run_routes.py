@@ -2,11 +2,9 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
-from contextlib import AsyncExitStack
-from typing import Any
 
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from towpath.engine.engine import RunnerLease
 from towpath.engine.local import LocalEngine
@@ -16,6 +14,7 @@ from towpath.errors import (
     TowpathError,
     UnknownEndpointError,
 )
+from towpath.gateway.answers import error_answer
 from towpath.gateway.attempts import failure_of
 from towpath.net.upstream import Answer, Upstream, UpstreamError, runner_url
 from towpath.runner.wire import (
@@ -29,52 +28,146 @@ from towpath.runner.wire import (
     patience_in,
 )
 
-__all__ = ["call_app", "target_path", "upstream_headers"]
+__all__ = ["RunEndpoint", "Target", "target_of"]
 
 _SPARE_SECONDS = 1.0
 _HINTS = "x-fal-runner-hints"
+_SMALL = 256 * 1024
+_OURS = frozenset({REQUEST_ID_HEADER, "x-request-id", APP_HEADER, ENDPOINT_HEADER, TRACED_HEADER})
+_DROPPED = _OURS | {"authorization", "cookie"}
+_NOT_PASSED = frozenset({"server", "date"})
+_AUTO = ("User-Agent", "Content-Type", "Accept", "Accept-Encoding")
 
 
-async def call_app(request: Request, engine: LocalEngine) -> Response:
-    """Pass *request* on to its app's runner; stream both ways.
+class Target:
+    """Whom a request is for, and what its runner gets.
 
-    Raises:
-        UnknownAppError: the app is not served here.
-        UnknownEndpointError: the path is between server and runner.
-        AppSetupError, StartTimeoutError: it has no runner that works.
-        RunnerLostError, RunnerUnreachableError, RunnerIncompleteError: the runner failed.
+    Args:
+        scope: of a request or a websocket, to `/owner/app/…`, or deeper.
+        depth: slashes before the owner, less one.
     """
-    owner, app = request.path_params["owner"], request.path_params["app"]
-    spec = engine.spec(owner, app)
-    request.state.app = f"{owner}/{app}"
-    path = target_path(request)
-    if path.startswith(OWN_PATHS):
-        raise UnknownEndpointError(path, spec.endpoints)
-    state = engine.states()[app]
-    if state != "ready" and request.method == "GET" and path == "/health":
-        return JSONResponse({"status": state}, 503)
-    async with AsyncExitStack() as stack:
-        lease = await _leased(engine, app, request, stack)
-        lease.begin(request.scope["state"]["request_id"])
-        answer = await _in_time(_send(lease.upstream, request, app), spec)
-        stack.callback(answer.close)
-        passed = stack.pop_all()
-    return _response(answer, _body(answer, app, passed, lease))
+
+    def __init__(self, scope: Scope, *, depth: int = 0) -> None:
+        raw = scope.get("raw_path") or scope["path"].encode()
+        parts = raw.decode("latin-1").partition("?")[0].split("/", depth + 3)
+        self.owner, self.app = parts[depth + 1], parts[depth + 2]
+        self.endpoint = "/" + "".join(parts[depth + 3 :]).rstrip("/")
+        query = scope.get("query_string", b"").decode("latin-1")
+        self.path = f"{self.endpoint}?{query}" if query else self.endpoint
+        self.headers = {n.decode("latin-1"): v.decode("latin-1") for n, v in scope["headers"]}
+        self._pairs = [(n.decode("latin-1"), v.decode("latin-1")) for n, v in scope["headers"]]
+        self._state = scope["state"]
+
+    @property
+    def name(self) -> str:
+        """Return `owner/app`."""
+        return f"{self.owner}/{self.app}"
+
+    @property
+    def request_id(self) -> str:
+        """Return the request's id."""
+        found: str = self._state["request_id"]
+        return found
+
+    @property
+    def length(self) -> int | None:
+        """Return the declared length of the body; None when it has none, or is in chunks."""
+        given = self.headers.get("content-length", "")
+        return int(given) if given.isdigit() and "transfer-encoding" not in self.headers else None
+
+    @property
+    def has_body(self) -> bool:
+        """Return whether the request says that it has a body."""
+        return "content-length" in self.headers or "transfer-encoding" in self.headers
+
+    def upstream_headers(self) -> list[tuple[str, str]]:
+        """Return what the runner gets: the caller's headers, less its key, and who asks what."""
+        kept = [(n, v) for n, v in forwarded(self._pairs) if n not in _DROPPED]
+        endpoint = f"{self.name}{self.endpoint}".rstrip("/")
+        kept += [(REQUEST_ID_HEADER, self.request_id), ("x-request-id", self.request_id)]
+        kept += [(APP_HEADER, self.name), (ENDPOINT_HEADER, endpoint)]
+        return kept
 
 
-async def _leased(
-    engine: LocalEngine, app: str, request: Request, stack: AsyncExitStack
-) -> RunnerLease:
-    """Wait for a place on a runner, no longer than the caller would."""
-    patience = patience_in(request.headers)
-    hint = request.headers.get("x-fal-runner-hint")
-    place = stack.enter_async_context(engine.acquire(app, hint=hint))
-    if patience is None:
-        return await place
-    try:
-        return await asyncio.wait_for(place, patience)
-    except TimeoutError:
-        raise DeadlineError(patience, what="did not start", by_user=True) from None
+def target_of(scope: Scope, *, depth: int = 0) -> Target:
+    """Return whom a request is for, and note it for the log."""
+    target = Target(scope, depth=depth)
+    scope["state"]["app"] = target.name
+    return target
+
+
+class RunEndpoint:
+    """`/{owner}/{app}/…`: passes requests on to runners, and answers back; streams both ways.
+
+    Args:
+        engine: where runners are.
+    """
+
+    def __init__(self, engine: LocalEngine) -> None:
+        self._engine = engine
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        try:
+            answer: ASGIApp | None = await self._passed(scope, receive, send)
+        except _BrokenOffError:
+            raise
+        except TowpathError as error:
+            answer = error_answer(error)
+        if answer is not None:
+            await answer(scope, receive, send)
+
+    async def _passed(self, scope: Scope, receive: Receive, send: Send) -> ASGIApp | None:
+        """Pass a request on; return an answer of our own, if it is to have one.
+
+        Raises:
+            UnknownAppError: the app is not served here.
+            UnknownEndpointError: the path is between server and runner.
+            AppSetupError, StartTimeoutError: it has no runner that works.
+            RunnerLostError, RunnerUnreachableError, RunnerIncompleteError: the runner failed.
+        """
+        target = Target(scope)
+        spec = self._engine.spec(target.owner, target.app)
+        scope["state"]["app"] = target.name
+        if target.path.startswith(OWN_PATHS):
+            raise UnknownEndpointError(target.path, spec.endpoints)
+        if target.endpoint == "/health" and scope["method"] == "GET":
+            state = self._engine.states()[target.app]
+            if state != "ready":
+                return JSONResponse({"status": state}, 503)
+        async with _Leased(self._engine, target) as lease:
+            lease.begin(target.request_id)
+            sending = _send(lease.upstream, scope["method"], target, receive)
+            answer = await _in_time(sending, spec)
+            try:
+                await _pass_back(answer, lease, send, target.app)
+            finally:
+                answer.close()
+        return None
+
+
+class _BrokenOffError(RunnerIncompleteError):
+    """The answer broke off after its head was passed on: the caller's connection has to break."""
+
+
+class _Leased:
+    """A place on a runner, waited for no longer than the caller would."""
+
+    def __init__(self, engine: LocalEngine, target: Target) -> None:
+        hint = target.headers.get("x-fal-runner-hint")
+        self._place = engine.acquire(target.app, hint=hint)
+        self._patience = patience_in(target.headers)
+
+    async def __aenter__(self) -> RunnerLease:
+        if self._patience is None:
+            return await self._place.__aenter__()
+        try:
+            return await asyncio.wait_for(self._place.__aenter__(), self._patience)
+        except TimeoutError:
+            raise DeadlineError(self._patience, what="did not start", by_user=True) from None
+
+    async def __aexit__(self, *failure: object) -> None:
+        await self._place.__aexit__(*failure)
 
 
 async def _in_time(sending: Coroutine[None, None, Answer], spec: AppSpec) -> Answer:
@@ -92,104 +185,88 @@ async def _in_time(sending: Coroutine[None, None, Answer], spec: AppSpec) -> Ans
         raise DeadlineError(seconds, what="did not finish", by_user=False) from None
 
 
-async def _send(upstream: Upstream, request: Request, app: str) -> Answer:
+async def _send(upstream: Upstream, method: str, target: Target, receive: Receive) -> Answer:
     """Send the request; return when the head of the answer is here."""
-    body = _Body(request) if _has_body(request) else None
-    path = target_path(request)
+    length, body = target.length, _Body(receive)
+    headers = target.upstream_headers()
+    data: bytes | AsyncIterator[bytes] | None = None
+    if length is not None and length <= _SMALL:
+        data = await body.whole()
+    elif target.has_body:
+        data = body.chunks()
+        headers += [("content-length", str(length))] if length is not None else []
     try:
         return await upstream.request(
-            request.method,
-            runner_url(path),
-            headers=[*upstream_headers(request, path.partition("?")[0]), *_length(request)],
-            data=body.chunks() if body is not None else None,
+            method,
+            runner_url(target.path),
+            headers=headers,
+            data=data,
             allow_redirects=False,
-            skip_auto_headers=("User-Agent", "Content-Type", "Accept", "Accept-Encoding"),
+            skip_auto_headers=_AUTO,
         )
     except UpstreamError as error:
-        raise (body.failure if body and body.failure else failure_of(error, app)) from None
+        raise (body.failure or failure_of(error, target.app)) from None
 
 
 class _Body:
     """The caller's body on its way to the runner; keeps why it broke off."""
 
-    def __init__(self, request: Request) -> None:
-        self._request = request
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
         self.failure: TowpathError | None = None
+
+    async def whole(self) -> bytes:
+        """Return a body that is small."""
+        message = await self._receive()
+        if not message.get("more_body", False):
+            return bytes(message.get("body", b""))
+        first = bytes(message.get("body", b""))
+        return first + b"".join([chunk async for chunk in self.chunks()])
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """Yield the body as it comes."""
-        try:
-            async for chunk in self._request.stream():
+        more = True
+        while more:
+            try:
+                message = await self._receive()
+            except TowpathError as error:
+                self.failure = error
+                raise
+            more = message.get("more_body", False)
+            if chunk := message.get("body", b""):
                 yield chunk
-        except TowpathError as error:
-            self.failure = error
-            raise
 
 
-def _has_body(request: Request) -> bool:
-    """Return whether a request says that it has a body."""
-    return "content-length" in request.headers or "transfer-encoding" in request.headers
+async def _pass_back(answer: Answer, lease: RunnerLease, send: Send, app: str) -> None:
+    """Give the runner's answer to the caller."""
+    length = answer.content_length
+    start = {"type": "http.response.start", "status": answer.status}
+    start["headers"] = _passed_headers(answer)
+    hints = answer.headers.get(_HINTS, "")
+    if length is not None and length <= _SMALL:
+        try:
+            body = await answer.read()
+        except UpstreamError as error:
+            raise failure_of(error, app) from None
+        lease.finish(answer.status, hints)
+        await send(start)
+        await send({"type": "http.response.body", "body": body})
+        return
+    await send(start)
+    try:
+        async for chunk in answer.content.iter_any():
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+    except (UpstreamError, asyncio.IncompleteReadError):
+        raise _BrokenOffError(app) from None
+    lease.finish(answer.status, hints)
+    await send({"type": "http.response.body", "body": b""})
 
 
-def target_path(request: Any, *, depth: int = 3) -> str:  # noqa: ANN401 - a request or a websocket
-    """Return the path and query below the app, as the runner has them.
-
-    Args:
-        request: to `/owner/app/…`, or deeper.
-        depth: slashes before what is below the app.
-    """
-    raw = request.scope.get("raw_path") or request.scope["path"].encode()
-    below = raw.decode("latin-1").partition("?")[0].split("/", depth)[depth:]
-    query = request.scope.get("query_string", b"").decode("latin-1")
-    path = "/" + (below[0] if below else "")
-    trimmed = path.rstrip("/") or "/"
-    return f"{trimmed}?{query}" if query else trimmed
-
-
-def upstream_headers(request: Any, path: str) -> list[tuple[str, str]]:  # noqa: ANN401 - as target_path
-    """Return what the runner gets: the caller's headers, less its key, and who asks what."""
-    owner, app = request.path_params["owner"], request.path_params["app"]
-    ours = {
-        REQUEST_ID_HEADER: request.scope["state"]["request_id"],
-        "x-request-id": request.scope["state"]["request_id"],
-        APP_HEADER: f"{owner}/{app}",
-        ENDPOINT_HEADER: f"{owner}/{app}{path}".rstrip("/"),
-    }
-    dropped = {*ours, TRACED_HEADER, "authorization", "cookie"}
-    pairs = forwarded(request.headers.items())
-    return [*((n, v) for n, v in pairs if n.lower() not in dropped), *ours.items()]
-
-
-def _length(request: Request) -> list[tuple[str, str]]:
-    """Return the length of a body that has one."""
-    length = request.headers.get("content-length")
-    is_sized = length is not None and "transfer-encoding" not in request.headers
-    return [("content-length", length)] if length and is_sized else []
-
-
-def _response(answer: Answer, body: AsyncIterator[bytes]) -> Response:
-    """Return the runner's answer as ours."""
-    response = StreamingResponse(body, status_code=answer.status)
-    pairs = forwarded((n.decode("latin-1"), v.decode("latin-1")) for n, v in answer.raw_headers)
+def _passed_headers(answer: Answer) -> list[tuple[bytes, bytes]]:
+    """Return the runner's headers, less those of its connection."""
+    pairs = [(n.decode("latin-1").lower(), v.decode("latin-1")) for n, v in answer.raw_headers]
+    kept = [(n, v) for n, v in forwarded(pairs) if n not in _NOT_PASSED]
     length = answer.headers.get("content-length")
     if length is not None and "transfer-encoding" not in answer.headers:
-        pairs.append(("content-length", length))
-    response.raw_headers = [
-        (n.lower().encode("latin-1"), v.encode("latin-1"))
-        for n, v in pairs
-        if n.lower() not in {"server", "date"}
-    ]
-    return response
-
-
-async def _body(
-    answer: Answer, app: str, stack: AsyncExitStack, lease: RunnerLease
-) -> AsyncIterator[bytes]:
-    """Yield the answer's body as it comes; a break breaks the caller's connection too."""
-    async with stack:
-        try:
-            async for chunk in answer.content.iter_any():
-                yield chunk
-            lease.finish(answer.status, answer.headers.get(_HINTS, ""))
-        except (UpstreamError, asyncio.IncompleteReadError):
-            raise RunnerIncompleteError(app) from None
+        kept.append(("content-length", length))
+    return [(n.encode("latin-1"), v.encode("latin-1")) for n, v in kept]

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -29,7 +30,7 @@ from towpath.gateway.answers import error_answer
 from towpath.gateway.desk import QueueDesk
 from towpath.gateway.keys import AdminGuard, KeyGuard, allowed_origins
 from towpath.gateway.metrics import CONTENT_TYPE, Metrics
-from towpath.gateway.run_routes import call_app
+from towpath.gateway.run_routes import RunEndpoint
 from towpath.gateway.tracing import RequestTracer
 from towpath.gateway.websockets import pass_websocket
 from towpath.net.store_reader import StoreReader
@@ -48,6 +49,10 @@ log = logging.getLogger(__name__)
 _ADMIN_BODY = 64 * 1024
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 _LOOPBACK_ORIGINS = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?"
+_OWN_WORDS = frozenset(
+    {"admin", "apps", "comfy", "files", "health", "kv", "metrics", "playground", "queue"}
+    | {"ready", "storage", "tokens", "v1", "workflows", "ws"}
+)
 _EXPOSED = ["x-fal-request-id", "x-fal-error-type", "x-fal-request-timeout-type"]
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -87,7 +92,8 @@ def create_gateway(parts: Parts, clock: Clock = system_clock) -> ASGIApp:
     files = _files(settings, store, clock, reader)
     uploads = _uploads(settings, store)
     admin = _admin(settings, store, desk)
-    return RequestTracer(_Split(files, uploads, admin, api), metrics)
+    run = _run(settings, parts.engine)
+    return RequestTracer(_Split(files, uploads, admin, run, api), metrics)
 
 
 def create_file_origin(
@@ -119,6 +125,37 @@ def _uploads(settings: Settings, store: FileStore) -> ASGIApp:
     )
 
 
+def _run(settings: Settings, engine: LocalEngine) -> ASGIApp:
+    """Return the app of direct calls; without the layers that only browsers and forms need."""
+    guarded = RequestGuard(RunEndpoint(engine), limit=settings.max_body_bytes)
+    return _ForBrowsers(KeyGuard(guarded, settings), settings)
+
+
+class _ForBrowsers:
+    """ASGI middleware: CORS for calls that have an origin; others go straight on."""
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self._app = app
+        self._with_cors = CORSMiddleware(app, **_cors(settings))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        from_page = any(name == b"origin" for name, _ in scope["headers"])
+        await (self._with_cors if from_page else self._app)(scope, receive, send)
+
+
+def _cors(settings: Settings) -> dict[str, Any]:  # Any: keyword arguments
+    """Return which pages may call, and what they see."""
+    origins = allowed_origins(settings)
+    return {
+        "allow_origins": origins,
+        "allow_origin_regex": None if origins else _LOOPBACK_ORIGINS,
+        "allow_methods": _METHODS,
+        "allow_headers": ["*"],
+        "expose_headers": _EXPOSED,
+    }
+
+
 def _admin(settings: Settings, store: FileStore, desk: QueueDesk) -> ASGIApp:
     """Return the app of the operator's routes."""
     routes = AdminRoutes(store, hosting_of(settings, owner=settings.owner)).routes()
@@ -136,19 +173,11 @@ def _guarded(
     lifespan: Lifespan[Starlette] | None = None,
 ) -> Starlette:
     """Return an app with its middleware, the outermost first."""
-    origins = allowed_origins(settings)
     app = Starlette(
         routes=routes,
         lifespan=lifespan,
         middleware=[
-            Middleware(
-                CORSMiddleware,
-                allow_origins=origins,
-                allow_origin_regex=None if origins else _LOOPBACK_ORIGINS,
-                allow_methods=_METHODS,
-                allow_headers=["*"],
-                expose_headers=_EXPOSED,
-            ),
+            Middleware(CORSMiddleware, **_cors(settings)),
             Middleware(guard, settings),
             Middleware(RequestGuard, limit=limit, fix=fix),
         ],
@@ -159,12 +188,15 @@ def _guarded(
 
 
 class _Split:
-    """Sends `/files/` to the CDN, `/admin/` to the operator's routes, and the rest to the API."""
+    """Chooses by path: the CDN, the operator's routes, calls of apps, the rest of the API."""
 
-    def __init__(self, cdn: ASGIApp, uploads: ASGIApp, admin: ASGIApp, api: ASGIApp) -> None:
+    def __init__(
+        self, cdn: ASGIApp, uploads: ASGIApp, admin: ASGIApp, run: ASGIApp, api: ASGIApp
+    ) -> None:
         self._cdn = cdn
         self._uploads = uploads
         self._admin = admin
+        self._run = run
         self._api = api
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -176,7 +208,15 @@ class _Split:
                 app = self._uploads if path == UPLOAD_PATH else self._cdn
             elif path.startswith("/admin/"):
                 app = self._admin
+            elif _is_call(path):
+                app = self._run
         await app(scope, receive, send)
+
+
+def _is_call(path: str) -> bool:
+    """Return whether a path is an app's: `/owner/app`, and the owner none of our own words."""
+    owner, _, app = path[1:].partition("/")
+    return bool(app) and not app.startswith("/") and owner not in _OWN_WORDS
 
 
 def _by_host(scope: Scope) -> str:
@@ -228,8 +268,6 @@ class _Api:
             Route("/playground/{owner}/{app}/", self._page),
             WebSocketRoute("/{owner}/{app}", self._socket),
             WebSocketRoute("/{owner}/{app}/{path:path}", self._socket),
-            Route("/{owner}/{app}", self._call, methods=_METHODS),
-            Route("/{owner}/{app}/{path:path}", self._call, methods=_METHODS),
         ]
 
     @asynccontextmanager
@@ -274,9 +312,6 @@ class _Api:
         owner = request.path_params["owner"]
         spec = self._engine.spec(owner, request.path_params["app"])
         return app_page(owner, spec, self._settings.origin)
-
-    async def _call(self, request: Request) -> Response:
-        return await call_app(request, self._engine)
 
     async def _socket(self, caller: WebSocket) -> None:
         await pass_websocket(caller, self._engine)

@@ -7,7 +7,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from towpath.engine.local import LocalEngine
 from towpath.errors import TowpathError
-from towpath.gateway.run_routes import target_path, upstream_headers
+from towpath.gateway.run_routes import target_of
 from towpath.net.upstream import Socket, SocketKind, UpstreamError, runner_url
 
 __all__ = ["pass_websocket"]
@@ -19,17 +19,15 @@ _HANDSHAKE = frozenset({"sec-websocket-key", "sec-websocket-version", "sec-webso
 
 async def pass_websocket(caller: WebSocket, engine: LocalEngine) -> None:
     """Connect *caller* with its app's runner until one of them hangs up."""
-    owner, app = caller.path_params["owner"], caller.path_params["app"]
     try:
-        engine.spec(owner, app)
-        caller.scope["state"]["app"] = f"{owner}/{app}"
-        path = target_path(caller)
-        asked = upstream_headers(caller, path.partition("?")[0])
-        headers = [pair for pair in asked if pair[0].lower() not in _HANDSHAKE]
-        async with engine.acquire(app, hint=caller.headers.get("x-fal-runner-hint")) as lease:
-            lease.begin(caller.scope["state"]["request_id"])
+        target = target_of(caller.scope)
+        engine.spec(target.owner, target.app)
+        headers = [pair for pair in target.upstream_headers() if pair[0] not in _HANDSHAKE]
+        hint = target.headers.get("x-fal-runner-hint")
+        async with engine.acquire(target.app, hint=hint) as lease:
+            lease.begin(target.request_id)
             async with lease.upstream.ws_connect(
-                runner_url(path), headers=headers, max_msg_size=2**20
+                runner_url(target.path), headers=headers, max_msg_size=2**20
             ) as runner:
                 await caller.accept()
                 await _pass_both(caller, runner)

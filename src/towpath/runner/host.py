@@ -65,6 +65,8 @@ class AppHost:
 
     def hints(self) -> str:
         """Return what the app says it has warm, as the value of a header."""
+        if type(self.app).provide_hints is App.provide_hints:
+            return ""
         try:
             given = [str(hint) for hint in self.app.provide_hints()]
         except Exception:

@@ -27,50 +27,65 @@ class Job:
         self._call = call
         self._lock = threading.Lock()
         self._thread: int | None = None
+        self._is_told = False
         self._is_over = False
 
     def run(self) -> Any:  # noqa: ANN401 - the author's value
-        """Run the call; an interrupt that comes too late is swallowed here."""
-        with self._lock:
-            if self._is_over:
-                raise RequestCancelledError
-            self._thread = threading.get_ident()
+        """Run the call; an interrupt that comes too late is swallowed here.
+
+        Raises:
+            RequestCancelledError: it was interrupted.
+        """
         try:
-            result = self._call()
+            try:
+                self._open()
+                result = self._call()
+            finally:
+                self._close()
+            if self._is_told:
+                self._swallow()
         except RequestCancelled:
+            self._close()  # there is no second one
             raise RequestCancelledError from None
         except StopIteration as error:
             message = "the endpoint raised StopIteration"
             raise RuntimeError(message) from error
-        finally:
-            self._close()
         return result
-
-    def _close(self) -> None:
-        """Let nobody interrupt this thread any more; it goes on to other calls."""
-        while True:
-            try:
-                with self._lock:
-                    thread, self._thread, self._is_over = self._thread, None, True
-                    if thread is not None:
-                        _raise_in(thread, None)
-            except RequestCancelled:
-                continue
-            return
 
     def interrupt(self) -> None:
         """Raise RequestCancelled in the call; one that has not begun does not begin."""
         with self._lock:
-            if self._thread is not None:
-                _raise_in(self._thread, RequestCancelled)
-            else:
-                self._is_over = True
+            if self._thread is not None and not self._is_told:
+                self._is_told = True
+                _raise_in(self._thread)
+            self._is_over = True
+
+    def _open(self) -> None:
+        """Let this thread be interrupted from now on."""
+        with self._lock:
+            if self._is_over:
+                raise RequestCancelledError
+            self._thread = threading.get_ident()
+
+    def _close(self) -> None:
+        """Let nobody interrupt this thread any more; it goes on to other calls."""
+        with self._lock:
+            self._thread, self._is_over = None, True
+
+    @staticmethod
+    def _swallow() -> None:
+        """Wait for what was raised and has not arrived yet: it does at the next turn of a loop.
+
+        It cannot be taken back: in CPython 3.11 that leaves every thread looking for it for ever.
+        """
+        for _ in range(1000):
+            pass
 
 
-def _raise_in(thread: int, error: type[BaseException] | None) -> None:
-    """Raise *error* in a thread at its next line; None takes back one that was not raised yet."""
-    target = ctypes.py_object(error) if error is not None else None
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), target)
+def _raise_in(thread: int) -> None:
+    """Raise RequestCancelled in a thread at its next line."""
+    error = ctypes.py_object(RequestCancelled)
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), error)
 
 
 class Doom:

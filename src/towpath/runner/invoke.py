@@ -4,7 +4,7 @@ import asyncio
 import inspect
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from contextvars import ContextVar, copy_context
 from dataclasses import dataclass
 from functools import partial
@@ -23,18 +23,22 @@ from towpath.runner.registry import Registry
 __all__ = ["Invoker", "Limits", "holding"]
 
 _END = object()
-_held: ContextVar[AsyncExitStack] = ContextVar("towpath_held")
+_held: ContextVar[list[AsyncExitStack]] = ContextVar("towpath_held")
 
 
-@asynccontextmanager
-async def holding() -> AsyncIterator[None]:
+class holding:  # noqa: N801 - used as a function
     """Give back what a request's answer holds, its place among others, when the request is over."""
-    async with AsyncExitStack() as stack:
-        token = _held.set(stack)
-        try:
-            yield
-        finally:
-            _held.reset(token)
+
+    def __init__(self) -> None:
+        self._kept: list[AsyncExitStack] = []
+
+    async def __aenter__(self) -> None:
+        self._token = _held.set(self._kept)
+
+    async def __aexit__(self, *_: object) -> None:
+        _held.reset(self._token)
+        for stack in reversed(self._kept):
+            await stack.aclose()
 
 
 def _is_generator(function: Callable[..., Any]) -> bool:
@@ -57,6 +61,12 @@ class Limits:
     start: float | None = None
     run: float | None = None
     grace: float = 5
+
+
+class _Threads(ThreadPoolExecutor):
+    """Threads whose calls come with their context: `submit` as it is without the runner's patch."""
+
+    submit = ThreadPoolExecutor.submit
 
 
 class _Turn:
@@ -94,7 +104,7 @@ class Invoker:
         self._limits = limits
         self._registry = registry
         self._places = asyncio.Semaphore(limits.at_once)
-        self._threads = ThreadPoolExecutor(limits.at_once + 64, thread_name_prefix="endpoint")
+        self._threads = _Threads(limits.at_once + 64, thread_name_prefix="endpoint")
         self._batchers: dict[Callable[..., Any], Batcher] = {}
 
     async def call(
@@ -116,14 +126,13 @@ class Invoker:
         Raises:
             DeadlineError: its turn did not come, or it took too long.
         """
-        async with AsyncExitStack() as stack:
-            turn = _Turn(lambda: None) if is_aside else await self._turn(patience)
-            stack.callback(turn.leave)
-            if not _is_generator(function):
-                return await self._timed(self._answered(function, arguments, turn))
-            answer = await self._streamed(function(**arguments), turn, stack)
-            _held.get().push_async_callback(stack.pop_all().aclose)
-            return answer
+        turn = _Turn(lambda: None) if is_aside else await self._turn(patience)
+        if _is_generator(function):
+            return await self._stream(function(**arguments), turn)
+        try:
+            return await self._timed(self._answered(function, arguments, turn))
+        finally:
+            turn.leave()
 
     def close(self) -> None:
         """Let go of the threads; those that work go on."""
@@ -133,7 +142,10 @@ class Invoker:
         """Wait for a place."""
         seconds = patience if patience is not None else self._limits.start
         try:
-            async with asyncio.timeout(seconds):
+            if self._places.locked():
+                async with asyncio.timeout(seconds):
+                    await self._places.acquire()
+            else:
                 await self._places.acquire()
         except TimeoutError:
             by_user = patience is not None
@@ -210,6 +222,14 @@ class Invoker:
         self.doom.forgive(work)
         if not work.cancelled():
             work.exception()  # nobody asks for it
+
+    async def _stream(self, values: Any, turn: _Turn) -> Response:  # noqa: ANN401 - a generator
+        """Answer with a generator's values; its place is kept until the answer is over."""
+        async with AsyncExitStack() as stack:
+            stack.callback(turn.leave)
+            answer = await self._streamed(values, turn, stack)
+            _held.get().append(stack.pop_all())
+            return answer
 
     async def _streamed(self, values: Any, turn: _Turn, stack: AsyncExitStack) -> Response:  # noqa: ANN401 - a generator
         """Answer with server-sent events; the first value is waited for, so that errors are."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from functools import partial
 from typing import cast
@@ -13,12 +13,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from towpath.errors import BodyTimeoutError, BodyTooLargeError, RequestError
 from towpath.web.errors import problem_of
+from towpath.web.zero_copy import GONE
 
 __all__ = ["Leave", "RequestGuard"]
 
 log = logging.getLogger(__name__)
 
-Leave = Callable[[Scope, "asyncio.Future[None]"], Awaitable[None]]
+Leave = Callable[[Scope, "asyncio.Future[None]"], Coroutine[None, None, None]]
 """Takes a request's scope and its work; returns when the work is over."""
 
 _BODY = "http.response.body"
@@ -97,6 +98,12 @@ class _Exchange:
         async def limited_receive() -> Message:
             return await self._receive(receive)
 
+        gone = scope.get("extensions", {}).get(GONE)
+        if gone is not None:
+            here = self._app(scope, limited_receive, noted_send)
+            refuse = partial(_refuse, scope, receive, send)
+            await _run_here(self._work(here, refuse), gone, partial(leave, scope))
+            return
         if not _has_body(scope):  # so that the caller's leaving is noticed from the start on
             self._empty = await receive()
             self._done.set()
@@ -155,7 +162,8 @@ class _Exchange:
         began = self._clock()
         left = _FIRST_SECONDS + self._got / _SLOWEST - self._waited
         try:
-            message = await asyncio.wait_for(receive(), max(left, 0.01))
+            async with asyncio.timeout(max(left, 0.01)):
+                message = await receive()
         except TimeoutError:
             self._refused = True
             raise BodyTimeoutError(self._got) from None
@@ -175,6 +183,29 @@ class _Exchange:
             message = await receive()
             if message["type"] == "http.disconnect":
                 return
+
+
+async def _run_here(
+    work: Awaitable[None],
+    gone: Callable[[Callable[[], None]], Callable[[], None]],
+    leave: Callable[["asyncio.Future[None]"], Coroutine[None, None, None]],
+) -> None:
+    """Run *work* in this task; *leave* ends it when *gone* says that its caller has gone."""
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101 - for the type checker
+    leaving: list[asyncio.Task[None]] = []
+
+    def hung_up() -> None:
+        leaving.append(asyncio.create_task(leave(task)))
+
+    take_back = gone(hung_up)
+    try:
+        await work
+    except asyncio.CancelledError:
+        if not leaving:
+            raise
+    finally:
+        take_back()
 
 
 def _has_body(scope: Scope) -> bool:

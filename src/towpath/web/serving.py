@@ -43,6 +43,7 @@ class HardenedProtocol(HttpToolsProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - uvicorn's
         super().__init__(*args, **kwargs)
         self.app = zero_copy(self.app, self)
+        self._mourners: list[Callable[[], None]] = []
 
     @override
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -54,6 +55,13 @@ class HardenedProtocol(HttpToolsProtocol):
         self._disarm()
         self._forgive()
         super().connection_lost(exc)
+        for call in tuple(self._mourners):
+            call()
+
+    def when_gone(self, call: Callable[[], None]) -> Callable[[], None]:
+        """Call *call* when the client hangs up; return what takes that back."""
+        self._mourners.append(call)
+        return lambda: self._mourners.remove(call)
 
     @override
     def pause_writing(self) -> None:

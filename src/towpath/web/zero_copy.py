@@ -9,6 +9,7 @@ import asyncio
 import os
 import socket
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from http import HTTPStatus
@@ -18,13 +19,16 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from towpath.concurrency import in_thread
 
-__all__ = ["EXTENSION", "LINES", "Connection", "zero_copy"]
+__all__ = ["EXTENSION", "GONE", "LINES", "Connection", "zero_copy"]
 
 EXTENSION = "http.response.zerocopysend"
 LINES = "towpath.lines"
 """With it `http.response.start` takes `lines`, the header lines as they are sent, all but those in
 `headers`, and `length`, their content-length. Who sends them vouches for every byte, and sends a
 body next: both leave together."""
+
+GONE = "towpath.gone"
+"""Its value takes a function to call when the client hangs up, and returns what takes it back."""
 
 _IS_POSSIBLE = sys.platform == "linux" and hasattr(os, "RWF_NOWAIT")
 _MORE = getattr(socket, "MSG_MORE", 0)
@@ -39,6 +43,9 @@ class Connection(Protocol):
 
     transport: asyncio.Transport
     loop: asyncio.AbstractEventLoop
+
+    def when_gone(self, call: Callable[[], None]) -> Callable[[], None]:
+        """Call *call* when the client hangs up; return what takes that back."""
 
     def unread(self) -> int:
         """Return the bytes that the client has not taken yet."""
@@ -77,7 +84,8 @@ def zero_copy(app: ASGIApp, connection: Connection) -> ASGIApp:
             else:
                 await send({**message, "headers": [*message["headers"], *_pairs(message["lines"])]})
 
-        scope.setdefault("extensions", {}).update({EXTENSION: {}, LINES: {}})
+        offered = {EXTENSION: {}, LINES: {}, GONE: connection.when_gone}
+        scope.setdefault("extensions", {}).update(offered)
         await app(scope, receive, sending)
 
     return extended if _IS_POSSIBLE else app
