@@ -1,0 +1,306 @@
+"""Queues beside one another: ours on SQLite and PostgreSQL, DBOS, Procrastinate, Celery.
+
+Submits, then whole cycles (submit, take, finish) of jobs of 1 KB; then how ours grows with its rows.
+Needs PostgreSQL and Redis (Debian: apt-get install postgresql redis-server).
+"""
+
+import os
+import pwd
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+
+from measure import Sample, Table, tables_of
+
+__all__ = ["bench"]
+
+_JOBS = 1000
+_PEER_JOBS = 200
+_GROWTH = (10, 10_000, 1_000_000)
+_OURS = """
+import sys, time, threading
+from towpath.clock import steady_clock
+from towpath.queue.opening import open_queue
+from towpath.queue.requests import NewRequest, Outcome
+url, jobs, threads = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+queue = open_queue(url, steady_clock(), max_length=10**9)
+stamp = str(time.time_ns())
+def new(n): return NewRequest(f"{stamp[-12:]}-{n}", "local/a", headers=(("content-type", "application/json"),), body=b"x" * 1000)
+def submit(k):
+    for n in range(k, jobs, threads): queue.submit(new(n))
+def work(k):
+    for n in range(k, jobs, threads):
+        claim = queue.claim(["local/a"], worker="w", now=1.0)
+        queue.finish(claim, Outcome("ok", 200, (), b"y" * 1000))
+def run(each):
+    began = time.perf_counter()
+    them = [threading.Thread(target=each, args=(k,)) for k in range(threads)]
+    [t.start() for t in them]; [t.join() for t in them]
+    return time.perf_counter() - began
+submits, works = run(submit), run(work)
+print("measured", submits / jobs, (submits + works) / jobs)
+queue.close()
+"""
+_DBOS = """
+import sys, time, logging
+from dbos import DBOS, DBOSConfig
+url, jobs = sys.argv[1], int(sys.argv[2])
+dbos = DBOS(config={"name": "bench", "system_database_url": url, "run_admin_server": False, "log_level": "ERROR"})
+@DBOS.workflow()
+def job(body): return body
+DBOS.launch()
+DBOS.register_queue("q", worker_concurrency=10, polling_interval_sec=0.05)
+began = time.perf_counter()
+handles = [DBOS.enqueue_workflow("q", job, "x" * 1000) for _ in range(jobs)]
+submits = time.perf_counter() - began
+[handle.get_result() for handle in handles]
+print("measured", submits / jobs, (time.perf_counter() - began) / jobs)
+DBOS.destroy()
+"""
+_PROCRASTINATE = """
+import asyncio, sys, time
+from procrastinate import App, PsycopgConnector
+url, jobs = sys.argv[1], int(sys.argv[2])
+app = App(connector=PsycopgConnector(conninfo=url))
+done = 0
+@app.task(name="job")
+async def job(body):
+    global done
+    done += 1
+async def main():
+    async with app.open_async():
+        try: await app.schema_manager.apply_schema_async()
+        except Exception: pass
+        began = time.perf_counter()
+        for _ in range(jobs): await job.defer_async(body="x" * 1000)
+        submits = time.perf_counter() - began
+        await app.run_worker_async(concurrency=10, wait=False, install_signal_handlers=False, listen_notify=False)
+        assert done == jobs, done
+        print("measured", submits / jobs, (time.perf_counter() - began) / jobs)
+asyncio.run(main())
+"""
+_CELERY = """
+import os, subprocess, sys, time
+from celery import Celery
+url = os.environ.setdefault("BENCH_URL", sys.argv[1])
+app = Celery("bench", broker=url, backend=url)
+app.conf.update(task_acks_late=True, worker_prefetch_multiplier=1)
+@app.task(name="job")
+def job(body): return body
+if __name__ == "__main__" and len(sys.argv) == 3:
+    worker = subprocess.Popen([sys.executable, "-m", "celery", "-A", "celery_bench", "-b", url, "--result-backend", url,
+        "worker", "-c", "2", "-P", "threads", "-l", "ERROR"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        jobs = int(sys.argv[2])
+        job.delay("x").get(timeout=60)
+        began = time.perf_counter()
+        results = [job.delay("x" * 1000) for _ in range(jobs)]
+        submits = time.perf_counter() - began
+        [result.get(timeout=120) for result in results]
+        print("measured", submits / jobs, (time.perf_counter() - began) / jobs)
+    finally:
+        worker.terminate(); worker.wait()
+"""
+_GROW = """
+import sys, time
+from sqlalchemy import text
+from towpath.clock import steady_clock
+from towpath.database import open_database
+from towpath.queue.opening import open_queue
+from towpath.queue.requests import NewRequest, Outcome
+url, rows = sys.argv[1], int(sys.argv[2])
+queue = open_queue(url, steady_clock(), max_length=10**9)
+engine = open_database(url)
+cast = "" if url.startswith("sqlite") else "::text"
+series = ("WITH RECURSIVE s(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < :rows) SELECT n FROM s"
+          if url.startswith("sqlite") else "SELECT n FROM generate_series(1, :rows) AS n")
+false, true = ("0", "1") if url.startswith("sqlite") else ("false", "true")
+with engine.begin() as connection:
+    here = connection.execute(text("SELECT count(*) FROM requests")).scalar()
+    if here < rows:  # half of them are done, half wait
+        connection.execute(text(f"INSERT INTO requests (id, app, path, method, priority, state, submitted, finished, attempt, tries, beat, cancelling, retries, keep_io) SELECT 'old-' || n{cast}, 'local/a', '/', 'POST', 0, CASE WHEN n % 2 = 0 THEN 4 ELSE 1 END, 1.0, 2.0, 1, 1, 0, {false}, {true}, {true} FROM ({series}) AS s"), {"rows": rows})
+        connection.execute(text(f"INSERT INTO payloads (number, headers, body) SELECT number, '[]', '{{}}' FROM requests WHERE id LIKE 'old-%'"))
+        connection.execute(text("DELETE FROM lines"))
+        connection.execute(text("INSERT INTO lines (app, priority, block, waiting) SELECT app, priority, number / 1024, count(*) FROM requests WHERE state < 3 GROUP BY app, priority, number / 1024"))
+if not url.startswith("sqlite"):
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("VACUUM ANALYZE"))
+else:
+    with engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+engine.dispose()
+stamp, times = str(time.time_ns())[-12:], {"submit": [], "status": [], "claim": []}
+def timed(name, call):
+    began = time.perf_counter(); got = call(); times[name].append(time.perf_counter() - began); return got
+def once(n):
+    timed("submit", lambda: queue.submit(NewRequest(f"{stamp}-{n}", "local/a", body=b"x" * 1000)))
+    timed("status", lambda: queue.read(f"{stamp}-{n}"))
+    claim = timed("claim", lambda: queue.claim(["local/a"], worker="w", now=1.0))
+    queue.finish(claim, Outcome("ok"))
+for n in range(50): once(n)
+[times[k].clear() for k in times]
+for n in range(50, 350): once(n)
+print("measured", *(sorted(times[k])[150] for k in ("submit", "status", "claim")))
+queue.close()
+"""
+
+
+def bench(peers: str, rounds: int) -> Iterator[Table]:
+    """Measure everything."""
+    rounds = min(rounds, 3)
+    with ExitStack() as stack:
+        root = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="towpath-bench-")))
+        root.chmod(0o755)
+        postgres = stack.enter_context(_postgres(root))
+        redis = stack.enter_context(_redis(root))
+        runs = _runs(root, postgres, redis, peers)
+        for index, title in enumerate(("submit, seconds a job", "whole cycle, seconds a job")):
+            found = {n: partial(_sample, run, index) for n, run in runs.items()}
+            table = tables_of(title, found, rounds)
+            yield Table(table.title, table.samples, "SQLite, 16 threads", _rates(table))
+        yield from _growths(root, postgres)
+
+
+def _rates(table: Table) -> str:
+    """Say how many a second."""
+    rates = {
+        name: 1 / sorted(sample.wall for sample in got)[len(got) // 2]
+        for name, got in table.samples.items()
+    }
+    told = "; ".join(f"{name} {rate:,.0f}/s" for name, rate in rates.items())
+    return f"{told}; goals for cycles: SQLite >= 1,000/s, PostgreSQL >= 800/s"
+
+
+Run = Callable[[], list[float]]
+
+
+def _runs(root: Path, postgres: str, redis: str, peers: str) -> dict[str, Run]:
+    """Return how each candidate is measured."""
+    sqlite = f"sqlite:///{root}/queue.db"
+    plain = postgres.replace("+psycopg", "")
+    names = iter(range(10**6))
+
+    def dbos() -> list[float]:
+        return _python(peers, _DBOS, root, f"sqlite:///{root}/dbos{next(names)}.db", _PEER_JOBS)
+
+    found: dict[str, Run] = {
+        "SQLite, 16 threads": lambda: _python(sys.executable, _OURS, root, sqlite, _JOBS, 16),
+        "SQLite, 1 thread": lambda: _python(sys.executable, _OURS, root, sqlite, _JOBS, 1),
+        "PostgreSQL, 16 threads": lambda: _python(sys.executable, _OURS, root, postgres, _JOBS, 16),
+        "PostgreSQL, 1 thread": lambda: _python(sys.executable, _OURS, root, postgres, _JOBS, 1),
+        "DBOS, SQLite": dbos,
+        "Procrastinate, PostgreSQL": lambda: _python(peers, _PROCRASTINATE, root, plain, _PEER_JOBS),
+        "Celery, Redis": lambda: _python(peers, _CELERY, root, redis, _PEER_JOBS),
+    }
+    return found
+
+
+def _sample(run: Run, index: int) -> Sample:
+    return Sample(run()[index])
+
+
+def _python(interpreter: str, code: str, root: Path, *words: object) -> list[float]:
+    """Run *code*; return the numbers that it measured."""
+    (root / "celery_bench.py").write_text(_CELERY)
+    file = root / ("celery_bench.py" if code == _CELERY else "job.py")
+    file.write_text(code)
+    done = subprocess.run(
+        [interpreter, str(file), *map(str, words)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=root,
+        env={**os.environ, "PYTHONPATH": str(root), "PYTHONWARNINGS": "ignore"},
+    )
+    found = re.search(r"^measured (.*)$", done.stdout, re.MULTILINE)
+    if found is None:
+        raise RuntimeError(f"{file}: {done.stderr[-2000:]}")
+    return [float(number) for number in found[1].split()]
+
+
+def _growths(root: Path, postgres: str) -> Iterator[Table]:
+    """Compare submit, status and claim at 10, 10,000 and 1,000,000 rows, half of them waiting."""
+    for kind in ("SQLite", "PostgreSQL"):
+        found: dict[int, list[float]] = {}
+        for rows in _GROWTH:
+            url = f"sqlite:///{root}/grow{rows}.db"
+            if kind == "PostgreSQL":
+                _emptied(postgres)
+                url = postgres
+            found[rows] = _python(sys.executable, _GROW, root, url, rows)
+        told = "; ".join(
+            f"{what} {found[_GROWTH[-1]][n] / found[_GROWTH[0]][n]:.2f} times as long at a million"
+            for n, what in enumerate(("submit", "status", "claim"))
+        )
+        samples: Mapping[str, list[Sample]] = {
+            f"{rows:,} rows": [Sample(sum(times))] for rows, times in found.items()
+        }
+        title = f"{kind}: submit, status and claim together"
+        yield Table(title, samples, "10 rows", f"{told}; goal: within 1.5")
+
+
+def _emptied(url: str) -> None:
+    """Remove all tables."""
+    code = (
+        "import sys; from sqlalchemy import create_engine, text\n"
+        "with create_engine(sys.argv[1]).begin() as c:\n"
+        "  c.execute(text('DROP SCHEMA public CASCADE')); c.execute(text('CREATE SCHEMA public'))\n"
+    )
+    subprocess.run([sys.executable, "-c", code, url], check=True)
+
+
+@contextmanager
+def _postgres(root: Path) -> Iterator[str]:
+    """Run PostgreSQL; give its URL."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
+    if not found:
+        sys.exit("missing: postgres. apt-get install postgresql")
+    folder, port = root / "postgres", _port()
+    folder.mkdir()
+    who = {"user": "postgres"} if os.geteuid() == 0 else {}
+    if who:
+        owner = pwd.getpwnam("postgres")
+        os.chown(folder, owner.pw_uid, owner.pw_gid)
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": folder, **who}
+    initdb = str(found[-1].with_name("initdb"))
+    subprocess.run([initdb, "-D", "data", "-U", "postgres", "-A", "trust"], check=True, **quiet)
+    words = [str(found[-1]), "-D", "data", "-p", str(port), "-h", "127.0.0.1", "-k", str(folder)]
+    process = subprocess.Popen(words, **quiet)
+    try:
+        time.sleep(3)
+        yield f"postgresql+psycopg://postgres@127.0.0.1:{port}/postgres"
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@contextmanager
+def _redis(root: Path) -> Iterator[str]:
+    """Run Redis, each write synced; give its URL."""
+    command = shutil.which("redis-server")
+    if command is None:
+        sys.exit("missing: redis-server. apt-get install redis-server")
+    port = _port()
+    words = [command, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(root)]
+    words += ["--appendonly", "yes", "--appendfsync", "always", "--save", ""]
+    process = subprocess.Popen(words, stdout=subprocess.DEVNULL)
+    try:
+        time.sleep(1)
+        yield f"redis://127.0.0.1:{port}/0"
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])

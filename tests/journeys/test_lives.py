@@ -1,0 +1,107 @@
+"""Runners that are replaced, drained and kept apart."""
+
+import signal
+import sqlite3
+import threading
+import time
+from pathlib import Path
+
+import httpx2
+from tests.journeys.test_failures import APP, gone, pids, run
+from tests.support.command import wait_until, write
+from tests.support.queued import result, submit, until
+
+from towpath.testing import serve
+
+
+def test_new_code_serves_and_the_old_finishes_broken_code_changes_nothing(tmp_path: Path) -> None:
+    code = """
+        import time
+        import towpath
+        class Versioned(towpath.App, max_multiplexing=4):
+            @towpath.endpoint("/")
+            def run(self, seconds: float = 0) -> int:
+                time.sleep(seconds)
+                return 1
+    """
+    app = write(tmp_path, "versioned.py", code)
+    with run(tmp_path, "--reload", app=app) as command:
+        command.wait_for("ready in")
+        url = f"{command.url}/local/versioned"
+        time.sleep(1)
+        answers: list[int] = []
+        old = threading.Thread(
+            target=lambda: answers.append(httpx2.post(url, json={"seconds": 4}, timeout=30).json())
+        )
+        old.start()
+        time.sleep(0.3)
+        write(tmp_path, "versioned.py", code.replace("return 1", "return 2"))
+        wait_until(lambda: httpx2.post(url, json={}, timeout=30).json() == 2)
+        assert answers == [], "the old one is still at work"
+        old.join()
+        assert answers == [1]
+        write(tmp_path, "versioned.py", code.replace("return 1", "return ="))
+        command.wait_for("the running code is kept")
+        assert httpx2.post(url, json={}).json() == 2
+
+
+def test_a_server_told_to_stop_finishes_tears_down_and_leaves_nothing(tmp_path: Path) -> None:
+    with run(tmp_path, app=f"{APP}::Busy") as command:
+        command.wait_for("ready in")
+        url = command.url
+        pid, child = pids(url)
+        folders = list((tmp_path / "data/.towpath/state/runners").iterdir())
+        finishing = submit(url, "busy", {"seconds": 0.7, "name": "long"})
+        hung = submit(url, "busy/c-call", {"seconds": 120})
+        for each in (finishing, hung):
+            until(each, "IN_PROGRESS")
+        command.send(signal.SIGTERM)
+        assert command.finish(40) == 0
+        assert gone(pid)
+        assert gone(child)
+        assert (tmp_path / "data/torn-down").exists()
+        assert not any(folder.exists() for folder in folders)
+    database = sqlite3.connect(tmp_path / "data/.towpath/state/queue.db")
+    rows = dict(database.execute("SELECT id, state FROM requests").fetchall())
+    database.close()
+    assert rows[finishing["request_id"]] == 4, "it was finished"
+    assert rows[hung["request_id"]] == 1, "it waits for the next server"
+
+
+# --- /tmp ---
+
+
+def test_two_runners_do_not_meet_in_tmp_and_share_data(tmp_path: Path) -> None:
+    code = """
+        import os, time
+        from pathlib import Path
+        import towpath
+        class Twin(towpath.App, max_concurrency=2, min_concurrency=2):
+            @towpath.endpoint("/")
+            def run(self, text: str) -> list[str]:
+                own, shared = Path("/tmp/towpath-own"), Path(os.environ["TOWPATH_DATA_DIR"], "shared")
+                found = own.read_text() if own.exists() else ""
+                own.write_text(text)
+                with shared.open("a") as file:
+                    file.write(text)
+                time.sleep(1)
+                return [str(os.getpid()), found, own.read_text(), os.environ["TMPDIR"]]
+    """
+    app = write(tmp_path, "twin.py", code)
+    with serve(app, data_dir=tmp_path / "data", store_reserve=0) as server:
+        wait_until(
+            lambda: (
+                httpx2.get(f"{server.url}/admin/status").json()["apps"]["local/twin"]["idle"] == 2
+            )
+        )
+        given = [submit(server.url, "twin", {"text": text}) for text in ("one", "two")]
+        (pid1, found1, own1, tmp1), (pid2, found2, own2, _) = (result(g).json() for g in given)
+        assert pid1 != pid2
+        assert (found1, found2) == ("", "")
+        if tmp1 == "/tmp":  # mounts of their own are allowed here
+            assert {own1, own2} == {"one", "two"}
+            assert not Path("/tmp/towpath-own").exists()
+        assert sorted((tmp_path / "data/shared").read_text()) == sorted("onetwo")
+        runners = tmp_path / "data/.towpath/state/runners"
+        assert len(list(runners.iterdir())) == 2
+    assert list(runners.iterdir()) == [], "and it is gone with them"
