@@ -122,12 +122,13 @@ engine = open_database(url)
 cast = "" if url.startswith("sqlite") else "::text"
 series = ("WITH RECURSIVE s(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < :rows) SELECT n FROM s"
           if url.startswith("sqlite") else "SELECT n FROM generate_series(1, :rows) AS n")
+body = "CAST('{}' AS BLOB)" if url.startswith("sqlite") else "'{}'::bytea"
 false, true = ("0", "1") if url.startswith("sqlite") else ("false", "true")
 with engine.begin() as connection:
     here = connection.execute(text("SELECT count(*) FROM requests")).scalar()
     if here < rows:  # half of them are done, half wait
         connection.execute(text(f"INSERT INTO requests (id, app, path, method, priority, state, submitted, finished, attempt, tries, beat, cancelling, retries, keep_io) SELECT 'old-' || n{cast}, 'local/a', '/', 'POST', 0, CASE WHEN n % 2 = 0 THEN 4 ELSE 1 END, 1.0, 2.0, 1, 1, 0, {false}, {true}, {true} FROM ({series}) AS s"), {"rows": rows})
-        connection.execute(text(f"INSERT INTO payloads (number, headers, body) SELECT number, '[]', '{{}}' FROM requests WHERE id LIKE 'old-%'"))
+        connection.execute(text(f"INSERT INTO payloads (number, headers, body) SELECT number, '[]', {body} FROM requests WHERE id LIKE 'old-%'"))
         connection.execute(text("DELETE FROM lines"))
         connection.execute(text("INSERT INTO lines (app, priority, block, waiting) SELECT app, priority, number / 1024, count(*) FROM requests WHERE state < 3 GROUP BY app, priority, number / 1024"))
 if not url.startswith("sqlite"):

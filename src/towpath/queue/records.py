@@ -114,7 +114,7 @@ class Records:
 
     def _drop(self, session: Session, number: int, *what: str) -> None:
         for each in what:
-            session.run(self._does[f"drop_{each}"], of_number=number)
+            session.send(self._does[f"drop_{each}"], of_number=number)
 
     def _read_rows(self, name: str, **given: object) -> list[tuple[Any, ...]]:  # Any: columns
         return self._transactions.read(lambda session: session.rows(self._does[name], **given))

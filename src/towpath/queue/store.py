@@ -180,7 +180,7 @@ class RequestQueue:
 
         def remove(session: Session) -> None:
             newest = session.rows(self._does["newest"])[0][0]
-            session.run(self._does["drop_blocks"], newest=newest // BLOCK - 1)
+            session.send(self._does["drop_blocks"], newest=newest // BLOCK - 1)
 
         self._transactions.write(remove)
 
@@ -206,8 +206,8 @@ class RequestQueue:
             return self._by_key(session, new) or self._read(new.request_id, session)
         number = rows[0][0]
         headers = json.dumps(new.headers)
-        session.run(self._does["payload"], number=number, headers=headers, body=new.body)
-        session.run(self._does["more"], app=new.app, priority=priority, block=number // BLOCK)
+        session.send(self._does["payload"], number=number, headers=headers, body=new.body)
+        session.send(self._does["more"], app=new.app, priority=priority, block=number // BLOCK)
         before = sum(count for rank, count in waiting.items() if rank <= priority)
         return fresh(new, before, now)
 
@@ -222,8 +222,8 @@ class RequestQueue:
         if not rows:
             return None
         number, request_id, of_app, path, method, attempt, tries, retries, priority = rows[0]
-        self._less(session, number, priority, app)
         kept = session.rows(self._does["payload_of"], of_number=number)
+        self._less(session, number, priority, app)
         headers, body = (headers_of(kept[0][0]), bytes(kept[0][1])) if kept else ((), b"")
         held = Claim(request_id, of_app, path, method, attempt, tries, worker, bool(retries))
         return replace(held, headers=headers, body=body)
@@ -244,7 +244,7 @@ class RequestQueue:
         number, keep_io = rows[0]
         self._keep_answer(session, number, outcome)
         if not keep_io:
-            session.run(self._does["drop_payload"], of_number=number)
+            session.send(self._does["drop_payload"], of_number=number)
 
     def _put_back(self, claim: Claim, outcome: Outcome, session: Session) -> None:
         row = self._row(session, claim.request_id)
@@ -264,7 +264,7 @@ class RequestQueue:
             self._refuse_late(claim, session)
             return
         number, priority, app = rows[0]
-        session.run(self._does["more"], app=app, priority=priority, block=number // BLOCK)
+        session.send(self._does["more"], app=app, priority=priority, block=number // BLOCK)
 
     def _refuse_late(self, claim: Claim, session: Session) -> None:
         """Let the same worker hand in twice; refuse everybody else."""
@@ -310,7 +310,7 @@ class RequestQueue:
         session: Session,
     ) -> None:
         if progress is not None:
-            session.run(self._does["progress"], **of_claim(claim), its_progress=progress)
+            session.send(self._does["progress"], **of_claim(claim), its_progress=progress)
         if noted:
             number = self._row(session, claim.request_id)["number"]
             rows = [
@@ -318,7 +318,7 @@ class RequestQueue:
                 | {"source": line.source, "message": line.message}
                 for place, line in noted[:_MOST_LINES]
             ]
-            session.run_many(self._does["log"], rows)
+            session.send_many(self._does["log"], rows)
 
     def _read(self, request_id: str, session: Session) -> QueuedRequest:
         rows = session.rows(self._does["read"], of_id=request_id)
@@ -348,11 +348,11 @@ class RequestQueue:
         return ahead + int(rows[0][0])
 
     def _less(self, session: Session, number: int, priority: int, app: str) -> None:
-        session.run(self._does["less"], of_app=app, of_priority=priority, of_block=number // BLOCK)
+        session.send(self._does["less"], of_app=app, of_priority=priority, of_block=number // BLOCK)
 
     def _keep_answer(self, session: Session, number: int, outcome: Outcome) -> None:
         headers = json.dumps(outcome.headers)
-        session.run(self._does["answer"], number=number, headers=headers, body=outcome.body)
+        session.send(self._does["answer"], number=number, headers=headers, body=outcome.body)
 
     def _read_rows(self, name: str, **given: object) -> list[tuple[Any, ...]]:  # Any: columns
         return self._transactions.read(lambda session: session.rows(self._does[name], **given))

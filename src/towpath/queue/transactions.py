@@ -7,13 +7,16 @@ for the database at hand.
 import sqlite3
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Generic, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 
 from sqlalchemy import ClauseElement, Engine, PoolProxiedConnection
 from sqlalchemy.exc import DBAPIError, OperationalError
 from typing_extensions import override
 
 from towpath.errors import QueueUnavailableError
+
+if TYPE_CHECKING:
+    import psycopg
 
 __all__ = ["Prepared", "Session", "Transactions", "open_transactions", "prepared"]
 
@@ -52,32 +55,39 @@ class Session:
 
     Args:
         connection: of the driver.
+        settle: waits for what was sent ahead; None where nothing is.
     """
 
-    def __init__(self, connection: Any) -> None:  # noqa: ANN401 - sqlite3's or psycopg's
-        self._cursor = connection.cursor()
+    def __init__(self, connection: Any, settle: Callable[[], None] | None = None) -> None:  # noqa: ANN401 - sqlite3's or psycopg's
+        self._connection = connection
+        self._settle = settle
 
     def rows(self, statement: Prepared, **values: object) -> list[tuple[Any, ...]]:  # Any: columns
         """Run *statement*; return its rows."""
-        self._cursor.execute(statement.text, statement.values(values))
-        return cast("list[tuple[Any, ...]]", self._cursor.fetchall())
+        cursor = self._connection.cursor()
+        cursor.execute(statement.text, statement.values(values))
+        return cast("list[tuple[Any, ...]]", cursor.fetchall())
 
     def run(self, statement: Prepared, **values: object) -> int:
         """Run *statement*; return how many rows it changed."""
-        self._cursor.execute(statement.text, statement.values(values))
-        return int(self._cursor.rowcount)
+        cursor = self._connection.cursor()
+        cursor.execute(statement.text, statement.values(values))
+        if self._settle is not None:
+            self._settle()
+        return int(cursor.rowcount)
 
-    def run_many(self, statement: Prepared, rows: Sequence[Mapping[str, object]]) -> None:
+    def send(self, statement: Prepared, **values: object) -> None:
+        """Run *statement*, whatever it returns; a server gets it with those that follow."""
+        self._connection.cursor().execute(statement.text, statement.values(values))
+
+    def send_many(self, statement: Prepared, rows: Sequence[Mapping[str, object]]) -> None:
         """Run *statement* once for each of *rows*."""
-        self._cursor.executemany(statement.text, [statement.values(row) for row in rows])
+        cursor = self._connection.cursor()
+        cursor.executemany(statement.text, [statement.values(row) for row in rows])
 
     def say(self, words: str) -> None:
         """Run a statement without parameters."""
-        self._cursor.execute(words)
-
-    def close(self) -> None:
-        """Close the cursor."""
-        self._cursor.close()
+        self._connection.cursor().execute(words)
 
 
 class Transactions(Protocol):
@@ -188,7 +198,6 @@ class _OneFile:
             for ticket in tickets:
                 ticket.error = failure
         finally:
-            session.close()
             for ticket in tickets:
                 if isinstance(ticket.error, sqlite3.Error):
                     ticket.error = _unavailable(ticket.error)
@@ -196,13 +205,10 @@ class _OneFile:
     def read(self, work: Callable[[Session], T]) -> T:
         """Run *work* on what was written last."""
         with self._reading:
-            session = Session(self._reader.driver_connection)
             try:
-                return work(session)
+                return work(Session(self._reader.driver_connection))
             except sqlite3.Error as error:
                 raise _unavailable(error) from None
-            finally:
-                session.close()
 
     def close(self) -> None:
         """Close the database."""
@@ -247,12 +253,13 @@ class _Server:
     read = write
 
     def _once(self, work: Callable[[Session], T]) -> T:
-        """Run *work* once."""
+        """Run *work* once; statements that return nothing travel with those that follow."""
         connection = self._engine.raw_connection()
-        session = Session(connection)
+        driver = cast("psycopg.Connection", connection.driver_connection)
         try:
-            result = work(session)
-            connection.commit()
+            with driver.pipeline() as pipeline:
+                result = work(Session(driver, pipeline.sync))
+                driver.commit()
         except self._broken():
             connection.invalidate()
             raise
