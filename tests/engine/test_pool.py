@@ -2,8 +2,8 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
+from typing import Self
 
 import pytest
 
@@ -32,13 +32,16 @@ class FakeUpstream:
     def __init__(self) -> None:
         self.status = 204
 
-    @asynccontextmanager
-    async def get(self, url: object):
-        yield self
+    closed = False
 
-    @asynccontextmanager
-    async def request(self, method: str, url: object):
-        yield self
+    async def request(self, method: str, url: object, **options: object) -> Self:
+        return self
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        pass
 
     async def read(self) -> bytes:
         return b""

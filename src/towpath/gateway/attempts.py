@@ -12,7 +12,7 @@ from towpath.errors import (
     RunnerUnreachableError,
     TowpathError,
 )
-from towpath.net.upstream import Answer, Broken, Refused, UpstreamError, runner_url
+from towpath.net.upstream import Answer, Broken, Refused, UpstreamError, send_request
 from towpath.queue.leases import retry_delay, verdict
 from towpath.queue.outcomes import outcome_of
 from towpath.queue.requests import Claim, Headers, Outcome
@@ -48,12 +48,12 @@ async def attempt(claim: Claim, lease: RunnerLease, spec: AppSpec) -> Outcome:
 
 async def _sent(claim: Claim, lease: RunnerLease, spec: AppSpec) -> Outcome:
     """Send a request and read its answer."""
-    answer = await lease.upstream.request(
+    answer = await send_request(
+        lease.upstream,
         claim.method,
-        runner_url(claim.path),
+        claim.path,
         headers=[*claim.headers, (TRACED_HEADER, "1")],
         data=claim.body or None,
-        allow_redirects=False,
         skip_auto_headers=("User-Agent", "Content-Type", "Accept", "Accept-Encoding"),
     )
     try:

@@ -16,7 +16,7 @@ from towpath.errors import (
 )
 from towpath.gateway.answers import error_answer
 from towpath.gateway.attempts import failure_of
-from towpath.net.upstream import Answer, Upstream, UpstreamError, runner_url
+from towpath.net.upstream import Answer, Upstream, UpstreamError, send_request
 from towpath.runner.wire import (
     APP_HEADER,
     ENDPOINT_HEADER,
@@ -196,13 +196,8 @@ async def _send(upstream: Upstream, method: str, target: Target, receive: Receiv
         data = body.chunks()
         headers += [("content-length", str(length))] if length is not None else []
     try:
-        return await upstream.request(
-            method,
-            runner_url(target.path),
-            headers=headers,
-            data=data,
-            allow_redirects=False,
-            skip_auto_headers=_AUTO,
+        return await send_request(
+            upstream, method, target.path, headers=headers, data=data, skip_auto_headers=_AUTO
         )
     except UpstreamError as error:
         raise (body.failure or failure_of(error, target.app)) from None

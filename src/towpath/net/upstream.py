@@ -1,5 +1,7 @@
 """HTTP towards our own runners: aiohttp over a unix socket. Never for strangers."""
 
+from typing import Any
+
 import aiohttp
 import yarl
 
@@ -13,6 +15,7 @@ __all__ = [
     "UpstreamError",
     "open_upstream",
     "runner_url",
+    "send_request",
 ]
 
 Upstream = aiohttp.ClientSession
@@ -42,6 +45,22 @@ def open_upstream(socket_path: str) -> Upstream:
         max_line_size=64 * 1024,
         max_field_size=64 * 1024,
     )
+
+
+async def send_request(
+    upstream: Upstream, method: str, path: str, **options: Any
+) -> Answer:  # Any: aiohttp's own options
+    """Send a request to a runner; return when the head of its answer is here.
+
+    Raises:
+        UpstreamError: the runner does not answer, or is gone, and its session with it.
+    """
+    try:
+        return await upstream.request(method, runner_url(path), allow_redirects=False, **options)
+    except (RuntimeError, ConnectionError) as error:
+        if isinstance(error, UpstreamError) or not (upstream.closed or isinstance(error, OSError)):
+            raise
+        raise aiohttp.ServerDisconnectedError from None
 
 
 def runner_url(path: str) -> yarl.URL:
