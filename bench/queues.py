@@ -1,6 +1,6 @@
 """Queues beside one another: ours on SQLite and PostgreSQL, DBOS, Procrastinate, Celery.
 
-Submits, then whole cycles (submit, take, finish) of jobs of 1 KB; then how ours grows with its rows.
+Submits, then whole cycles (submit, take, finish) of jobs of 1 KB; then how ours grows.
 Needs PostgreSQL and Redis (Debian: apt-get install postgresql redis-server).
 """
 
@@ -33,7 +33,8 @@ from towpath.queue.requests import NewRequest, Outcome
 url, jobs, threads = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 queue = open_queue(url, steady_clock(), max_length=10**9)
 stamp = str(time.time_ns())
-def new(n): return NewRequest(f"{stamp[-12:]}-{n}", "local/a", headers=(("content-type", "application/json"),), body=b"x" * 1000)
+headers = (("content-type", "application/json"),)
+def new(n): return NewRequest(f"{stamp[-12:]}-{n}", "local/a", "/", headers, b"x" * 1000)
 def submit(k):
     for n in range(k, jobs, threads): queue.submit(new(n))
 def work(k):
@@ -53,7 +54,8 @@ _DBOS = """
 import sys, time, logging
 from dbos import DBOS, DBOSConfig
 url, jobs = sys.argv[1], int(sys.argv[2])
-dbos = DBOS(config={"name": "bench", "system_database_url": url, "run_admin_server": False, "log_level": "ERROR"})
+config = {"name": "bench", "system_database_url": url, "run_admin_server": False}
+dbos = DBOS(config={**config, "log_level": "ERROR"})
 @DBOS.workflow()
 def job(body): return body
 DBOS.launch()
@@ -82,7 +84,8 @@ async def main():
         began = time.perf_counter()
         for _ in range(jobs): await job.defer_async(body="x" * 1000)
         submits = time.perf_counter() - began
-        await app.run_worker_async(concurrency=10, wait=False, install_signal_handlers=False, listen_notify=False)
+        quiet = {"install_signal_handlers": False, "listen_notify": False}
+        await app.run_worker_async(concurrency=10, wait=False, **quiet)
         assert done == jobs, done
         print("measured", submits / jobs, (time.perf_counter() - began) / jobs)
 asyncio.run(main())
@@ -96,8 +99,10 @@ app.conf.update(task_acks_late=True, worker_prefetch_multiplier=1)
 @app.task(name="job")
 def job(body): return body
 if __name__ == "__main__" and len(sys.argv) == 3:
-    worker = subprocess.Popen([sys.executable, "-m", "celery", "-A", "celery_bench", "-b", url, "--result-backend", url,
-        "worker", "-c", "2", "-P", "threads", "-l", "ERROR"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    words = ["-A", "celery_bench", "-b", url, "--result-backend", url, "worker", "-c", "2"]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    words = [sys.executable, "-m", "celery", *words, "-P", "threads", "-l", "ERROR"]
+    worker = subprocess.Popen(words, **quiet)
     try:
         jobs = int(sys.argv[2])
         job.delay("x").get(timeout=60)
@@ -119,18 +124,30 @@ from towpath.queue.requests import NewRequest, Outcome
 url, rows = sys.argv[1], int(sys.argv[2])
 queue = open_queue(url, steady_clock(), max_length=10**9)
 engine = open_database(url)
-cast = "" if url.startswith("sqlite") else "::text"
-series = ("WITH RECURSIVE s(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < :rows) SELECT n FROM s"
-          if url.startswith("sqlite") else "SELECT n FROM generate_series(1, :rows) AS n")
-body = "CAST('{}' AS BLOB)" if url.startswith("sqlite") else "'{}'::bytea"
-false, true = ("0", "1") if url.startswith("sqlite") else ("false", "true")
+lite = url.startswith("sqlite")
+cast = "" if lite else "::text"
+counting = "WITH RECURSIVE s(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < :rows)"
+series = f"{counting} SELECT n FROM s" if lite else "SELECT n FROM generate_series(1, :rows) AS n"
+body = "CAST('{}' AS BLOB)" if lite else "'{}'::bytea"
+false, true = ("0", "1") if lite else ("false", "true")
+columns = ("id, app, path, method, priority, state, submitted, finished, attempt, tries, beat, "
+           "cancelling, retries, keep_io")
+state = "CASE WHEN n % 2 = 0 THEN 4 ELSE 1 END"  # half of them are done, half wait
+values = f"'old-' || n{cast}, 'local/a', '/', 'POST', 0, {state}, 1.0, 2.0, 1, 1, 0"
 with engine.begin() as connection:
     here = connection.execute(text("SELECT count(*) FROM requests")).scalar()
-    if here < rows:  # half of them are done, half wait
-        connection.execute(text(f"INSERT INTO requests (id, app, path, method, priority, state, submitted, finished, attempt, tries, beat, cancelling, retries, keep_io) SELECT 'old-' || n{cast}, 'local/a', '/', 'POST', 0, CASE WHEN n % 2 = 0 THEN 4 ELSE 1 END, 1.0, 2.0, 1, 1, 0, {false}, {true}, {true} FROM ({series}) AS s"), {"rows": rows})
-        connection.execute(text(f"INSERT INTO payloads (number, headers, body) SELECT number, '[]', {body} FROM requests WHERE id LIKE 'old-%'"))
+    if here < rows:
+        rest = f"{values}, {false}, {true}, {true} FROM ({series}) AS s"
+        connection.execute(text(f"INSERT INTO requests ({columns}) SELECT {rest}"), {"rows": rows})
+        rest = f"number, '[]', {body} FROM requests WHERE id LIKE 'old-%'"
+        connection.execute(text(f"INSERT INTO payloads (number, headers, body) SELECT {rest}"))
         connection.execute(text("DELETE FROM lines"))
-        connection.execute(text("INSERT INTO lines (app, priority, block, waiting) SELECT app, priority, number / 1024, count(*) FROM requests WHERE state < 3 GROUP BY app, priority, number / 1024"))
+        for level, size in ((1, 128), (2, 128 * 128)):
+            by = f"app, priority, number / {size}"
+            rest = f"app, priority, {level}, number / {size}, count(*) FROM requests"
+            rest += f" WHERE state < 3 GROUP BY {by}"
+            into = "lines (app, priority, level, block, waiting)"
+            connection.execute(text(f"INSERT INTO {into} SELECT {rest}"))
 if not url.startswith("sqlite"):
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("VACUUM ANALYZE"))
@@ -140,9 +157,13 @@ else:
 engine.dispose()
 stamp, times = str(time.time_ns())[-12:], {"submit": [], "status": [], "claim": []}
 def timed(name, call):
-    began = time.perf_counter(); got = call(); times[name].append(time.perf_counter() - began); return got
+    began = time.perf_counter()
+    got = call()
+    times[name].append(time.perf_counter() - began)
+    return got
 def once(n):
-    timed("submit", lambda: queue.submit(NewRequest(f"{stamp}-{n}", "local/a", body=b"x" * 1000)))
+    new = NewRequest(f"{stamp}-{n}", "local/a", body=b"x" * 1000)
+    timed("submit", lambda: queue.submit(new))
     timed("status", lambda: queue.read(f"{stamp}-{n}"))
     claim = timed("claim", lambda: queue.claim(["local/a"], worker="w", now=1.0))
     queue.finish(claim, Outcome("ok"))
@@ -198,7 +219,9 @@ def _runs(root: Path, postgres: str, redis: str, peers: str) -> dict[str, Run]:
         "PostgreSQL, 16 threads": lambda: _python(sys.executable, _OURS, root, postgres, _JOBS, 16),
         "PostgreSQL, 1 thread": lambda: _python(sys.executable, _OURS, root, postgres, _JOBS, 1),
         "DBOS, SQLite": dbos,
-        "Procrastinate, PostgreSQL": lambda: _python(peers, _PROCRASTINATE, root, plain, _PEER_JOBS),
+        "Procrastinate, PostgreSQL": lambda: _python(
+            peers, _PROCRASTINATE, root, plain, _PEER_JOBS
+        ),
         "Celery, Redis": lambda: _python(peers, _CELERY, root, redis, _PEER_JOBS),
     }
     return found

@@ -95,7 +95,10 @@ class Echo:
     def run(self, input: Input) -> dict:
         return {"output": input.prompt * input.steps}
 ray.init(include_dashboard=False, log_to_driver=False, num_cpus=2)
-serve.start(http_options={"host": "127.0.0.1", "port": int(sys.argv[1])}, logging_config={"enable_access_log": False})
+serve.start(
+    http_options={"host": "127.0.0.1", "port": int(sys.argv[1])},
+    logging_config={"enable_access_log": False},
+)
 serve.run(Echo.bind())
 signal.sigwait({signal.SIGTERM, signal.SIGINT})
 serve.shutdown()
@@ -154,7 +157,9 @@ def _peers(python: str) -> dict[str, _Peer]:
         "BentoML": _Peer(
             "echo_bento.py", _BENTOML, serve, "/run", env={"BENTOML_DO_NOT_TRACK": "1"}
         ),
-        "Ray Serve (HAProxy)": _Peer("ray_app.py", _RAY, (python, "ray_app.py", "{port}"), env=ray_env),
+        "Ray Serve (HAProxy)": _Peer(
+            "ray_app.py", _RAY, (python, "ray_app.py", "{port}"), env=ray_env
+        ),
         "Cog": _Peer(
             "echo_cog.py",
             _COG,

@@ -48,8 +48,11 @@ def open_upstream(socket_path: str) -> Upstream:
 
 
 async def send_request(
-    upstream: Upstream, method: str, path: str, **options: Any
-) -> Answer:  # Any: aiohttp's own options
+    upstream: Upstream,
+    method: str,
+    path: str,
+    **options: Any,  # noqa: ANN401 - aiohttp's own
+) -> Answer:
     """Send a request to a runner; return when the head of its answer is here.
 
     Raises:

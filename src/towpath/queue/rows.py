@@ -10,6 +10,7 @@ from towpath.queue.tables import DELAYED, DONE, QUEUED, RUNNING
 
 __all__ = [
     "STATES",
+    "claim_of",
     "columns_of",
     "columns_of_outcome",
     "fresh",
@@ -25,6 +26,23 @@ STATES: dict[int, State] = {QUEUED: "queued", DELAYED: "queued", RUNNING: "runni
 def of_claim(claim: Claim) -> dict[str, object]:
     """Return what names an attempt."""
     return {"of_id": claim.request_id, "of_attempt": claim.attempt}
+
+
+def claim_of(row: Sequence[Any], worker: str) -> Claim:  # Any: columns
+    """Return a row that was claimed, with its payload, as a claim."""
+    _, request_id, app, path, method, attempt, tries, retries, _, headers, body = row
+    return Claim(
+        request_id,
+        app,
+        path,
+        method,
+        attempt,
+        tries,
+        worker,
+        bool(retries),
+        headers_of(headers) if headers else (),
+        bytes(body) if body else b"",
+    )
 
 
 def columns_of_outcome(outcome: Outcome) -> dict[str, object]:

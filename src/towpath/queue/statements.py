@@ -21,6 +21,8 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from towpath.queue.tables import (
     DONE,
+    FAR,
+    NEAR,
     QUEUED,
     RUNNING,
     answers,
@@ -30,7 +32,7 @@ from towpath.queue.tables import (
     requests,
 )
 
-__all__ = ["SHOWN", "statements"]
+__all__ = ["OUTCOME", "SHOWN", "statements"]
 
 _r, _l = requests.c, lines.c
 _WAITING = text("state < 3")  # word by word as in the indexes
@@ -57,10 +59,18 @@ def _submitting(engine: Engine) -> dict[str, ClauseElement]:
     )
     values: dict[str, object] = {name: bindparam(name) for name in given}
     fixed = {"state": QUEUED, "attempt": 0, "tries": 0, "beat": 0, "cancelling": False}
-    counted = insert(lines).values(
-        app=bindparam("app"), priority=bindparam("priority"), block=bindparam("block"), waiting=1
-    )
-    more = {"waiting": _l.waiting + 1}
+    levels = [
+        {
+            "app": bindparam("app"),
+            "priority": bindparam("priority"),
+            "level": level,
+            "block": bindparam(name),
+            "waiting": bindparam("step"),
+        }
+        for level, name in ((NEAR, "near"), (FAR, "far"))
+    ]
+    counted = insert(lines).values(levels)  # always in this order: nobody waits in a circle
+    sums = {"waiting": _l.waiting + counted.excluded.waiting}
     return {
         "insert": insert(requests)
         .values(**values, **fixed)
@@ -72,16 +82,9 @@ def _submitting(engine: Engine) -> dict[str, ClauseElement]:
         "answer": insert(answers)
         .values(number=bindparam("number"), headers=bindparam("headers"), body=bindparam("body"))
         .on_conflict_do_nothing(),
-        "more": counted.on_conflict_do_update(
-            index_elements=["app", "priority", "block"], set_=more
+        "count": counted.on_conflict_do_update(
+            index_elements=["app", "priority", "level", "block"], set_=sums
         ),
-        "less": update(lines)
-        .where(
-            _l.app == bindparam("of_app"),
-            _l.priority == bindparam("of_priority"),
-            _l.block == bindparam("of_block"),
-        )
-        .values(waiting=_l.waiting - 1),
         "log": insert(logs)
         .values(**{c.name: bindparam(c.name) for c in logs.c})
         .on_conflict_do_nothing(),
@@ -119,7 +122,7 @@ def _working() -> dict[str, ClauseElement]:
         .values(
             state=DONE,
             cancelling=False,
-            **{name: bindparam(f"its_{name}") for name in _OUTCOME},
+            **{name: bindparam(f"its_{name}") for name in OUTCOME},
             finished=bindparam("at_end"),
         )
         .returning(_r.number, _r.keep_io),
@@ -141,33 +144,37 @@ def _working() -> dict[str, ClauseElement]:
         .values(
             state=DONE,
             start_by=null(),
-            **{name: bindparam(f"its_{name}") for name in _OUTCOME},
+            **{name: bindparam(f"its_{name}") for name in OUTCOME},
             finished=bindparam("at_end"),
         )
         .returning(_r.number, _r.priority, _r.app),
     }
 
 
-_OUTCOME = ("kind", "status", "error", "error_type")
+OUTCOME = ("kind", "status", "error", "error_type")
 
 
 def _reading() -> dict[str, ClauseElement]:
     """Return what answers questions."""
     shown = select(*(_r[name] for name in SHOWN))
     app_is = or_(bindparam("any_app") == 1, _r.app == bindparam("of_app"))
-    rank: ColumnElement[int] = func.sum(
-        case((_l.block < bindparam("of_block"), _l.waiting), else_=0)
-    )
+    rank: ColumnElement[int] = func.sum(case((_l.block < bindparam("of_far"), _l.waiting), else_=0))
     return {
         "read": shown.where(_r.id == bindparam("of_id")),
         "read_by_key": shown.where(_r.app == bindparam("of_app"), _r.key == bindparam("of_key")),
         "waiting": select(_l.priority, func.sum(_l.waiting))
-        .where(_l.app == bindparam("of_app"))
+        .where(_l.app == bindparam("of_app"), _l.level == FAR)
         .group_by(_l.priority),
-        "waiting_all": select(_l.app, func.sum(_l.waiting)).group_by(_l.app),
+        "waiting_all": select(_l.app, func.sum(_l.waiting)).where(_l.level == FAR).group_by(_l.app),
         "before": select(_l.priority, func.sum(_l.waiting), rank)
-        .where(_l.app == bindparam("of_app"))
+        .where(_l.app == bindparam("of_app"), _l.level == FAR)
         .group_by(_l.priority),
+        "before_near": select(func.coalesce(func.sum(_l.waiting), 0)).where(
+            _l.app == bindparam("of_app"),
+            _l.priority == bindparam("of_priority"),
+            _l.level == NEAR,
+            _l.block.between(bindparam("low"), bindparam("high")),
+        ),
         "before_in_block": select(func.count()).where(
             _r.app == bindparam("of_app"),
             _WAITING,
@@ -229,7 +236,8 @@ def _keeping() -> dict[str, ClauseElement]:
         "drop_answer": delete(answers).where(answers.c.number == of_number),
         "drop_logs": delete(logs).where(logs.c.number == of_number),
         "drop_blocks": delete(lines).where(
-            _l.waiting == literal(0), _l.block < bindparam("newest")
+            _l.waiting == literal(0),
+            _l.block < case((_l.level == NEAR, bindparam("near")), else_=bindparam("far")),
         ),
         "newest": select(func.coalesce(func.max(_r.number), 0)),
     }

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -16,6 +15,7 @@ from towpath.errors import (
     RequestCancelledError,
     RequestNotFoundError,
 )
+from towpath.queue.at_once import at_once
 from towpath.queue.outcomes import outcome_of
 from towpath.queue.records import Records
 from towpath.queue.requests import (
@@ -28,10 +28,10 @@ from towpath.queue.requests import (
 )
 from towpath.queue.rows import (
     STATES,
+    claim_of,
     columns_of,
     columns_of_outcome,
     fresh,
-    headers_of,
     named,
     of_claim,
     request_of,
@@ -61,7 +61,8 @@ class RequestQueue:
 
     def __init__(self, engine: Engine, clock: Clock, *, max_length: int = 100_000) -> None:
         migrate(engine, "queue", metadata, STEPS)
-        self._does = prepared(statements(engine), engine)
+        own = at_once() if engine.dialect.name == "postgresql" else {}
+        self._does = prepared({**statements(engine), **own}, engine)
         self._transactions = open_transactions(engine)
         self.records = Records(self._transactions, self._does)
         self._clock = clock
@@ -77,7 +78,8 @@ class RequestQueue:
             QueueFullError: as many of its app wait as may.
             QueueUnavailableError: the database cannot be written to.
         """
-        return self._transactions.write(partial(self._submit, request))
+        kept = self._transactions.alone(partial(self._submit_at_once, request))
+        return kept or self._transactions.write(partial(self._submit, request))
 
     def claim(self, apps: Collection[str], *, worker: str, now: float) -> Claim | None:
         """Give *worker* the first request that waits for one of *apps*.
@@ -85,7 +87,7 @@ class RequestQueue:
         Apps take turns: the one that was served longest ago comes first.
         """
         for app in sorted(apps, key=lambda name: self._served.get(name, 0)):
-            claim = self._transactions.write(partial(self._claim, app, worker, now))
+            claim = self._claimed(app, worker, now)
             if claim is not None:
                 self._served[app] = 1 + max(self._served.values(), default=0)
                 return claim
@@ -108,7 +110,10 @@ class RequestQueue:
         Raises:
             LeaseLostError: another worker has taken the request since.
         """
-        self._transactions.write(partial(self._finish, claim, outcome))
+        if outcome.kind in {"retry", "given up"} or not self._transactions.alone(
+            partial(self._finish_at_once, claim, outcome)
+        ):
+            self._transactions.write(partial(self._finish, claim, outcome))
 
     def cancel(self, request_id: str) -> CancelAnswer:
         """Take a request back; one that runs is only marked, its worker does the rest.
@@ -180,7 +185,8 @@ class RequestQueue:
 
         def remove(session: Session) -> None:
             newest = session.rows(self._does["newest"])[0][0]
-            session.send(self._does["drop_blocks"], newest=newest // BLOCK - 1)
+            blocks = {"near": newest // BLOCK - 1, "far": newest // BLOCK**2 - 1}
+            session.send(self._does["drop_blocks"], **blocks)
 
         self._transactions.write(remove)
 
@@ -188,13 +194,37 @@ class RequestQueue:
         """Close the database."""
         self._transactions.close()
 
+    # --- each a single statement, where that is quicker ---
+
+    def _submit_at_once(self, new: NewRequest, session: Session) -> QueuedRequest | None:
+        now, priority = self._clock(), int(new.low_priority)
+        given = columns_of(new, priority, now) | {"most": self._limit(new), "body": new.body}
+        headers = json.dumps(new.headers)
+        number, ahead = session.rows(self._does["submit_at_once"], **given, headers=headers)[0]
+        return None if number is None else fresh(new, int(ahead), now)
+
+    def _claimed(self, app: str, worker: str, now: float) -> Claim | None:
+        given = {"of_app": app, "by_worker": worker, "at_start": now}
+        rows = self._transactions.alone(
+            lambda session: session.rows(self._does["claim_at_once"], **given)
+        )
+        if rows is None:
+            return self._transactions.write(partial(self._claim, app, worker, now))
+        return claim_of(rows[0], worker) if rows else None
+
+    def _finish_at_once(self, claim: Claim, outcome: Outcome, session: Session) -> bool:
+        given = {**of_claim(claim), **columns_of_outcome(outcome), "at_end": self._clock()}
+        headers = json.dumps(outcome.headers)
+        rows = session.rows(
+            self._does["finish_at_once"], **given, headers=headers, body=outcome.body
+        )
+        return bool(rows)
+
     # --- each within a transaction ---
 
     def _submit(self, new: NewRequest, session: Session) -> QueuedRequest:
         waiting = self._waiting(session, new.app)
-        limit = (
-            self._max_length if new.max_length is None else min(new.max_length, self._max_length)
-        )
+        limit = self._limit(new)
         found = self._by_key(session, new) if new.idempotency_key is not None else None
         if found is not None:
             return found
@@ -207,7 +237,7 @@ class RequestQueue:
         number = rows[0][0]
         headers = json.dumps(new.headers)
         session.send(self._does["payload"], number=number, headers=headers, body=new.body)
-        session.send(self._does["more"], app=new.app, priority=priority, block=number // BLOCK)
+        self._count(session, (number, priority, new.app), 1)
         before = sum(count for rank, count in waiting.items() if rank <= priority)
         return fresh(new, before, now)
 
@@ -221,12 +251,10 @@ class RequestQueue:
         rows = session.rows(self._does["claim"], of_app=app, by_worker=worker, at_start=now)
         if not rows:
             return None
-        number, request_id, of_app, path, method, attempt, tries, retries, priority = rows[0]
-        kept = session.rows(self._does["payload_of"], of_number=number)
-        self._less(session, number, priority, app)
-        headers, body = (headers_of(kept[0][0]), bytes(kept[0][1])) if kept else ((), b"")
-        held = Claim(request_id, of_app, path, method, attempt, tries, worker, bool(retries))
-        return replace(held, headers=headers, body=body)
+        number, priority = rows[0][0], rows[0][-1]
+        kept = session.rows(self._does["payload_of"], of_number=number) or [(None, None)]
+        self._count(session, (number, priority, app), -1)
+        return claim_of((*rows[0], *kept[0]), worker)
 
     def _finish(self, claim: Claim, outcome: Outcome, session: Session) -> None:
         if outcome.kind in {"retry", "given up"}:
@@ -263,8 +291,7 @@ class RequestQueue:
         if not rows:
             self._refuse_late(claim, session)
             return
-        number, priority, app = rows[0]
-        session.send(self._does["more"], app=app, priority=priority, block=number // BLOCK)
+        self._count(session, rows[0], 1)
 
     def _refuse_late(self, claim: Claim, session: Session) -> None:
         """Let the same worker hand in twice; refuse everybody else."""
@@ -287,9 +314,9 @@ class RequestQueue:
             **columns_of_outcome(outcome),
             at_end=self._clock(),
         )
-        for number, priority, app in rows:
-            self._less(session, number, priority, app)
-            self._keep_answer(session, number, outcome)
+        for row in rows:
+            self._count(session, row, -1)
+            self._keep_answer(session, row[0], outcome)
         return bool(rows)
 
     def _take_back(self, attempts: Sequence[tuple[str, int]], session: Session) -> int:
@@ -328,6 +355,10 @@ class RequestQueue:
 
     # --- pieces ---
 
+    def _limit(self, new: NewRequest) -> int:
+        """Return how many of its app may wait for a request to be taken."""
+        return self._max_length if new.max_length is None else min(new.max_length, self._max_length)
+
     def _row(self, session: Session, request_id: str) -> dict[str, Any]:  # Any: columns
         return self.records.row(session, request_id)
 
@@ -339,16 +370,22 @@ class RequestQueue:
         if STATES[row["state"]] != "queued":
             return None
         app, number, priority = row["app"], row["number"], row["priority"]
-        block = number // BLOCK
+        near, far = number // BLOCK, number // BLOCK**2
         ahead = 0
-        for rank, count, before in session.rows(self._does["before"], of_app=app, of_block=block):
+        for rank, count, before in session.rows(self._does["before"], of_app=app, of_far=far):
             ahead += int(count) if rank < priority else int(before) if rank == priority else 0
-        within = {"of_app": app, "of_priority": priority, "first": block * BLOCK}
-        rows = session.rows(self._does["before_in_block"], **within, of_number=number)
-        return ahead + int(rows[0][0])
+        of = {"of_app": app, "of_priority": priority}
+        blocks = {"low": far * BLOCK, "high": near - 1}
+        ahead += int(session.rows(self._does["before_near"], **of, **blocks)[0][0])
+        within = {"first": near * BLOCK, "of_number": number}
+        return ahead + int(session.rows(self._does["before_in_block"], **of, **within)[0][0])
 
-    def _less(self, session: Session, number: int, priority: int, app: str) -> None:
-        session.send(self._does["less"], of_app=app, of_priority=priority, of_block=number // BLOCK)
+    def _count(self, session: Session, of: Sequence[Any], step: int) -> None:  # Any: columns
+        """Count a request in or out: its number, priority and app."""
+        number, priority, app = of
+        given = {"app": app, "priority": priority, "step": step}
+        blocks = {"near": number // BLOCK, "far": number // BLOCK**2}
+        session.send(self._does["count"], **given, **blocks)
 
     def _keep_answer(self, session: Session, number: int, outcome: Outcome) -> None:
         headers = json.dumps(outcome.headers)

@@ -26,6 +26,8 @@ __all__ = [
     "BLOCK",
     "DELAYED",
     "DONE",
+    "FAR",
+    "NEAR",
     "QUEUED",
     "RUNNING",
     "STEPS",
@@ -41,9 +43,12 @@ QUEUED: Final = 1
 DELAYED: Final = 2  # waits for its next try; keeps its place
 RUNNING: Final = 3
 DONE: Final = 4
-BLOCK: Final = 1024
-"""Requests are counted by blocks of so many numbers, so that a place in a line of a million is the
-sum of a thousand counts."""
+BLOCK: Final = 128
+"""Requests are counted by blocks of so many numbers, and these by blocks of as many again.
+
+A place in a line of a million is the sum of some two hundred counts."""
+NEAR: Final = 1
+FAR: Final = 2
 
 metadata = MetaData()
 _big = BigInteger().with_variant(Integer, "sqlite")  # only such a column counts by itself there
@@ -123,6 +128,7 @@ lines = Table(
     metadata,
     Column("app", String(130), primary_key=True),
     Column("priority", SmallInteger, primary_key=True, autoincrement=False),
+    Column("level", SmallInteger, primary_key=True, autoincrement=False),
     Column("block", _big, primary_key=True, autoincrement=False),
     Column("waiting", Integer, nullable=False),
 )

@@ -7,16 +7,14 @@ for the database at hand.
 import sqlite3
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
+from functools import partial
+from typing import Any, Generic, Protocol, TypeVar, cast
 
-from sqlalchemy import ClauseElement, Engine, PoolProxiedConnection
+from sqlalchemy import ClauseElement, Engine, PoolProxiedConnection, create_engine, event
 from sqlalchemy.exc import DBAPIError, OperationalError
 from typing_extensions import override
 
 from towpath.errors import QueueUnavailableError
-
-if TYPE_CHECKING:
-    import psycopg
 
 __all__ = ["Prepared", "Session", "Transactions", "open_transactions", "prepared"]
 
@@ -98,6 +96,9 @@ class Transactions(Protocol):
 
     def read(self, work: Callable[[Session], T]) -> T:
         """Run *work*, which changes nothing."""
+
+    def alone(self, work: Callable[[Session], T]) -> T | None:
+        """Run *work*, a single statement, as a transaction; None where that is no quicker."""
 
     def close(self) -> None:
         """Close the database."""
@@ -210,6 +211,11 @@ class _OneFile:
             except sqlite3.Error as error:
                 raise _unavailable(error) from None
 
+    def alone(self, work: Callable[[Session], T]) -> T | None:
+        """Do nothing: writes are gathered here, and reads stay in this process."""
+        del work
+        return None
+
     def close(self) -> None:
         """Close the database."""
         self._writer.close()
@@ -232,6 +238,8 @@ class _Server:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._single = create_engine(engine.url, pool_size=16, max_overflow=16, pool_recycle=1800)
+        event.listen(self._single, "connect", _commit_by_itself)
         self._wait = threading.Event().wait
 
     def write(self, work: Callable[[Session], T]) -> T:
@@ -239,10 +247,20 @@ class _Server:
 
         All work of the queue may be done twice: ids, attempts and states decide.
         """
+        return self._insist(partial(self._once, work))
+
+    read = write
+
+    def alone(self, work: Callable[[Session], T]) -> T | None:
+        """Run *work*, a single statement; again when the connection broke."""
+        return self._insist(partial(self._once_alone, work))
+
+    def _insist(self, once: Callable[[], T]) -> T:
+        """Call *once* until the server answers, for a while."""
         left, pause = _PATIENCE_SECONDS, 0.05
         while True:
             try:
-                return self._once(work)
+                return once()
             except self._broken() as error:
                 reason = error
             if left <= 0:
@@ -250,12 +268,21 @@ class _Server:
             self._wait(pause)
             left, pause = left - pause, min(1.0, pause * 2)
 
-    read = write
+    def _once_alone(self, work: Callable[[Session], T]) -> T:
+        """Run *work* once, without a transaction around it."""
+        connection = self._single.raw_connection()
+        try:
+            return work(Session(connection.driver_connection))
+        except self._broken():
+            connection.invalidate()
+            raise
+        finally:
+            connection.close()
 
     def _once(self, work: Callable[[Session], T]) -> T:
         """Run *work* once; statements that return nothing travel with those that follow."""
         connection = self._engine.raw_connection()
-        driver = cast("psycopg.Connection", connection.driver_connection)
+        driver: Any = connection.driver_connection  # Any: psycopg's, which may not be installed
         try:
             with driver.pipeline() as pipeline:
                 result = work(Session(driver, pipeline.sync))
@@ -283,6 +310,12 @@ class _Server:
     def close(self) -> None:
         """Close the connections."""
         self._engine.dispose()
+        self._single.dispose()
+
+
+def _commit_by_itself(connection: Any, _record: object) -> None:  # noqa: ANN401 - psycopg's
+    """Make each statement of a connection a transaction."""
+    connection.autocommit = True
 
 
 def _unavailable(error: BaseException) -> QueueUnavailableError:
