@@ -86,7 +86,7 @@ Reporter = Callable[[str, str], None]
 """Takes a request's id and its progress as JSON."""
 
 
-def set_reporter(report: Reporter) -> None:
+def set_reporter(report: Reporter | None) -> None:
     """Say who hears how far requests are; a runner does so before it loads the app."""
     _Process.report = report
 

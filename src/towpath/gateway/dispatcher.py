@@ -23,7 +23,7 @@ from towpath.errors import (
 from towpath.gateway.attempts import attempt
 from towpath.gateway.changes import Changes
 from towpath.gateway.journal import Journal
-from towpath.queue.leases import RENEW_SECONDS, Watch
+from towpath.queue.leases import MOST_TRIES, RENEW_SECONDS, Watch
 from towpath.queue.outcomes import outcome_of
 from towpath.queue.requests import CancelAnswer, Claim, Outcome
 from towpath.queue.store import RequestQueue
@@ -259,7 +259,8 @@ class Dispatcher:
             if error is None:
                 return work.result()
             log.error("attempt failed", exc_info=error, extra={"request_id": claim.request_id})
-            return outcome_of(error)
+            again = claim.retries and claim.tries < MOST_TRIES  # the fault is ours
+            return Outcome("retry", delay=_PAUSE_SECONDS) if again else outcome_of(error)
         if claim.request_id in self._cancelled:
             return outcome_of(RequestCancelledError())
         return Outcome("given up")
