@@ -105,3 +105,60 @@ def test_two_runners_do_not_meet_in_tmp_and_share_data(tmp_path: Path) -> None:
         runners = tmp_path / "data/.towpath/state/runners"
         assert len(list(runners.iterdir())) == 2
     assert list(runners.iterdir()) == [], "and it is gone with them"
+
+
+def test_an_app_that_nobody_calls_has_no_runner_until_somebody_does(tmp_path: Path) -> None:
+    code = """
+        import towpath
+        class Rare(towpath.App, keep_alive=1):
+            @towpath.endpoint("/")
+            def run(self) -> int:
+                return 1
+    """
+    app = write(tmp_path, "rare.py", code)
+    settings = {"data_dir": tmp_path / "data", "store_reserve": 0, "scale_to_zero": True}
+    with serve(app, **settings) as server:
+
+        def runners() -> int:
+            status = httpx2.get(f"{server.url}/admin/status").json()["apps"]["local/rare"]
+            return status["idle"] + status["busy"] + status["starting"]
+
+        assert runners() == 0
+        assert httpx2.get(f"{server.url}/ready").status_code == 200
+        assert httpx2.post(f"{server.url}/local/rare", timeout=30).json() == 1
+        assert runners() == 1
+        wait_until(lambda: runners() == 0)
+        assert result(submit(server.url, "rare")).json() == 1
+
+
+def test_a_runner_that_says_it_is_not_well_is_replaced(tmp_path: Path) -> None:
+    code = """
+        import os
+        import towpath
+        check = towpath.HealthCheck(
+            start_period_seconds=0, failure_threshold=1, call_regularly=False
+        )
+        class Sick(towpath.App):
+            well = True
+            @towpath.endpoint("/")
+            def run(self, break_it: bool = False) -> int:
+                if break_it:
+                    self.well = False
+                    raise RuntimeError
+                return os.getpid()
+            @towpath.endpoint("/check", health_check=check)
+            def check(self) -> None:
+                if not self.well:
+                    raise RuntimeError
+            def provide_hints(self) -> list[str]:
+                return ["a", "b"]
+    """
+    app = write(tmp_path, "sick.py", code)
+    with serve(app, data_dir=tmp_path / "data", store_reserve=0) as server:
+        url = f"{server.url}/local/sick"
+        answer = httpx2.post(url, json={})
+        assert answer.headers["x-fal-runner-hints"] == "a,b"
+        pid = answer.json()
+        assert httpx2.post(url, json={"break_it": True}).status_code == 500
+        wait_until(lambda: gone(pid))
+        assert httpx2.post(url, json={}, timeout=30).json() != pid
