@@ -80,7 +80,7 @@ def _serve(reference: AppReference, arguments: argparse.Namespace) -> None:
     folder = RunnerFolder.create(settings.state / "runners")
     is_private = settings.private_tmp != "env" and _own_tmp(folder, reference, settings)
     if settings.private_tmp == "auto" and not is_private:
-        sys.stderr.write(f"/tmp is not private on this system; use TMPDIR, {folder.temp}\n")
+        sys.stderr.write(f"{TMP} is not private on this system; use TMPDIR, {folder.temp}\n")
     die_with_parent(arguments.lifeline)
     set_places(ProcessPlaces(temp=None if is_private else folder.temp))
     set_limits(memory=settings.runner_memory_bytes, open_files=settings.runner_open_files)
