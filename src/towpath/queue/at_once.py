@@ -14,7 +14,6 @@ from sqlalchemy import (
     delete,
     func,
     literal,
-    null,
     select,
     text,
     union_all,
@@ -23,14 +22,12 @@ from sqlalchemy import (
 from sqlalchemy import cast as sql_cast
 from sqlalchemy.dialects.postgresql import insert
 
-from towpath.queue.statements import OUTCOME
+from towpath.queue.statements import FRESH, GIVEN, TAKEN, claimed, ended
 from towpath.queue.tables import (
     BLOCK,
-    DONE,
     FAR,
     NEAR,
     QUEUED,
-    RUNNING,
     answers,
     lines,
     payloads,
@@ -40,11 +37,6 @@ from towpath.queue.tables import (
 __all__ = ["at_once"]
 
 _r, _l = requests.c, lines.c
-_GIVEN = (
-    *("id", "app", "key", "path", "method", "priority", "hint", "start_by", "submitted"),
-    *("retries", "keep_io"),
-)
-_TAKEN = ("number", "id", "app", "path", "method", "attempt", "tries", "retries", "priority")
 
 
 def at_once() -> dict[str, ClauseElement]:
@@ -64,14 +56,13 @@ def _submit() -> ClauseElement:
         .where(_l.app == bindparam("app"), _l.level == FAR)
         .cte("waiting")
     )
-    fixed = {"state": QUEUED, "attempt": 0, "tries": 0, "beat": 0, "cancelling": False}
-    values = [bindparam(name, type_=_r[name].type) for name in _GIVEN]
-    given = select(*(sql_cast(v, _r[n].type) for n, v in zip(_GIVEN, values, strict=True)))
-    row = given.add_columns(*(literal(v, _r[n].type) for n, v in fixed.items()))
+    values = [bindparam(name, type_=_r[name].type) for name in GIVEN]
+    given = select(*(sql_cast(v, _r[n].type) for n, v in zip(GIVEN, values, strict=True)))
+    row = given.add_columns(*(literal(v, _r[n].type) for n, v in FRESH.items()))
     row = row.select_from(waiting).where(waiting.c.whole < bindparam("most", type_=Integer))
     put = (
         insert(requests)
-        .from_select([*_GIVEN, *fixed], row)
+        .from_select([*GIVEN, *FRESH], row)
         .on_conflict_do_nothing()
         .returning(_r.number)
         .cte("put")
@@ -119,22 +110,13 @@ def _claim() -> ClauseElement:
     took = (
         update(requests)
         .where(_r.number == head.c.number)
-        .values(
-            state=RUNNING,
-            attempt=_r.attempt + 1,
-            tries=_r.tries + 1,
-            beat=0,
-            worker=bindparam("by_worker"),
-            started=bindparam("at_start"),
-            start_by=null(),
-            progress=null(),
-        )
-        .returning(*(_r[name] for name in _TAKEN))
+        .values(**claimed())
+        .returning(*(_r[name] for name in TAKEN))
         .cte("took")
     )
     less = _counted(took.c.number, took.c.app, took.c.priority, -1)
     joined = took.outerjoin(payloads, payloads.c.number == took.c.number)
-    columns = (*(took.c[name] for name in _TAKEN), payloads.c.headers, payloads.c.body)
+    columns = (*(took.c[name] for name in TAKEN), payloads.c.headers, payloads.c.body)
     return select(*columns).select_from(joined).add_cte(less)
 
 
@@ -145,12 +127,7 @@ def _finish() -> ClauseElement:
         .where(
             _r.id == bindparam("of_id"), _r.attempt == bindparam("of_attempt"), text("state = 3")
         )
-        .values(
-            state=DONE,
-            cancelling=False,
-            finished=bindparam("at_end"),
-            **{name: bindparam(f"its_{name}") for name in OUTCOME},
-        )
+        .values(**ended())
         .returning(_r.number, _r.keep_io)
         .cte("done")
     )

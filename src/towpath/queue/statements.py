@@ -1,5 +1,7 @@
 """The queue's statements, in SQLAlchemy Core, for SQLite and PostgreSQL alike."""
 
+from typing import Any
+
 from sqlalchemy import (
     BindParameter,
     ClauseElement,
@@ -32,17 +34,49 @@ from towpath.queue.tables import (
     requests,
 )
 
-__all__ = ["OUTCOME", "SHOWN", "statements"]
+__all__ = ["FRESH", "GIVEN", "SHOWN", "TAKEN", "claimed", "ended", "statements"]
 
 _r, _l = requests.c, lines.c
 _WAITING = text("state < 3")  # word by word as in the indexes
 _RUNNING = text("state = 3")
 _DONE = text("state = 4")
 
+OUTCOME = ("kind", "status", "error", "error_type")
 SHOWN = (
     *("id", "app", "path", "method", "state", "submitted", "started", "finished", "attempt"),
     *("cancelling", "kind", "status", "error", "error_type", "progress", "number", "priority"),
 )
+
+
+TAKEN = ("number", "id", "app", "path", "method", "attempt", "tries", "retries", "priority")
+"""What a claim has of a request, in this order."""
+GIVEN = (
+    *("id", "app", "key", "path", "method", "priority", "hint", "start_by", "submitted"),
+    *("retries", "keep_io"),
+)
+"""What a submit gives."""
+FRESH = {"state": QUEUED, "attempt": 0, "tries": 0, "beat": 0, "cancelling": False}
+"""What every request begins with."""
+
+
+def claimed() -> dict[str, Any]:  # Any: expressions
+    """Return what a claim changes."""
+    return {
+        "state": RUNNING,
+        "attempt": _r.attempt + 1,
+        "tries": _r.tries + 1,
+        "beat": 0,
+        "worker": bindparam("by_worker"),
+        "started": bindparam("at_start"),
+        "start_by": null(),
+        "progress": null(),
+    }
+
+
+def ended() -> dict[str, Any]:  # Any: expressions
+    """Return what the end of a request changes."""
+    outcome: dict[str, Any] = {name: bindparam(f"its_{name}") for name in OUTCOME}
+    return {"state": DONE, "cancelling": False, "finished": bindparam("at_end"), **outcome}
 
 
 def statements(engine: Engine) -> dict[str, ClauseElement]:
@@ -53,12 +87,7 @@ def statements(engine: Engine) -> dict[str, ClauseElement]:
 def _submitting(engine: Engine) -> dict[str, ClauseElement]:
     """Return what puts requests in."""
     insert = sqlite_insert if engine.dialect.name == "sqlite" else postgresql_insert
-    given = (
-        *("id", "app", "key", "path", "method", "priority", "hint", "start_by", "submitted"),
-        *("retries", "keep_io"),
-    )
-    values: dict[str, object] = {name: bindparam(name) for name in given}
-    fixed = {"state": QUEUED, "attempt": 0, "tries": 0, "beat": 0, "cancelling": False}
+    values: dict[str, object] = {name: bindparam(name) for name in GIVEN}
     levels = [
         {
             "app": bindparam("app"),
@@ -73,7 +102,7 @@ def _submitting(engine: Engine) -> dict[str, ClauseElement]:
     sums = {"waiting": _l.waiting + counted.excluded.waiting}
     return {
         "insert": insert(requests)
-        .values(**values, **fixed)
+        .values(**values, **FRESH)
         .on_conflict_do_nothing()
         .returning(_r.number),
         "payload": insert(payloads).values(
@@ -101,31 +130,13 @@ def _working() -> dict[str, ClauseElement]:
         .with_for_update(skip_locked=True)
     ).scalar_subquery()
     mine = (_r.id == bindparam("of_id"), _r.attempt == bindparam("of_attempt"), _RUNNING)
-    taken = ("number", "id", "app", "path", "method", "attempt", "tries", "retries", "priority")
     return {
         "claim": update(requests)
         .where(_r.number == head, _r.state == QUEUED)
-        .values(
-            state=RUNNING,
-            attempt=_r.attempt + 1,
-            tries=_r.tries + 1,
-            beat=0,
-            worker=bindparam("by_worker"),
-            started=bindparam("at_start"),
-            start_by=null(),
-            progress=null(),
-        )
-        .returning(*(_r[name] for name in taken)),
+        .values(**claimed())
+        .returning(*(_r[name] for name in TAKEN)),
         "beat": update(requests).where(*mine).values(beat=_r.beat + 1),
-        "end": update(requests)
-        .where(*mine)
-        .values(
-            state=DONE,
-            cancelling=False,
-            **{name: bindparam(f"its_{name}") for name in OUTCOME},
-            finished=bindparam("at_end"),
-        )
-        .returning(_r.number, _r.keep_io),
+        "end": update(requests).where(*mine).values(**ended()).returning(_r.number, _r.keep_io),
         "back": update(requests)
         .where(*mine)
         .values(
@@ -141,17 +152,9 @@ def _working() -> dict[str, ClauseElement]:
         .values(cancelling=True),
         "take_out": update(requests)
         .where(_r.id == bindparam("of_id"), _WAITING)
-        .values(
-            state=DONE,
-            start_by=null(),
-            **{name: bindparam(f"its_{name}") for name in OUTCOME},
-            finished=bindparam("at_end"),
-        )
+        .values(**ended(), start_by=null())
         .returning(_r.number, _r.priority, _r.app),
     }
-
-
-OUTCOME = ("kind", "status", "error", "error_type")
 
 
 def _reading() -> dict[str, ClauseElement]:
