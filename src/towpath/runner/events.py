@@ -100,6 +100,9 @@ class EventPipe:
         while True:
             self._more.wait()
             self._more.clear()
-            select.select([], [self._descriptor], [], _RETRY_SECONDS)
+            try:
+                select.select([], [self._descriptor], [], _RETRY_SECONDS)
+            except (OSError, ValueError):
+                return  # the pipe is closed
             with self._lock:
                 self._flush()
