@@ -151,6 +151,7 @@ def test_a_server_killed_before_an_answer_was_written_down_runs_it_again(tmp_pat
 # --- 2: setup ---
 
 
+@pytest.mark.slow
 def test_setup_that_fails_is_told_and_queued_requests_wait(tmp_path: Path) -> None:
     code = """
         import os, time
@@ -197,7 +198,10 @@ def test_setup_that_fails_is_told_and_queued_requests_wait(tmp_path: Path) -> No
 # --- 6, 8: hangs and leavers ---
 
 
-@pytest.mark.parametrize("path", ["c-call", "hold-gil", "block-loop", "stubborn"])
+SLOW = [pytest.param(path, marks=pytest.mark.slow) for path in ("block-loop", "stubborn")]
+
+
+@pytest.mark.parametrize("path", ["c-call", "hold-gil", *SLOW])
 def test_code_that_cannot_be_stopped_ends_with_its_runner(server: Server, path: str) -> None:
     """And what else ran there is run again."""
     pid, _ = pids(server.url)
