@@ -119,7 +119,7 @@ def _check_private(settings: Settings, *, is_private: bool) -> None:
 def _own_tmp(folder: RunnerFolder, reference: AppReference, settings: Settings) -> bool:
     """Make the folder's `tmp` this process's `/tmp`, if the system allows it."""
     code = Path(reference.source).absolute().parent if reference.is_file else Path.cwd()
-    python = (Path(sys.prefix), Path(sys.base_prefix), Path(__file__).parents[2])
+    python = (Path(sys.prefix), Path(sys.base_prefix), *(Path(p) for p in sys.path if p))
     ours = (settings.data_dir, settings.state, settings.store_dir)
     if code == TMP or not mount_private_tmp(folder.temp, (*ours, code, Path.cwd(), *python)):
         return False
