@@ -127,8 +127,8 @@ lines = Table(
     "lines",
     metadata,
     Column("app", String(130), primary_key=True),
-    Column("priority", SmallInteger, primary_key=True, autoincrement=False),
     Column("level", SmallInteger, primary_key=True, autoincrement=False),
+    Column("priority", SmallInteger, primary_key=True, autoincrement=False),
     Column("block", _big, primary_key=True, autoincrement=False),
     Column("waiting", Integer, nullable=False),
 )
