@@ -148,6 +148,9 @@ def _peers(python: str) -> dict[str, _Peer]:
     ray_env = {"RAY_SERVE_ENABLE_HA_PROXY": "1", "RAY_SERVE_HAPROXY_METRICS_PORT": "{spare}"}
     ray_env |= {"RAY_DEDUP_LOGS": "0", "RAY_USAGE_STATS_ENABLED": "0"}
     cog_env = {"COG_PREDICT_TYPE_STUB": "echo_cog.py:Predictor", "PORT": "{port}"}
+    cog_env["PATH"] = os.pathsep.join(
+        (str(Path(python).parent), os.environ["PATH"])
+    )  # its worker's
     return {
         "towpath": _Peer(
             "echo_app.py", _TOWPATH, run, "/local/echo", env={"TOWPATH_LOG_LEVEL": "error"}
@@ -163,7 +166,7 @@ def _peers(python: str) -> dict[str, _Peer]:
         "Cog": _Peer(
             "echo_cog.py",
             _COG,
-            (python, "-m", "cog.server.http"),
+            (python, "-m", "cog.server.http", "--host", "127.0.0.1"),
             "/predictions",
             {"input": _INPUT},
             cog_env,

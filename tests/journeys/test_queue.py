@@ -81,6 +81,16 @@ def test_failures_are_completed_and_answer_with_their_status(url, path, body, co
     assert "secret reason" not in answer.text
 
 
+def test_an_answer_that_is_too_large_to_be_kept_says_what_to_do(url: str) -> None:
+    given = submit(url, "busy/large")
+    done = until(given, "COMPLETED")
+    assert done["error"].startswith("busy answered with more than 67108864 bytes")
+    answer = httpx2.get(given["response_url"])
+    assert answer.status_code == 502
+    assert "Return a File" in answer.json()["detail"]
+    assert httpx2.post(f"{url}/local/busy/large", timeout=30).content == bytes(64 * 2**20 + 1)
+
+
 def test_what_a_request_writes_is_its_log(url: str) -> None:
     given = submit(url, "busy/logs")
     assert result(given).json() == [given["request_id"]] * 2

@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from pydantic import BaseModel
+from starlette.responses import Response
 
 import towpath
 
@@ -53,6 +54,10 @@ class Busy(towpath.App, max_multiplexing=4, termination_grace_period_seconds=1):
         except towpath.errors.RequestCancelled:
             type(self).stopped = f"{work.name} interrupted"
             raise
+
+    @towpath.endpoint("/large")
+    def large(self) -> Response:
+        return Response(bytes(64 * 2**20 + 1))
 
     @towpath.endpoint("/stopped")
     def what_stopped(self) -> str:

@@ -1,7 +1,7 @@
 """`towpath run`: serve until Ctrl+C; once drains, twice ends."""
 
 import asyncio
-import logging
+import ctypes
 import signal
 import sys
 import time
@@ -22,8 +22,7 @@ from towpath.web.serving import run_loop
 
 __all__ = ["serve_apps"]
 
-log = logging.getLogger(__name__)
-
+_ARENA_MAX = -8  # M_ARENA_MAX of mallopt(3)
 _FAILED = 1
 _USAGE = 2
 _INTERRUPTED = 130
@@ -37,6 +36,7 @@ def serve_apps(
     open_page: bool = False,
 ) -> int:
     """Serve the apps; return the exit code."""
+    _share_arenas()
     try:
         settings = load(**flags)
         set_up_logs(settings.log_format, settings.log_level)
@@ -49,6 +49,17 @@ def serve_apps(
         return _say(error, _FAILED)
     except KeyboardInterrupt:
         return _INTERRUPTED
+
+
+def _share_arenas() -> None:
+    """Have all threads take memory from two heaps, where the C library is glibc.
+
+    By default each thread has its own, which keeps what its largest task has taken; when a sweep
+    has run once in each of the server's threads, all of them keep as much: 30 MiB that look like
+    a leak.
+    """
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).mallopt(_ARENA_MAX, 2)
 
 
 def _say(error: TowpathError, code: int) -> int:

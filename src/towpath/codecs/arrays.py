@@ -15,7 +15,6 @@ __all__ = ["as_array", "image_of", "is_tensor", "pixels_of"]
 _CHANNELS = (1, 2, 3, 4)
 _LOWEST, _HIGHEST = -0.5, 1.5  # beyond them, floats are plainly of another range
 _MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
-_DEEP_MOST = 65535
 
 
 def is_tensor(value: object) -> bool:

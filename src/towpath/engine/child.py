@@ -94,6 +94,11 @@ class Child:
             ends = pipes.open()
             try:
                 process = _spawn(wanted, settings, python, (listener.fileno(), read_end, ends))
+            except BaseException:
+                os.close(write_end)
+                pipes.drop()
+                rmtree(home, ignore_errors=True)
+                raise
             finally:
                 os.close(read_end)
                 ends.close()

@@ -1,7 +1,6 @@
 """The engine of one machine: child processes, as many as each app needs."""
 
 import asyncio
-import logging
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -20,8 +19,6 @@ from towpath.runner.wire import AppSpec
 from towpath.settings import Settings
 
 __all__ = ["LocalEngine"]
-
-log = logging.getLogger(__name__)
 
 Listener = Callable[[Event], None]
 

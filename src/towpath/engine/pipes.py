@@ -103,6 +103,11 @@ class Pipes:
         """Begin to read, once the runner has its ends."""
         self._thread.start()
 
+    def drop(self) -> None:
+        """Close our ends; there is no runner."""
+        for descriptor in self._ends:
+            os.close(descriptor)
+
     def tail(self) -> str:
         """Return the last lines that the runner printed."""
         self._thread.join(1)

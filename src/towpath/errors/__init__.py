@@ -24,7 +24,7 @@ TowpathError
     RequestCancelledError
   QueueError
     RequestNotFoundError   WrongStateError .state   QueueFullError .waiting .limit   LeaseLostError
-    QueueUnavailableError (T) .is_full
+    QueueUnavailableError (T) .is_full   AnswerTooLargeError .limit
   ServerError                why a command cannot serve
     SettingsError (ValueError)   AddressInUseError   StateInUseError
 TransientError (T)           mix-in: the same call may work a moment later
@@ -59,6 +59,7 @@ from towpath.errors.media import (
     UnsupportedFormatError,
 )
 from towpath.errors.queue import (
+    AnswerTooLargeError,
     LeaseLostError,
     QueueError,
     QueueFullError,
@@ -110,9 +111,9 @@ from towpath.errors.storage import (
 
 # fmt: off
 __all__ = [
-    "AddressInUseError", "AppDefinitionError", "AppError", "AppSetupError", "BadResponseError",
-    "BlockedAddressError", "BodyTimeoutError", "BodyTooLargeError", "BrokenArchiveError",
-    "BrokenImageError", "BrokenMediaError", "DeadlineError", "DigestError",
+    "AddressInUseError", "AnswerTooLargeError", "AppDefinitionError", "AppError", "AppSetupError",
+    "BadResponseError", "BlockedAddressError", "BodyTimeoutError", "BodyTooLargeError",
+    "BrokenArchiveError", "BrokenImageError", "BrokenMediaError", "DeadlineError", "DigestError",
     "DiskFullError", "DownloadError",
     "FileTooLargeError", "ForbiddenError", "ImageTooLargeError", "InputError", "InvalidURLError",
     "LeaseLostError", "MediaError", "MissingKeyError", "NoUploaderError", "ObjectExistsError",

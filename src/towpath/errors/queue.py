@@ -4,6 +4,7 @@ from towpath.errors.redaction import shown
 from towpath.errors.root import TowpathError, TransientError
 
 __all__ = [
+    "AnswerTooLargeError",
     "LeaseLostError",
     "QueueError",
     "QueueFullError",
@@ -48,6 +49,21 @@ class QueueFullError(QueueError):
         self.limit = limit
         super().__init__(
             f"{waiting} requests wait for {app}, and the limit is {limit}. Send this one later."
+        )
+
+
+class AnswerTooLargeError(QueueError):
+    """The app's answer is larger than the queue keeps.
+
+    Attributes:
+        limit: bytes.
+    """
+
+    def __init__(self, app: str, *, limit: int) -> None:
+        self.limit = limit
+        super().__init__(
+            f"{app} answered with more than {limit} bytes, which is what the queue keeps of an "
+            "answer. Return a File in place of its content, or call the app without the queue."
         )
 
 

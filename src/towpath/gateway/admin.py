@@ -78,7 +78,7 @@ class AdminRoutes:
 
 
 def limit_of(asked: Mapping[str, str]) -> int:
-    """Return how many files a page is to have.
+    """Return how many items a page is to have.
 
     Raises:
         ValueError: it is no number.

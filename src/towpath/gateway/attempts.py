@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from towpath.engine.engine import RunnerLease
 from towpath.errors import (
+    AnswerTooLargeError,
     DeadlineError,
     RunnerIncompleteError,
     RunnerLostError,
@@ -41,8 +42,8 @@ async def attempt(claim: Claim, lease: RunnerLease, spec: AppSpec) -> Outcome:
         error: TowpathError = DeadlineError(seconds, what="did not finish", by_user=False)
     except UpstreamError as broken:
         error = failure_of(broken, spec.name)
-    except RunnerIncompleteError as incomplete:
-        error = incomplete
+    except AnswerTooLargeError as too_large:
+        error = too_large
     return _judged(outcome_of(error), {}, claim)
 
 
@@ -54,7 +55,6 @@ async def _sent(claim: Claim, lease: RunnerLease, spec: AppSpec) -> Outcome:
         claim.path,
         headers=[*claim.headers, (TRACED_HEADER, "1")],
         data=claim.body or None,
-        skip_auto_headers=("User-Agent", "Content-Type", "Accept", "Accept-Encoding"),
     )
     try:
         body = await _read(answer, spec)
@@ -68,14 +68,14 @@ async def _read(answer: Answer, spec: AppSpec) -> bytes:
     """Read an answer that is to be kept.
 
     Raises:
-        RunnerIncompleteError: it is larger than can be kept.
+        AnswerTooLargeError: it is larger than can be kept.
         UpstreamError: it broke off.
     """
     body = bytearray()
     while chunk := await answer.content.read(_CHUNK):
         body += chunk
         if len(body) > _MOST_BYTES:
-            raise RunnerIncompleteError(spec.name)
+            raise AnswerTooLargeError(spec.name, limit=_MOST_BYTES)
     return bytes(body)
 
 

@@ -18,6 +18,7 @@ log = logging.getLogger(__name__)
 
 _END_SECONDS = 1.0
 _FLUSH_SECONDS = 0.2
+_LINES_AT_ONCE = 1000  # others want to write too
 
 
 @dataclass(slots=True)
@@ -53,7 +54,7 @@ class Journal:
         if claim.attempt > 1:
             known = await in_thread(self._queue.records.logs)(claim.request_id)
             place = known[-1][0] + 1 if known else 0
-            size = sum(len(line.message) + 1 for _, line in known)
+            size = sum(_size(line.message) for _, line in known)
         self._entries[claim.request_id] = _Entry(claim, place, size=size)
 
     def hear(self, event: Event) -> None:
@@ -66,7 +67,7 @@ class Journal:
         elif event.kind == "progress":
             entry.progress = event.message
         elif entry.size <= self._most:
-            entry.size += len(event.message) + 1
+            entry.size += _size(event.message)
             line = LogLine(event.at, event.level, event.message)
             if entry.size > self._most:
                 reason = f"more than {self._most} bytes: the rest of this log is dropped"
@@ -98,7 +99,14 @@ class Journal:
             return
         entry.lines, entry.progress = [], None
         try:
-            await in_thread(self._queue.note)(entry.claim, lines, progress)
+            for at in range(0, len(lines) or 1, _LINES_AT_ONCE):
+                some = lines[at : at + _LINES_AT_ONCE]
+                await in_thread(self._queue.note)(entry.claim, some, progress)
         except QueueError as error:  # a request is worth more than its log
             log.warning("log lines were lost", extra={"reason": str(error), "lines": len(lines)})
         self._changes.note(entry.claim.request_id)
+
+
+def _size(message: str) -> int:
+    """Return the bytes of a line."""
+    return len(message.encode(errors="replace")) + 1

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 
 from starlette.datastructures import Headers
 from starlette.requests import Request
@@ -177,9 +177,6 @@ class QueueRoutes:
             if quiet >= _COMMENT_SECONDS:
                 quiet = 0.0
                 yield b": waiting\n\n"
-
-
-Handler = Callable[[Request], Awaitable[Response]]
 
 
 def _new_request(request: Request, body: bytes, start_within: float | None) -> NewRequest:

@@ -20,6 +20,7 @@ from towpath.net.upstream import Answer, Upstream, UpstreamError, send_request
 from towpath.runner.wire import (
     APP_HEADER,
     ENDPOINT_HEADER,
+    HOP_BY_HOP,
     OWN_PATHS,
     REQUEST_ID_HEADER,
     TRACED_HEADER,
@@ -35,8 +36,9 @@ _HINTS = "x-fal-runner-hints"
 _SMALL = 256 * 1024
 _OURS = frozenset({REQUEST_ID_HEADER, "x-request-id", APP_HEADER, ENDPOINT_HEADER, TRACED_HEADER})
 _DROPPED = _OURS | {"authorization", "cookie"}
-_NOT_PASSED = frozenset({"server", "date"})
-_AUTO = ("User-Agent", "Content-Type", "Accept", "Accept-Encoding")
+_NOT_PASSED = frozenset(
+    name.encode() for name in (HOP_BY_HOP | {"server", "date"}) - {"content-length"}
+)
 
 
 class Target:
@@ -54,8 +56,8 @@ class Target:
         self.endpoint = "/" + "".join(parts[depth + 3 :]).rstrip("/")
         query = scope.get("query_string", b"").decode("latin-1")
         self.path = f"{self.endpoint}?{query}" if query else self.endpoint
-        self.headers = {n.decode("latin-1"): v.decode("latin-1") for n, v in scope["headers"]}
         self._pairs = [(n.decode("latin-1"), v.decode("latin-1")) for n, v in scope["headers"]]
+        self.headers = dict(self._pairs)
         self._state = scope["state"]
 
     @property
@@ -196,9 +198,7 @@ async def _send(upstream: Upstream, method: str, target: Target, receive: Receiv
         data = body.chunks()
         headers += [("content-length", str(length))] if length is not None else []
     try:
-        return await send_request(
-            upstream, method, target.path, headers=headers, data=data, skip_auto_headers=_AUTO
-        )
+        return await send_request(upstream, method, target.path, headers=headers, data=data)
     except UpstreamError as error:
         raise (body.failure or failure_of(error, target.app)) from None
 
@@ -259,9 +259,11 @@ async def _pass_back(answer: Answer, lease: RunnerLease, send: Send, app: str) -
 
 def _passed_headers(answer: Answer) -> list[tuple[bytes, bytes]]:
     """Return the runner's headers, less those of its connection."""
-    pairs = [(n.decode("latin-1").lower(), v.decode("latin-1")) for n, v in answer.raw_headers]
-    kept = [(n, v) for n, v in forwarded(pairs) if n not in _NOT_PASSED]
-    length = answer.headers.get("content-length")
-    if length is not None and "transfer-encoding" not in answer.headers:
-        kept.append(("content-length", length))
-    return [(n.encode("latin-1"), v.encode("latin-1")) for n, v in kept]
+    lost = _NOT_PASSED
+    if "transfer-encoding" in answer.headers:
+        lost |= {b"content-length"}
+    if "connection" in answer.headers:
+        named = ",".join(answer.headers.getall("connection")).encode("latin-1").lower()
+        lost |= {token.strip() for token in named.split(b",")}
+    pairs = ((name.lower(), value) for name, value in answer.raw_headers)
+    return [pair for pair in pairs if pair[0] not in lost]

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -54,8 +54,6 @@ _OWN_WORDS = frozenset(
     | {"ready", "storage", "tokens", "v1", "workflows", "ws"}
 )
 _EXPOSED = ["x-fal-request-id", "x-fal-error-type", "x-fal-request-timeout-type"]
-
-Handler = Callable[[Request], Awaitable[Response]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,6 @@ import time
 import uuid
 from collections.abc import Callable
 
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from towpath.errors.redaction import shown
@@ -15,6 +14,8 @@ from towpath.runner.wire import REQUEST_ID_HEADER
 __all__ = ["RequestTracer", "new_request_id"]
 
 log = logging.getLogger("towpath.requests")
+
+_ID = REQUEST_ID_HEADER.encode()
 
 
 def new_request_id() -> str:
@@ -51,7 +52,8 @@ class RequestTracer:
             if message["type"] in {"http.response.start", "websocket.accept"}:
                 status = message.get("status", 101)
                 named = scope["state"]["request_id"]  # answers about a request bear its id
-                MutableHeaders(scope=message)[REQUEST_ID_HEADER] = named
+                headers = [pair for pair in message.get("headers", ()) if pair[0] != _ID]
+                message["headers"] = [*headers, (_ID, named.encode())]
             await send(message)
 
         try:

@@ -1,5 +1,6 @@
 """HTTP towards our own runners: aiohttp over a unix socket. Never for strangers."""
 
+from functools import lru_cache
 from typing import Any
 
 import aiohttp
@@ -30,16 +31,21 @@ Broken = (
     aiohttp.ClientPayloadError,  # the answer broke off
 )
 
+_NOT_ADDED = ("User-Agent", "Content-Type", "Accept", "Accept-Encoding")
+_SHORT = 200  # characters of a path that is likely to come again
+
 
 def open_upstream(socket_path: str) -> Upstream:
     """Return a session whose every request goes to the runner behind *socket_path*.
 
-    It has no time limit of its own, keeps bodies as they are, and takes no proxy.
+    It has no time limit of its own, keeps bodies as they are, adds no headers that only clients
+    have, and takes no proxy.
     """
     return aiohttp.ClientSession(
         connector=aiohttp.UnixConnector(path=socket_path, limit=0, keepalive_timeout=4),
         timeout=aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None),
         auto_decompress=False,
+        skip_auto_headers=_NOT_ADDED,
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=False,
         max_line_size=64 * 1024,
@@ -68,4 +74,11 @@ async def send_request(
 
 def runner_url(path: str) -> yarl.URL:
     """Return the URL of *path* at a runner; path and query go out as they came in."""
+    return _remembered(path) if len(path) <= _SHORT else _url(path)
+
+
+def _url(path: str) -> yarl.URL:
     return yarl.URL(f"http://runner{path}", encoded=True)
+
+
+_remembered = lru_cache(maxsize=512)(_url)

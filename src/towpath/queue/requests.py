@@ -21,7 +21,6 @@ Headers = tuple[tuple[str, str], ...]
 State = Literal["queued", "running", "done"]
 CancelAnswer = Literal["removed", "requested", "completed"]
 """It waited and is gone; it runs and is asked to stop; it was over already."""
-Level = Literal["STDOUT", "STDERR", "DEBUG", "INFO", "WARN", "ERROR"]
 
 
 @dataclass(frozen=True, slots=True)

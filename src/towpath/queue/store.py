@@ -3,7 +3,7 @@
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 from sqlalchemy import Engine
 
@@ -41,9 +41,6 @@ from towpath.queue.tables import BLOCK, DELAYED, QUEUED, RUNNING, STEPS, metadat
 from towpath.queue.transactions import Session, open_transactions, prepared
 
 __all__ = ["RequestQueue"]
-
-T = TypeVar("T")
-_MOST_LINES = 10_000
 
 
 class RequestQueue:
@@ -343,7 +340,7 @@ class RequestQueue:
             rows = [
                 {"number": number, "line": place, "at": line.at, "level": line.level}
                 | {"source": line.source, "message": line.message}
-                for place, line in noted[:_MOST_LINES]
+                for place, line in noted
             ]
             session.send_many(self._does["log"], rows)
 

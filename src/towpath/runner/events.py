@@ -43,8 +43,9 @@ class EventPipe:
             before = self._bytes.get(request_id, 0)
             if before > self._most:
                 return
-            self._bytes[request_id] = before + len(message) + 1
-            if before + len(message) >= self._most:
+            size = len(message.encode(errors="replace"))
+            self._bytes[request_id] = before + size + 1
+            if before + size >= self._most:
                 self._bytes[request_id] = self._most + 1
                 message = f"more than {self._most} bytes: the rest of this log is dropped"
                 level = "WARN"
@@ -70,12 +71,6 @@ class EventPipe:
             if held is not None:
                 self._write("progress", request_id, "", held)
             self._write("end", request_id, "", "")
-
-    def forget(self, request_id: str) -> None:
-        """Drop what is remembered of a request whose end nobody asked for."""
-        with self._lock:
-            for kept in (self._told, self._bytes, self._held):
-                kept.pop(request_id, None)
 
     def _write(self, kind: str, request_id: str, level: str, message: str) -> None:
         """Add a line and write what the pipe takes."""

@@ -2,7 +2,6 @@
 
 import functools
 import inspect
-import logging
 import sys
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
@@ -43,8 +42,6 @@ from towpath.web.errors import Problem, problem_of, validation_problem
 from towpath.web.receiving import RequestGuard
 
 __all__ = ["create_runner"]
-
-log = logging.getLogger(__name__)
 
 _NOT_FOUND = 404
 _DEPTH = 6

@@ -192,11 +192,11 @@ def context_of(headers: Sequence[tuple[bytes, bytes]], path: str) -> RequestCont
 
 def forwarded(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
     """Return the headers that go on to the other side."""
-    pairs = list(headers)
-    named = {
-        token.strip().lower()
-        for name, value in pairs
-        if name.lower() == "connection"
-        for token in value.split(",")
-    }
-    return [(n, v) for n, v in pairs if n.lower() not in HOP_BY_HOP and n.lower() not in named]
+    named, kept = set[str](), list[tuple[str, str]]()
+    for name, value in headers:
+        low = name.lower()
+        if low == "connection":
+            named.update(token.strip().lower() for token in value.split(","))
+        elif low not in HOP_BY_HOP:
+            kept.append((name, value))
+    return [(n, v) for n, v in kept if n.lower() not in named] if named else kept

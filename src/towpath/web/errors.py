@@ -100,6 +100,7 @@ RULES: dict[type[TowpathError], _Rule] = {
     e.WrongStateError: _Rule(400),
     e.QueueFullError: _Rule(429),
     e.LeaseLostError: _Rule(500),
+    e.AnswerTooLargeError: _Rule(502),
     e.QueueUnavailableError: _Rule(503, "infra", "internal_error"),
     e.ServerError: _Rule(500),
     e.SettingsError: _Rule(500),
