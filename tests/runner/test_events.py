@@ -79,3 +79,12 @@ def test_a_reader_who_does_not_read_stops_nobody(read: Read) -> None:
     writer.join(10)
     assert not writer.is_alive()
     assert len(pipe._pending) < 5 * 2**20
+
+
+def test_nothing_is_remembered_of_a_request_whose_end_nobody_wants_to_hear_of(read: Read) -> None:
+    pipe = EventPipe(read.theirs, most_bytes=4)
+    pipe.log("a", "STDOUT", "12345")
+    pipe.forget("a")
+    pipe.log("a", "STDOUT", "1")
+    messages = [event["message"] for event in read.all()]
+    assert messages == ["more than 4 bytes: the rest of this log is dropped", "1"]

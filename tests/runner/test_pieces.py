@@ -170,10 +170,10 @@ def test_failures_of_a_gpu_are_told_from_those_that_name_one(error, gpu, memory)
 
 
 def test_a_request_is_over_when_the_last_that_works_for_it_has_left() -> None:
-    async def run() -> list[str]:
-        over: list[str] = []
-        registry = Registry(over.append)
-        registry.enter("a")
+    async def run() -> list[tuple[str, bool]]:
+        over: list[tuple[str, bool]] = []
+        registry = Registry(lambda *told: over.append(told))
+        registry.enter("a", is_traced=True)
         registry.enter("a")
         waiting = asyncio.ensure_future(registry.over("a"))
         await registry.over("unknown")
@@ -182,9 +182,11 @@ def test_a_request_is_over_when_the_last_that_works_for_it_has_left() -> None:
         assert not waiting.done()
         registry.leave("a")
         await waiting
+        registry.enter("a")
+        registry.leave("a")
         return over
 
-    assert asyncio.run(run()) == ["a"]
+    assert asyncio.run(run()) == [("a", True), ("a", False)]
 
 
 def test_a_private_tmp_hides_the_old_one_and_keeps_what_is_needed(tmp_path: Path) -> None:

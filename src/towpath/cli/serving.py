@@ -1,7 +1,6 @@
 """`towpath run`: serve until Ctrl+C; once drains, twice ends."""
 
 import asyncio
-import ctypes
 import signal
 import sys
 import time
@@ -17,12 +16,12 @@ from towpath.cli.banner import banner_lines
 from towpath.cli.logs import set_up_logs
 from towpath.errors import AppError, ServerError, SettingsError, TowpathError
 from towpath.gateway.server import RunningServer, run_server
+from towpath.memory import freeze_heap, share_arenas
 from towpath.settings import Settings, load, using
 from towpath.web.serving import run_loop
 
 __all__ = ["serve_apps"]
 
-_ARENA_MAX = -8  # M_ARENA_MAX of mallopt(3)
 _FAILED = 1
 _USAGE = 2
 _INTERRUPTED = 130
@@ -36,7 +35,7 @@ def serve_apps(
     open_page: bool = False,
 ) -> int:
     """Serve the apps; return the exit code."""
-    _share_arenas()
+    share_arenas()
     try:
         settings = load(**flags)
         set_up_logs(settings.log_format, settings.log_level)
@@ -49,17 +48,6 @@ def serve_apps(
         return _say(error, _FAILED)
     except KeyboardInterrupt:
         return _INTERRUPTED
-
-
-def _share_arenas() -> None:
-    """Have all threads take memory from two heaps, where the C library is glibc.
-
-    By default each thread has its own, which keeps what its largest task has taken; when a sweep
-    has run once in each of the server's threads, all of them keep as much: 30 MiB that look like
-    a leak.
-    """
-    with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).mallopt(_ARENA_MAX, 2)
 
 
 def _say(error: TowpathError, code: int) -> int:
@@ -117,6 +105,7 @@ class _Session:
         self._server = server
         print("\n".join(banner_lines(server)), flush=True)
         await server.engine.settled()
+        freeze_heap()
         states = server.engine.states()
         waiting = [name for name, state in states.items() if state != "ready"]
         seconds = time.monotonic() - self._began

@@ -1,7 +1,7 @@
 """Call now: the request goes to the app's runner, and its answer comes back, byte for byte."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Iterable
 
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -28,6 +28,7 @@ from towpath.runner.wire import (
     forwarded,
     patience_in,
 )
+from towpath.web.zero_copy import LINES
 
 __all__ = ["RunEndpoint", "Target", "target_of"]
 
@@ -36,9 +37,8 @@ _HINTS = "x-fal-runner-hints"
 _SMALL = 256 * 1024
 _OURS = frozenset({REQUEST_ID_HEADER, "x-request-id", APP_HEADER, ENDPOINT_HEADER, TRACED_HEADER})
 _DROPPED = _OURS | {"authorization", "cookie"}
-_NOT_PASSED = frozenset(
-    name.encode() for name in (HOP_BY_HOP | {"server", "date"}) - {"content-length"}
-)
+_REPLACED = {"server", "date", REQUEST_ID_HEADER}
+_NOT_PASSED = frozenset(n.encode() for n in (HOP_BY_HOP | _REPLACED) - {"content-length"})
 
 
 class Target:
@@ -142,7 +142,8 @@ class RunEndpoint:
             sending = _send(lease.upstream, scope["method"], target, receive)
             answer = await _in_time(sending, spec)
             try:
-                await _pass_back(answer, lease, send, target.app)
+                takes_lines = LINES in scope.get("extensions", {})
+                await _pass_back(answer, lease, send, target.app, takes_lines=takes_lines)
             finally:
                 answer.close()
         return None
@@ -232,11 +233,12 @@ class _Body:
                 yield chunk
 
 
-async def _pass_back(answer: Answer, lease: RunnerLease, send: Send, app: str) -> None:
+async def _pass_back(
+    answer: Answer, lease: RunnerLease, send: Send, app: str, *, takes_lines: bool
+) -> None:
     """Give the runner's answer to the caller."""
-    length = answer.content_length
-    start = {"type": "http.response.start", "status": answer.status}
-    start["headers"] = _passed_headers(answer)
+    length, headers = answer.content_length, _passed_headers(answer)
+    start = {"type": "http.response.start", "status": answer.status, "headers": headers}
     hints = answer.headers.get(_HINTS, "")
     if length is not None and length <= _SMALL:
         try:
@@ -244,6 +246,8 @@ async def _pass_back(answer: Answer, lease: RunnerLease, send: Send, app: str) -
         except UpstreamError as error:
             raise failure_of(error, app) from None
         lease.finish(answer.status, hints)
+        if takes_lines and len(body) == length:  # not after HEAD
+            start |= {"headers": [], "lines": _lines(headers), "length": length}
         await send(start)
         await send({"type": "http.response.body", "body": body})
         return
@@ -255,6 +259,11 @@ async def _pass_back(answer: Answer, lease: RunnerLease, send: Send, app: str) -
         raise _BrokenOffError(app) from None
     lease.finish(answer.status, hints)
     await send({"type": "http.response.body", "body": b""})
+
+
+def _lines(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """Return headers as they are sent; aiohttp's parser has looked at each byte of them."""
+    return b"".join(b"%b: %b\r\n" % pair for pair in headers)
 
 
 def _passed_headers(answer: Answer) -> list[tuple[bytes, bytes]]:

@@ -16,6 +16,7 @@ from towpath.app.definition import App, endpoints_of
 from towpath.app.loading import AppReference, load_app, load_apps, parse_reference
 from towpath.context import ProcessPlaces, set_places, set_reporter
 from towpath.errors import SettingsError, TowpathError
+from towpath.memory import freeze_heap
 from towpath.runner.events import EventPipe
 from towpath.runner.host import AppHost
 from towpath.runner.limits import set_limits
@@ -90,12 +91,13 @@ def _serve(reference: AppReference, arguments: argparse.Namespace) -> None:
     set_reporter(events.progress)
     propagate_context()
 
-    def tell_over(request_id: str) -> None:
+    def tell_over(request_id: str, is_traced: bool) -> None:  # noqa: FBT001 - a callback
         finish_lines(request_id)
-        events.end(request_id)
+        (events.end if is_traced else events.forget)(request_id)
 
     try:
         _check_private(settings, is_private=is_private)
+        freeze_heap()  # not after: what the author's code loads, it may drop
         host = AppHost(load_app(reference))
         owner = f"{arguments.owner}/{host.kind.name}"
         with using(settings), using_hosting(hosting_of(settings, owner=owner)):

@@ -80,6 +80,8 @@ async def read_body(
 def _from_query(request: Request, names: Collection[str]) -> dict[str, Any]:  # Any: JSON
     """Return the parameters that the query has; one given twice is a list."""
     found: dict[str, Any] = {}
+    if not request.scope.get("query_string"):
+        return found
     for name in names:
         values = request.query_params.getlist(name)
         if values:

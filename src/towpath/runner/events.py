@@ -72,6 +72,12 @@ class EventPipe:
                 self._write("progress", request_id, "", held)
             self._write("end", request_id, "", "")
 
+    def forget(self, request_id: str) -> None:
+        """Drop what is remembered of a request whose end nobody wants to hear of."""
+        with self._lock:
+            for kept in (self._told, self._bytes, self._held):
+                kept.pop(request_id, None)
+
     def _write(self, kind: str, request_id: str, level: str, message: str) -> None:
         """Add a line and write what the pipe takes."""
         if len(self._pending) < _MOST_PENDING or kind == "end":

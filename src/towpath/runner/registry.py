@@ -11,17 +11,21 @@ class Registry:
     """Counts what works for each request.
 
     Args:
-        on_over: called when nothing works for a request any more, with its id.
+        on_over: called when nothing works for a request any more, with its id and whether
+            somebody wants to hear of it.
     """
 
-    def __init__(self, on_over: Callable[[str], None]) -> None:
+    def __init__(self, on_over: Callable[[str, bool], None]) -> None:
         self._at_work: Counter[str] = Counter()
         self._waiting: dict[str, asyncio.Event] = {}
+        self._traced: set[str] = set()
         self._on_over = on_over
 
-    def enter(self, request_id: str) -> None:
-        """Note that something works for a request."""
+    def enter(self, request_id: str, *, is_traced: bool = False) -> None:
+        """Note that something works for a request; *is_traced*: its end is to be told."""
         self._at_work[request_id] += 1
+        if is_traced:
+            self._traced.add(request_id)
 
     def leave(self, request_id: str) -> None:
         """Note that it has ended."""
@@ -29,7 +33,9 @@ class Registry:
         if self._at_work[request_id] > 0:
             return
         del self._at_work[request_id]
-        self._on_over(request_id)
+        was_traced = request_id in self._traced
+        self._traced.discard(request_id)
+        self._on_over(request_id, was_traced)
         event = self._waiting.pop(request_id, None)
         if event is not None:
             event.set()

@@ -36,7 +36,7 @@ from towpath.runner.invoke import Invoker, holding
 from towpath.runner.leaving import CANCEL, leaving
 from towpath.runner.limits import OUT_OF_MEMORY, is_gpu_failure, is_out_of_memory
 from towpath.runner.registry import Registry
-from towpath.runner.wire import ENDED_PATH, context_of, patience_in
+from towpath.runner.wire import ENDED_PATH, TRACED_HEADER, context_of, patience_in
 from towpath.settings import Settings
 from towpath.web.errors import Problem, problem_of, validation_problem
 from towpath.web.receiving import RequestGuard
@@ -48,19 +48,20 @@ _DEPTH = 6
 
 
 def create_runner(
-    host: AppHost, settings: Settings, tell_over: Callable[[str], None] | None = None
+    host: AppHost, settings: Settings, tell_over: Callable[[str, bool], None] | None = None
 ) -> ASGIApp:
     """Return the ASGI app of a runner.
 
     Args:
         host: the app.
         settings: what is allowed.
-        tell_over: called with a request's id when nothing works for it any more.
+        tell_over: called with a request's id, and whether its end is to be told, when nothing
+            works for it any more.
 
     Raises:
         AppDefinitionError: an endpoint's signature cannot be served.
     """
-    registry = Registry(tell_over or (lambda _: None))
+    registry = Registry(tell_over or (lambda *_: None))
 
     @asynccontextmanager
     async def lifespan(api: FastAPI) -> AsyncIterator[None]:
@@ -117,7 +118,7 @@ class _InContext:
             await send(message)
 
         context = context_of(scope["headers"], scope["path"])
-        self._registry.enter(context.request_id)
+        self._registry.enter(context.request_id, is_traced=TRACED_HEADER in context.headers)
         try:
             with serving(context):
                 async with holding():
