@@ -1,6 +1,7 @@
 """What every engine does, tried on each of them with real runners."""
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,6 @@ from towpath import settings as settings_room
 from towpath.engine.child import describe
 from towpath.engine.local import LocalEngine
 from towpath.errors import AppSetupError, UnknownAppError
-from towpath.net.upstream import runner_url
 from towpath.runner.wire import AppSpec
 
 CODE = """
@@ -55,8 +55,8 @@ def played(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[Story], 
 async def call(engine: LocalEngine, path: str = "/") -> object:
     async with engine.acquire("one") as lease:
         lease.begin("id")
-        async with lease.upstream.post(runner_url(path)) as answer:
-            content = await answer.json()
+        async with await lease.upstream.request("POST", path) as answer:
+            content = json.loads(await answer.read())
         lease.finish(answer.status)
         return content
 

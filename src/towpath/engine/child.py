@@ -21,7 +21,7 @@ from towpath.engine.environments import python_of
 from towpath.engine.pipes import Event, Pipes, RunnerPipes
 from towpath.engine.process import ChildProcess
 from towpath.errors import AppDefinitionError, AppSetupError, StartTimeoutError
-from towpath.net.upstream import Upstream, UpstreamError, open_upstream, runner_url
+from towpath.net.upstream import Upstream, UpstreamError
 from towpath.runner.process import RunnerFolder, end_group
 from towpath.runner.wire import AppSpec
 from towpath.settings import Settings
@@ -103,7 +103,7 @@ class Child:
                 os.close(read_end)
                 ends.close()
         pipes.start()
-        runners, upstream = settings.state / "runners", open_upstream(str(path))
+        runners, upstream = settings.state / "runners", Upstream(str(path))
         return cls(spec, process, upstream, write_end, home, runners, pipes, wanted.removed)
 
     async def ready(self) -> None:
@@ -133,7 +133,7 @@ class Child:
         """Return when the runner answers; its socket takes the connection before it is ready."""
         while True:
             try:
-                async with self.upstream.get(runner_url("/health")):
+                async with await self.upstream.request("GET", "/health"):
                     return
             except UpstreamError:
                 await asyncio.sleep(0.05)

@@ -3,7 +3,7 @@
 import asyncio
 from typing import Literal
 
-from towpath.net.upstream import Upstream, UpstreamError, send_request
+from towpath.net.upstream import Upstream, UpstreamError
 from towpath.runner.wire import ENDED_PATH, HealthRoute
 
 __all__ = ["ended", "is_well"]
@@ -17,7 +17,7 @@ async def is_well(upstream: Upstream, health: HealthRoute | None) -> bool:
     method, path = ("POST", health.path) if health else ("GET", "/health")
     try:
         async with asyncio.timeout(health.timeout if health else _SECONDS):
-            async with await send_request(upstream, method, path) as answer:
+            async with await upstream.request(method, path) as answer:
                 await answer.read()
                 return answer.status in _GOOD
     except (UpstreamError, TimeoutError):
@@ -30,7 +30,7 @@ async def ended(
     """Return what became of a request within *seconds*: `gone` is its runner, with it."""
     try:
         async with asyncio.timeout(seconds):
-            async with await send_request(upstream, "GET", f"{ENDED_PATH}{request_id}") as answer:
+            async with await upstream.request("GET", f"{ENDED_PATH}{request_id}") as answer:
                 return "over" if answer.status in _GOOD else "stuck"
     except TimeoutError:
         return "stuck"

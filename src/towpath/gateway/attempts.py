@@ -13,7 +13,7 @@ from towpath.errors import (
     RunnerUnreachableError,
     TowpathError,
 )
-from towpath.net.upstream import Answer, Broken, Refused, UpstreamError, send_request
+from towpath.net.upstream import Answer, BrokenError, RefusedError, UpstreamError
 from towpath.queue.leases import retry_delay, verdict
 from towpath.queue.outcomes import outcome_of
 from towpath.queue.requests import Claim, Headers, Outcome
@@ -23,7 +23,6 @@ __all__ = ["attempt", "failure_of"]
 
 _SPARE_SECONDS = 1.0  # the runner's own clock comes first
 _MOST_BYTES = 64 * 2**20
-_CHUNK = 256 * 1024
 _HINTS = "x-fal-runner-hints"
 _BAD = 400
 
@@ -49,17 +48,14 @@ async def attempt(claim: Claim, lease: RunnerLease, spec: AppSpec) -> Outcome:
 
 async def _sent(claim: Claim, lease: RunnerLease, spec: AppSpec) -> Outcome:
     """Send a request and read its answer."""
-    answer = await send_request(
-        lease.upstream,
+    answer = await lease.upstream.request(
         claim.method,
         claim.path,
         headers=[*claim.headers, (TRACED_HEADER, "1")],
         data=claim.body or None,
     )
-    try:
+    async with answer:
         body = await _read(answer, spec)
-    finally:
-        answer.close() if not answer.content.at_eof() else answer.release()
     lease.finish(answer.status, answer.headers.get(_HINTS, ""))
     return _judged(_outcome(answer, body), answer.headers, claim)
 
@@ -72,7 +68,7 @@ async def _read(answer: Answer, spec: AppSpec) -> bytes:
         UpstreamError: it broke off.
     """
     body = bytearray()
-    while chunk := await answer.content.read(_CHUNK):
+    async for chunk in answer.chunks():
         body += chunk
         if len(body) > _MOST_BYTES:
             raise AnswerTooLargeError(spec.name, limit=_MOST_BYTES)
@@ -104,6 +100,6 @@ def _judged(outcome: Outcome, headers: Mapping[str, str], claim: Claim) -> Outco
 
 def failure_of(error: UpstreamError, app: str) -> TowpathError:
     """Say what became of the runner."""
-    if isinstance(error, Refused):
+    if isinstance(error, RefusedError):
         return RunnerUnreachableError(app)
-    return RunnerLostError(app) if isinstance(error, Broken) else RunnerIncompleteError(app)
+    return RunnerLostError(app) if isinstance(error, BrokenError) else RunnerIncompleteError(app)

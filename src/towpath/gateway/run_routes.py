@@ -4,19 +4,20 @@ import asyncio
 from collections.abc import AsyncIterator, Coroutine, Iterable
 
 from starlette.responses import JSONResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from towpath.engine.engine import RunnerLease
 from towpath.engine.local import LocalEngine
 from towpath.errors import (
     DeadlineError,
+    RequestError,
     RunnerIncompleteError,
     TowpathError,
     UnknownEndpointError,
 )
 from towpath.gateway.answers import error_answer
 from towpath.gateway.attempts import failure_of
-from towpath.net.upstream import Answer, Upstream, UpstreamError, send_request
+from towpath.net.upstream import Answer, Upstream, UpstreamError
 from towpath.runner.wire import (
     APP_HEADER,
     ENDPOINT_HEADER,
@@ -141,11 +142,9 @@ class RunEndpoint:
             lease.begin(target.request_id)
             sending = _send(lease.upstream, scope["method"], target, receive)
             answer = await _in_time(sending, spec)
-            try:
+            async with answer:
                 takes_lines = LINES in scope.get("extensions", {})
                 await _pass_back(answer, lease, send, target.app, takes_lines=takes_lines)
-            finally:
-                answer.close()
         return None
 
 
@@ -199,38 +198,48 @@ async def _send(upstream: Upstream, method: str, target: Target, receive: Receiv
         data = body.chunks()
         headers += [("content-length", str(length))] if length is not None else []
     try:
-        return await send_request(upstream, method, target.path, headers=headers, data=data)
+        return await upstream.request(method, target.path, headers=headers, data=data)
     except UpstreamError as error:
-        raise (body.failure or failure_of(error, target.app)) from None
+        raise failure_of(error, target.app) from None
 
 
 class _Body:
-    """The caller's body on its way to the runner; keeps why it broke off."""
+    """The caller's body on its way to the runner."""
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
-        self.failure: TowpathError | None = None
 
     async def whole(self) -> bytes:
-        """Return a body that is small."""
+        """Return a body that is small.
+
+        Raises:
+            RequestError: it broke off, or came too slowly.
+        """
         message = await self._receive()
+        first = _piece(message)
         if not message.get("more_body", False):
-            return bytes(message.get("body", b""))
-        first = bytes(message.get("body", b""))
+            return first
         return first + b"".join([chunk async for chunk in self.chunks()])
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """Yield the body as it comes."""
+        """Yield the body as it comes.
+
+        Raises:
+            RequestError: it broke off, or came too slowly.
+        """
         more = True
         while more:
-            try:
-                message = await self._receive()
-            except TowpathError as error:
-                self.failure = error
-                raise
+            message = await self._receive()
+            yield _piece(message)
             more = message.get("more_body", False)
-            if chunk := message.get("body", b""):
-                yield chunk
+
+
+def _piece(message: Message) -> bytes:
+    """Return a piece of a body."""
+    if message["type"] == "http.disconnect":
+        reason = "The body broke off."
+        raise RequestError(reason)
+    return bytes(message.get("body", b""))
 
 
 async def _pass_back(
@@ -253,16 +262,16 @@ async def _pass_back(
         return
     await send(start)
     try:
-        async for chunk in answer.content.iter_any():
+        async for chunk in answer.chunks():
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
-    except (UpstreamError, asyncio.IncompleteReadError):
+    except UpstreamError:
         raise _BrokenOffError(app) from None
     lease.finish(answer.status, hints)
     await send({"type": "http.response.body", "body": b""})
 
 
 def _lines(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
-    """Return headers as they are sent; aiohttp's parser has looked at each byte of them."""
+    """Return headers as they are sent; the parser has looked at each byte of them."""
     return b"".join(b"%b: %b\r\n" % pair for pair in headers)
 
 
@@ -272,7 +281,6 @@ def _passed_headers(answer: Answer) -> list[tuple[bytes, bytes]]:
     if "transfer-encoding" in answer.headers:
         lost |= {b"content-length"}
     if "connection" in answer.headers:
-        named = ",".join(answer.headers.getall("connection")).encode("latin-1").lower()
+        named = answer.headers["connection"].encode("latin-1").lower()
         lost |= {token.strip() for token in named.split(b",")}
-    pairs = ((name.lower(), value) for name, value in answer.raw_headers)
-    return [pair for pair in pairs if pair[0] not in lost]
+    return [pair for pair in answer.raw_headers if pair[0] not in lost]

@@ -8,12 +8,13 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from towpath.engine.local import LocalEngine
 from towpath.errors import TowpathError
 from towpath.gateway.run_routes import target_of
-from towpath.net.upstream import Socket, SocketKind, UpstreamError, runner_url
+from towpath.net.upstream import Socket, SocketKind, UpstreamError
 
 __all__ = ["pass_websocket"]
 
 _INTERNAL = 1011
 _UNKNOWN = 1008
+_MOST_BYTES = 2**20
 _HANDSHAKE = frozenset({"sec-websocket-key", "sec-websocket-version", "sec-websocket-extensions"})
 
 
@@ -26,8 +27,8 @@ async def pass_websocket(caller: WebSocket, engine: LocalEngine) -> None:
         hint = target.headers.get("x-fal-runner-hint")
         async with engine.acquire(target.app, hint=hint) as lease:
             lease.begin(target.request_id)
-            async with lease.upstream.ws_connect(
-                runner_url(target.path), headers=headers, max_msg_size=2**20
+            async with lease.upstream.socket(
+                target.path, headers, most_bytes=_MOST_BYTES
             ) as runner:
                 await caller.accept()
                 await _pass_both(caller, runner)

@@ -1,84 +1,153 @@
-"""HTTP towards our own runners: aiohttp over a unix socket. Never for strangers."""
+"""Connections to our own runners: HTTP/1.1 over a unix socket. Never for strangers.
 
-from functools import lru_cache
-from typing import Any
+aiohttp's client does far more than this needs, and took two fifths of the gateway's time for a
+call; see docs/decisions/0008.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 
 import aiohttp
 import yarl
 
+from towpath.net.exchange import (
+    Answer,
+    Body,
+    BrokenError,
+    Connection,
+    RefusedError,
+    Request,
+    UpstreamError,
+)
+
 __all__ = [
     "Answer",
-    "Broken",
-    "Refused",
+    "BrokenError",
+    "RefusedError",
     "Socket",
     "SocketKind",
     "Upstream",
     "UpstreamError",
-    "open_upstream",
-    "runner_url",
-    "send_request",
 ]
 
-Upstream = aiohttp.ClientSession
-Answer = aiohttp.ClientResponse
 Socket = aiohttp.ClientWebSocketResponse
 SocketKind = aiohttp.WSMsgType
-UpstreamError = aiohttp.ClientError
-Refused = aiohttp.ClientConnectorError
-Broken = (
-    aiohttp.ServerDisconnectedError,
-    aiohttp.ClientOSError,
-    aiohttp.ClientPayloadError,  # the answer broke off
-)
 
-_NOT_ADDED = ("User-Agent", "Content-Type", "Accept", "Accept-Encoding")
-_SHORT = 200  # characters of a path that is likely to come again
+_IDLE_SECONDS = 4.0  # a runner closes its ends much later, so that none is closed under a request
+_NOT_ADDED = ("User-Agent", "Accept", "Accept-Encoding")
 
 
-def open_upstream(socket_path: str) -> Upstream:
-    """Return a session whose every request goes to the runner behind *socket_path*.
+class Upstream:
+    """The way to one runner; connections are kept for the next request.
 
-    It has no time limit of its own, keeps bodies as they are, adds no headers that only clients
-    have, and takes no proxy.
+    It has no time limit of its own, and gives bodies as they are.
+
+    Args:
+        socket_path: where the runner listens.
     """
-    return aiohttp.ClientSession(
-        connector=aiohttp.UnixConnector(path=socket_path, limit=0, keepalive_timeout=4),
-        timeout=aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None),
-        auto_decompress=False,
-        skip_auto_headers=_NOT_ADDED,
-        cookie_jar=aiohttp.DummyCookieJar(),
-        trust_env=False,
-        max_line_size=64 * 1024,
-        max_field_size=64 * 1024,
-    )
 
+    def __init__(self, socket_path: str) -> None:
+        self._path = socket_path
+        self._idle: list[tuple[Connection, float]] = []
+        self._connections: set[Connection] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._is_closed = False
 
-async def send_request(
-    upstream: Upstream,
-    method: str,
-    path: str,
-    **options: Any,  # noqa: ANN401 - aiohttp's own
-) -> Answer:
-    """Send a request to a runner; return when the head of its answer is here.
+    async def request(
+        self, method: str, path: str, *, headers: Sequence[tuple[str, str]] = (), data: Body = None
+    ) -> Answer:
+        """Send a request; return when the head of its answer is here. Close the answer.
 
-    Raises:
-        UpstreamError: the runner does not answer, or is gone, and its session with it.
-    """
-    try:
-        return await upstream.request(method, runner_url(path), allow_redirects=False, **options)
-    except (RuntimeError, ConnectionError) as error:
-        if isinstance(error, UpstreamError) or not (upstream.closed or isinstance(error, OSError)):
+        Args:
+            method: of HTTP.
+            path: with its query, as it is to be sent.
+            headers: less `host` and those of the connection; `content-length` only with a body
+                that comes in pieces.
+            data: the body; in chunks when it comes in pieces of unknown length.
+
+        Raises:
+            RefusedError: nobody listens.
+            BrokenError: the runner is gone.
+            UpstreamError: what it answers is not HTTP.
+            ValueError: a header or the path cannot be sent.
+        """
+        request = Request.of(method, path, headers, data)
+        connection = self._kept() or await self._connected()
+        try:
+            return await connection.exchange(request)
+        except BaseException:
+            connection.abort()
             raise
-        raise aiohttp.ServerDisconnectedError from None
 
+    @asynccontextmanager
+    async def socket(
+        self, path: str, headers: Sequence[tuple[str, str]], *, most_bytes: int
+    ) -> AsyncIterator[Socket]:
+        """Open a websocket until the block ends; it refuses messages larger than *most_bytes*.
 
-def runner_url(path: str) -> yarl.URL:
-    """Return the URL of *path* at a runner; path and query go out as they came in."""
-    return _remembered(path) if len(path) <= _SHORT else _url(path)
+        Raises:
+            UpstreamError: the runner does not take it.
+        """
+        url = yarl.URL(f"http://runner{path}", encoded=True)
+        try:
+            async with (
+                aiohttp.ClientSession(
+                    connector=aiohttp.UnixConnector(path=self._path),
+                    timeout=aiohttp.ClientTimeout(total=None),
+                    skip_auto_headers=_NOT_ADDED,
+                    cookie_jar=aiohttp.DummyCookieJar(),
+                    trust_env=False,
+                ) as session,
+                session.ws_connect(url, headers=headers, max_msg_size=most_bytes) as opened,
+            ):
+                yield opened
+        except aiohttp.ClientError as error:
+            raise UpstreamError(str(error)) from None
 
+    async def close(self) -> None:
+        """Break all connections off."""
+        self._is_closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+        for connection in tuple(self._connections):
+            connection.abort()
 
-def _url(path: str) -> yarl.URL:
-    return yarl.URL(f"http://runner{path}", encoded=True)
+    def _kept(self) -> Connection | None:
+        """Return a connection that was used a moment ago, if there is one."""
+        if self._is_closed:
+            raise BrokenError
+        return self._idle.pop()[0] if self._idle else None
 
+    async def _connected(self) -> Connection:
+        """Return a new connection."""
+        loop = asyncio.get_running_loop()
+        try:
+            _, connection = await loop.create_unix_connection(
+                lambda: Connection(self._free, self._lost), self._path
+            )
+        except OSError as error:
+            raise RefusedError(str(error)) from None
+        self._connections.add(connection)
+        return connection
 
-_remembered = lru_cache(maxsize=512)(_url)
+    def _free(self, connection: Connection) -> None:
+        """Keep a connection for the next request, for a while."""
+        loop = asyncio.get_running_loop()
+        self._idle.append((connection, loop.time()))
+        if self._timer is None:
+            self._timer = loop.call_later(_IDLE_SECONDS, self._close_idle)
+
+    def _lost(self, connection: Connection) -> None:
+        """Forget a connection."""
+        self._connections.discard(connection)
+        self._idle = [pair for pair in self._idle if pair[0] is not connection]
+
+    def _close_idle(self) -> None:
+        """Close what was not used for a while; look again while there are others."""
+        loop = asyncio.get_running_loop()
+        old = [each for each, since in self._idle if loop.time() - since >= _IDLE_SECONDS]
+        self._idle = [pair for pair in self._idle if pair[0] not in old]
+        for connection in old:
+            connection.abort()
+        self._timer = loop.call_later(_IDLE_SECONDS, self._close_idle) if self._idle else None
