@@ -99,6 +99,7 @@ def test_the_first_lines_say_where_everything_is(app: str, tmp_path: Path) -> No
         assert "expire 7d after" in output
         assert "only this machine can reach it" in output
         assert "GiB" in output
+        assert "level" not in output, "nothing is logged before anything has happened"
         page = httpx2.get(f"{server.url}/playground/local/echo")
         assert page.status_code == 200
         assert "curl -X POST" in page.text

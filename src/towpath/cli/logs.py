@@ -11,6 +11,7 @@ from towpath.clock import iso
 
 __all__ = ["set_up_logs"]
 
+_QUIET = ("uvicorn", "watchfiles", "alembic")  # what they say below a warning is for their authors
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
@@ -53,5 +54,5 @@ def set_up_logs(form: Literal["auto", "text", "json"], level: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(TextFormatter() if text else JsonFormatter())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)
-    logging.getLogger("watchfiles").setLevel(logging.WARNING)
+    for library in _QUIET:
+        logging.getLogger(library).setLevel(max(logging.WARNING, logging.getLogger().level))
