@@ -151,6 +151,7 @@ with engine.begin() as connection:
 if not url.startswith("sqlite"):
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("VACUUM ANALYZE"))
+        connection.execute(text("CHECKPOINT"))  # what was put in is not to be written meanwhile
 else:
     with engine.connect() as connection:
         connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
