@@ -9,6 +9,7 @@ import pwd
 import re
 import shutil
 import socket
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -189,7 +190,7 @@ def bench(peers: str, rounds: int) -> Iterator[Table]:
             found = {n: partial(_sample, run, index) for n, run in runs.items()}
             table = tables_of(title, found, rounds)
             yield Table(table.title, table.samples, "SQLite, 16 threads", _rates(table))
-        yield from _growths(root, postgres)
+        yield from _growths(root, postgres, rounds)
 
 
 def _rates(table: Table) -> str:
@@ -251,35 +252,42 @@ def _python(interpreter: str, code: str, root: Path, *words: object) -> list[flo
     return [float(number) for number in found[1].split()]
 
 
-def _growths(root: Path, postgres: str) -> Iterator[Table]:
-    """Compare submit, status and claim at 10, 10,000 and 1,000,000 rows, half of them waiting."""
+def _growths(root: Path, postgres: str, rounds: int) -> Iterator[Table]:
+    """Compare submit, status and claim at 10, 10,000 and 1,000,000 rows, half of them waiting.
+
+    Each has a database of its own, and they are measured in turns.
+    """
     for kind in ("SQLite", "PostgreSQL"):
-        found: dict[int, list[float]] = {}
-        for rows in _GROWTH:
-            url = f"sqlite:///{root}/grow{rows}.db"
-            if kind == "PostgreSQL":
-                _emptied(postgres)
-                url = postgres
-            found[rows] = _python(sys.executable, _GROW, root, url, rows)
+        urls = {rows: f"sqlite:///{root}/grow{rows}.db" for rows in _GROWTH}
+        if kind == "PostgreSQL":
+            urls = {rows: _database(postgres, f"grow{rows}") for rows in _GROWTH}
+        found: dict[int, list[list[float]]] = {rows: [] for rows in _GROWTH}
+        for _ in range(rounds):
+            for rows, url in urls.items():
+                found[rows].append(_python(sys.executable, _GROW, root, url, rows))
+        many, few = found[_GROWTH[-1]], found[_GROWTH[0]]
         told = "; ".join(
-            f"{what} {found[_GROWTH[-1]][n] / found[_GROWTH[0]][n]:.2f} times as long at a million"
+            f"{what} {statistics.median(m[n] / f[n] for m, f in zip(many, few, strict=True)):.2f} "
+            "times as long at a million"
             for n, what in enumerate(("submit", "status", "claim"))
         )
         samples: Mapping[str, list[Sample]] = {
-            f"{rows:,} rows": [Sample(sum(times))] for rows, times in found.items()
+            f"{rows:,} rows": [Sample(sum(times)) for times in turns]
+            for rows, turns in found.items()
         }
         title = f"{kind}: submit, status and claim together"
         yield Table(title, samples, "10 rows", f"{told}; goal: within 1.5")
 
 
-def _emptied(url: str) -> None:
-    """Remove all tables."""
+def _database(server: str, name: str) -> str:
+    """Make a database; return its URL."""
     code = (
         "import sys; from sqlalchemy import create_engine, text\n"
-        "with create_engine(sys.argv[1]).begin() as c:\n"
-        "  c.execute(text('DROP SCHEMA public CASCADE')); c.execute(text('CREATE SCHEMA public'))\n"
+        "engine = create_engine(sys.argv[1], isolation_level='AUTOCOMMIT')\n"
+        "with engine.connect() as c: c.execute(text(f'CREATE DATABASE {sys.argv[2]}'))\n"
     )
-    subprocess.run([sys.executable, "-c", code, url], check=True)
+    subprocess.run([sys.executable, "-c", code, server, name], check=True)
+    return f"{server.rpartition('/')[0]}/{name}"
 
 
 @contextmanager

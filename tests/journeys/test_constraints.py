@@ -129,6 +129,10 @@ def test_sounds_are_measured(call) -> None:
 def test_a_file_that_is_broken_is_the_callers_fault(call) -> None:
     entry = refused(call("/", image_url=uri(b"\x89PNG\r\n\x1a\n broken")))
     assert (entry["loc"], entry["type"]) == (["body", "image_url"], "image_load_error")
+
+
+@pytest.mark.slow
+def test_a_file_that_cannot_be_fetched_is_the_callers_fault(call) -> None:
     entry = refused(call("/", image_url="http://127.0.0.1:1/a.png"))
     assert entry["type"] == "file_download_error"
 

@@ -225,6 +225,7 @@ def test_code_that_cannot_be_stopped_ends_with_its_runner(server: Server, path: 
     assert pids(server.url)[0] != pid
 
 
+@pytest.mark.slow
 def test_a_request_over_its_time_frees_its_place_only_when_its_code_has_ended(
     server: Server,
 ) -> None:

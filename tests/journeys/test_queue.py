@@ -297,7 +297,7 @@ def test_who_is_not_started_in_time_is_a_504_of_the_callers(url: str) -> None:
         ({"code": 504, "needs_retry": "0"}, {}, 1),
         ({"code": 500}, {}, 1),
         ({"code": 502}, {}, 1),
-        ({"code": 500, "needs_retry": "1"}, {}, 10),
+        pytest.param({"code": 500, "needs_retry": "1"}, {}, 10, marks=pytest.mark.slow),
     ],
 )
 def test_retries_follow_the_rules(server: Server, body, headers, calls, monkeypatch) -> None:

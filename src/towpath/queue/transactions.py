@@ -36,6 +36,19 @@ class Prepared:
         self.text = str(compiled)
         self._order: Sequence[str] | None = getattr(compiled, "positiontup", None)
         self._fixed = {name: value for name, value in compiled.params.items() if value is not None}
+        if self._order is None:
+            self._write_out()
+
+    def _write_out(self) -> None:
+        """Write our own numbers into the statement, where PostgreSQL plans it.
+
+        Without knowing that a LIMIT is 1 it has no plan that holds for all values, and plans anew
+        each time, which takes longer than the row.
+        """
+        for name, value in tuple(self._fixed.items()):
+            if type(value) is int:
+                self.text = self.text.replace(f"%({name})s", str(value))
+                del self._fixed[name]
 
     def values(self, given: Mapping[str, object]) -> Any:  # noqa: ANN401 - as the driver takes them
         """Return the parameters as the driver takes them."""
