@@ -108,6 +108,16 @@ def test_the_first_lines_say_where_everything_is(app: str, tmp_path: Path) -> No
         assert httpx2.get(f"{server.url}/playground/local/nope").status_code == 404
 
 
+def test_a_machine_that_lacks_what_is_asked_for_is_refused_in_one_line(tmp_path: Path) -> None:
+    app = write(tmp_path, "big.py", APP.replace('title="Echo"', 'machine_type="GPU-B300"'))
+    flags = ("--port", "0", "--data-dir", str(tmp_path / "d"), "--strict-machine")
+    done = towpath("run", app, *flags)
+    assert done.returncode == 1
+    assert "asks for GPU-B300" in done.stderr
+    assert "without --strict-machine" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_ctrl_c_drains(app: str, tmp_path: Path) -> None:
     with Command(app, "--port", "0", "--data-dir", str(tmp_path / "d")) as server:
         server.wait_for("ready in")

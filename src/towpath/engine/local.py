@@ -39,6 +39,7 @@ class LocalEngine:
         self._first = list(specs)
         self._pools: dict[str, Pool] = {}
         self._machine = Machine([], is_strict=settings.strict_machine)
+        self._is_surveyed = False
         self._hear = hear
 
     def listen(self, hear: Listener) -> None:
@@ -49,9 +50,9 @@ class LocalEngine:
 
     async def deploy(self, app: AppSpec) -> None:
         """Run *app*, or its new code in the place of the old; the same again changes nothing."""
+        self._machine.check(app)
         pool = self._pools.get(app.name)
         if pool is None:
-            self._machine.check(app)
             pool = self._pools[app.name] = Pool(app, self._start, self._scale)
             pool.launch()
         elif pool.spec != app:
@@ -78,12 +79,24 @@ class LocalEngine:
         """Return the apps, in their order."""
         return [pool.spec for pool in self._pools.values()] or self._first
 
+    async def check(self) -> None:
+        """Look whether this machine has what the apps ask for.
+
+        Raises:
+            AppDefinitionError: it has not, and the settings ask for exactly that.
+        """
+        if not self._is_surveyed:
+            gpus = await anyio.to_thread.run_sync(list_gpus)
+            self._machine = Machine(gpus, is_strict=self._settings.strict_machine)
+            self._is_surveyed = True
+        for spec in self._first:
+            self._machine.check(spec)
+
     async def start(self) -> None:
         """Sweep what dead runners left, then start every app."""
         await anyio.to_thread.run_sync(sweep_runners, self._settings.state / "runners")
         await anyio.to_thread.run_sync(sweep_homes)
-        gpus = await anyio.to_thread.run_sync(list_gpus)
-        self._machine = Machine(gpus, is_strict=self._settings.strict_machine)
+        await self.check()
         for spec in self._first:
             await self.deploy(spec)
 

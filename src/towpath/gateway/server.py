@@ -99,6 +99,7 @@ async def _run_owned(
             store = await in_thread(_checked_store)(place_of(settings))
             try:
                 engine = LocalEngine(specs, settings)
+                await engine.check()
                 parts = Parts(settings, engine, store, queue, _worker(settings))
                 await _serve(parts, (sock, file_sock), on_start)
             finally:

@@ -49,7 +49,7 @@ class Upstream:
 
     def __init__(self, socket_path: str) -> None:
         self._path = socket_path
-        self._idle: list[tuple[Connection, float]] = []
+        self._idle: dict[Connection, float] = {}  # since when; the latest used is the last
         self._connections: set[Connection] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._is_closed = False
@@ -117,7 +117,7 @@ class Upstream:
         """Return a connection that was used a moment ago, if there is one."""
         if self._is_closed:
             raise BrokenError
-        return self._idle.pop()[0] if self._idle else None
+        return self._idle.popitem()[0] if self._idle else None
 
     async def _connected(self) -> Connection:
         """Return a new connection."""
@@ -134,20 +134,20 @@ class Upstream:
     def _free(self, connection: Connection) -> None:
         """Keep a connection for the next request, for a while."""
         loop = asyncio.get_running_loop()
-        self._idle.append((connection, loop.time()))
+        self._idle[connection] = loop.time()
         if self._timer is None:
             self._timer = loop.call_later(_IDLE_SECONDS, self._close_idle)
 
     def _lost(self, connection: Connection) -> None:
         """Forget a connection."""
         self._connections.discard(connection)
-        self._idle = [pair for pair in self._idle if pair[0] is not connection]
+        self._idle.pop(connection, None)
 
     def _close_idle(self) -> None:
         """Close what was not used for a while; look again while there are others."""
         loop = asyncio.get_running_loop()
-        old = [each for each, since in self._idle if loop.time() - since >= _IDLE_SECONDS]
-        self._idle = [pair for pair in self._idle if pair[0] not in old]
+        old = [each for each, since in self._idle.items() if loop.time() - since >= _IDLE_SECONDS]
         for connection in old:
+            del self._idle[connection]
             connection.abort()
         self._timer = loop.call_later(_IDLE_SECONDS, self._close_idle) if self._idle else None
