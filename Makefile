@@ -13,6 +13,9 @@ UV = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
+PAGE := src/towpath/playground/static/sources.sha256
+PAGE_SOURCES := $(shell find playground/src playground/public -type f 2>/dev/null) $(wildcard playground/*.json playground/*.ts playground/*.html) hatch_build.py
+
 $(READY): requirements/dev.txt pyproject.toml
 	@test -n "$(PYTHON)" || { echo "towpath needs Python 3.11 or newer; none was found. Install one, or name it: make setup PYTHON=/path/to/python3"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
@@ -20,16 +23,21 @@ $(READY): requirements/dev.txt pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-setup: $(READY) ## make .venv with everything in it
+# The page is part of the package; after a change of its sources it is built again.
+$(PAGE): $(PAGE_SOURCES) | $(READY)
+	$(BIN)/python hatch_build.py
+	@touch $@
 
-demo: $(READY) ## run examples/upscale.py on http://127.0.0.1:8000
+setup: $(READY) $(PAGE) ## make .venv with everything in it, and the Playground's page
+
+demo: setup ## run examples/upscale.py on http://127.0.0.1:8000
 	$(BIN)/towpath run examples/upscale.py
 
 # A test that hangs where no Python runs ends the run with every thread's stack.
-test: $(READY) ## run the fast tests
+test: setup ## run the fast tests
 	$(BIN)/python -m pytest -o faulthandler_timeout=500 -o faulthandler_exit_on_timeout=true
 
-test-all: $(READY) engines ## run every test, the long ones too
+test-all: setup engines ## run every test, the long ones too
 	$(BIN)/python -m pytest -m ""
 
 engines: ## install the programs that the long tests run (Debian, as root)
@@ -39,7 +47,7 @@ engines: ## install the programs that the long tests run (Debian, as root)
 	  { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $$wanted; } >/dev/null || \
 	  { echo "The long tests need$$wanted: install them, and run make test-all again."; exit 1; }; fi
 
-check: $(READY) ## format, lint, types, floors, dead code, dependencies, spelling
+check: setup ## format, lint, types, floors, dead code, dependencies, spelling
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy

@@ -102,9 +102,10 @@ def test_the_first_lines_say_where_everything_is(app: str, tmp_path: Path) -> No
         assert "level" not in output, "nothing is logged before anything has happened"
         page = httpx2.get(f"{server.url}/playground/local/echo")
         assert page.status_code == 200
-        assert "curl -X POST" in page.text
-        assert "Give back what came." in page.text
-        assert "Echo" in httpx2.get(server.url, follow_redirects=True).text
+        assert '<div id="page">' in page.text
+        assert '<div id="page">' in httpx2.get(server.url, follow_redirects=True).text
+        [listed] = httpx2.get(f"{server.url}/apps").json()["apps"]
+        assert (listed["title"], listed["description"]) == ("Echo", "Give back what came.")
         assert httpx2.get(f"{server.url}/playground/local/nope").status_code == 404
 
 

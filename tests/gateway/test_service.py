@@ -1,5 +1,6 @@
 """The front door over real sockets: keys, origins, ids, health, metrics."""
 
+import re
 from collections.abc import Iterator
 from textwrap import dedent
 
@@ -158,7 +159,9 @@ def test_no_answer_repeats_the_host(opened: Server, where: str) -> None:
     assert "evil.test" not in str(answer.headers)
 
 
-def test_a_page_of_the_server_runs_and_loads_nothing(opened: Server) -> None:
+def test_a_page_of_the_server_runs_and_loads_nothing_foreign(opened: Server) -> None:
     page = httpx2.get(f"{opened.url}/playground/")
-    assert "default-src 'none'" in page.headers["content-security-policy"]
-    assert "<script" not in page.text
+    policy = page.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "script-src 'self' 'wasm-unsafe-eval';" in policy
+    assert re.findall(r'(?:src|href)="(?!\./|data:)', page.text) == []

@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 from starlette.websockets import WebSocket
@@ -30,11 +30,11 @@ from towpath.gateway.answers import error_answer
 from towpath.gateway.desk import QueueDesk
 from towpath.gateway.keys import AdminGuard, KeyGuard, allowed_origins
 from towpath.gateway.metrics import CONTENT_TYPE, Metrics
+from towpath.gateway.playground_routes import PlaygroundRoutes
 from towpath.gateway.run_routes import RunEndpoint
 from towpath.gateway.tracing import RequestTracer
 from towpath.gateway.websockets import pass_websocket
 from towpath.net.store_reader import StoreReader
-from towpath.playground.pages import app_page, home_page
 from towpath.queue.store import RequestQueue
 from towpath.settings import Settings
 from towpath.storage.file_store import FileStore
@@ -256,14 +256,10 @@ class _Api:
         """Return the routes; an app's own come last."""
         return [
             *self._desk.routes(),
-            Route("/", self._home),
+            *PlaygroundRoutes(self._settings, self._engine).routes(),
             Route("/health", self._health),
             Route("/ready", self._ready),
             Route("/metrics", self._exposition),
-            Route("/playground", self._home),
-            Route("/playground/", self._pages),
-            Route("/playground/{owner}/{app}", self._page),
-            Route("/playground/{owner}/{app}/", self._page),
             WebSocketRoute("/{owner}/{app}", self._socket),
             WebSocketRoute("/{owner}/{app}/{path:path}", self._socket),
         ]
@@ -284,9 +280,6 @@ class _Api:
             await self._engine.stop()
             await self._reader.close()
 
-    async def _home(self, _: Request) -> Response:
-        return RedirectResponse("/playground/")
-
     async def _health(self, _: Request) -> Response:
         return JSONResponse({"status": "ok", "version": version("towpath")})
 
@@ -302,14 +295,6 @@ class _Api:
         self._metrics.note_queue(await self._desk.waiting())
         self._metrics.note_files(*await in_thread(self._store.totals)())
         return Response(self._metrics.exposition(), media_type=CONTENT_TYPE)
-
-    async def _pages(self, _: Request) -> Response:
-        return home_page(self._settings.owner, self._engine.specs)
-
-    async def _page(self, request: Request) -> Response:
-        owner = request.path_params["owner"]
-        spec = self._engine.spec(owner, request.path_params["app"])
-        return app_page(owner, spec, self._settings.origin)
 
     async def _socket(self, caller: WebSocket) -> None:
         await pass_websocket(caller, self._engine)

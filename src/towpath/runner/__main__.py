@@ -8,11 +8,13 @@ import signal
 import socket
 import sys
 import traceback
+from dataclasses import replace
 from pathlib import Path
 
 from starlette.types import ASGIApp
 
 from towpath.app.definition import App, endpoints_of
+from towpath.app.hints import endpoint_titles, example_in
 from towpath.app.loading import AppReference, load_app, load_apps, parse_reference
 from towpath.context import ProcessPlaces, set_places, set_reporter
 from towpath.errors import SettingsError, TowpathError
@@ -23,7 +25,7 @@ from towpath.runner.limits import set_limits
 from towpath.runner.private_tmp import TMP, mount_private_tmp
 from towpath.runner.process import RunnerFolder, die_with_parent, use_as_temp, write_json
 from towpath.runner.propagation import propagate_context
-from towpath.runner.server import create_runner
+from towpath.runner.server import create_runner, document_of
 from towpath.runner.streams import route_output
 from towpath.runner.wire import AppSpec
 from towpath.settings import Settings, load, using
@@ -70,9 +72,15 @@ def _describe(reference: AppReference, pipe: int) -> None:
 
 def _spec(kind: type[App], reference: AppReference) -> AppSpec:
     """Describe one app, after binding its endpoints: a signature may be one that cannot be."""
-    create_runner(AppHost(kind), load())
+    document = document_of(AppHost(kind))
+    titles = endpoint_titles(document)
     paths = [endpoint.spec.path for endpoint in endpoints_of(kind)]
-    return AppSpec.of(kind, str(AppReference(reference.source, kind.__name__)), paths)
+    spec = AppSpec.of(kind, str(AppReference(reference.source, kind.__name__)), paths)
+    return replace(
+        spec,
+        titles=tuple(titles.get(path, path) for path in paths),
+        example=example_in(document, paths[0]),
+    )
 
 
 def _serve(reference: AppReference, arguments: argparse.Namespace) -> None:

@@ -20,7 +20,7 @@ from towpath.runner.batches import Batcher
 from towpath.runner.interrupts import Doom, Job
 from towpath.runner.registry import Registry
 
-__all__ = ["Invoker", "Limits", "holding"]
+__all__ = ["Invoker", "Limits", "holding", "is_generator"]
 
 _END = object()
 _held: ContextVar[list[AsyncExitStack]] = ContextVar("towpath_held")
@@ -41,7 +41,7 @@ class holding:  # noqa: N801 - used as a function
             await stack.aclose()
 
 
-def _is_generator(function: Callable[..., Any]) -> bool:
+def is_generator(function: Callable[..., Any]) -> bool:
     """Return whether an endpoint yields its values."""
     return inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
 
@@ -127,7 +127,7 @@ class Invoker:
             DeadlineError: its turn did not come, or it took too long.
         """
         turn = _Turn(lambda: None) if is_aside else await self._turn(patience)
-        if _is_generator(function):
+        if is_generator(function):
             return await self._stream(function(**arguments), turn)
         try:
             return await self._timed(self._answered(function, arguments, turn))

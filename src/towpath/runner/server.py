@@ -32,7 +32,7 @@ from towpath.files.file import File
 from towpath.runner.binding import Plan, http_request, plan_of, route_of
 from towpath.runner.checking import check_inputs, constrained_in
 from towpath.runner.host import AppHost
-from towpath.runner.invoke import Invoker, holding
+from towpath.runner.invoke import Invoker, holding, is_generator
 from towpath.runner.leaving import CANCEL, leaving
 from towpath.runner.limits import OUT_OF_MEMORY, is_gpu_failure, is_out_of_memory
 from towpath.runner.registry import Registry
@@ -41,7 +41,7 @@ from towpath.settings import Settings
 from towpath.web.errors import Problem, problem_of, validation_problem
 from towpath.web.receiving import RequestGuard
 
-__all__ = ["create_runner"]
+__all__ = ["create_runner", "document_of"]
 
 _NOT_FOUND = 404
 _DEPTH = 6
@@ -62,6 +62,29 @@ def create_runner(
         AppDefinitionError: an endpoint's signature cannot be served.
     """
     registry = Registry(tell_over or (lambda *_: None))
+    api = _api(host, registry)
+    app = _InContext(api, host, registry)
+    grace = host.kind.termination_grace_period_seconds
+    paths = {endpoint.spec.path for endpoint in host.endpoints}
+    leave = leaving(app, paths, doom=lambda: api.state.invoker.doom, grace=grace)
+    return RequestGuard(app, limit=settings.max_body_bytes, leave=leave)
+
+
+def document_of(host: AppHost) -> dict[str, Any]:  # Any: JSON
+    """Return an app's OpenAPI document, without setting it up.
+
+    Raises:
+        AppDefinitionError: an endpoint's signature cannot be served.
+    """
+    return _document(_api(host, Registry(lambda *_: None)), host)
+
+
+def _api(host: AppHost, registry: Registry) -> FastAPI:
+    """Return the routes of an app.
+
+    Raises:
+        AppDefinitionError: an endpoint's signature cannot be served.
+    """
 
     @asynccontextmanager
     async def lifespan(api: FastAPI) -> AsyncIterator[None]:
@@ -85,10 +108,7 @@ def create_runner(
         _add(api, endpoint, is_aside=_is_aside(endpoint, paths))
     _add_own_routes(api, host, registry)
     _add_error_answers(api, host)
-    app = _InContext(api, host, registry)
-    grace = host.kind.termination_grace_period_seconds
-    leave = leaving(app, paths, doom=lambda: api.state.invoker.doom, grace=grace)
-    return RequestGuard(app, limit=settings.max_body_bytes, leave=leave)
+    return api
 
 
 def _is_aside(endpoint: BoundEndpoint, paths: Collection[str]) -> bool:
@@ -205,7 +225,8 @@ def _document(api: FastAPI, host: AppHost) -> dict[str, Any]:  # Any: JSON
     )
     posts = [e.spec.path for e in host.endpoints if not e.spec.is_websocket]
     sockets = [e.spec.path for e in host.endpoints if e.spec.is_websocket]
-    return with_hints(document, paths=[*posts, "/health", *sockets])
+    streams = {e.spec.path for e in host.endpoints if is_generator(e.call)}
+    return with_hints(document, paths=[*posts, "/health", *sockets], streams=streams)
 
 
 # --- errors --------------------------------------------------------------------------------------

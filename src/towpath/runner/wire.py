@@ -99,6 +99,8 @@ class AppSpec:
         request_timeout: seconds that a request may take.
         request_start_timeout: seconds that a request may wait for its turn.
         health: how runners are asked whether they are well; None asks only idle ones.
+        titles: what people call each of the endpoints, in their order.
+        example: `input` and `output` that the author gave as an example, or None.
     """
 
     reference: str
@@ -120,6 +122,8 @@ class AppSpec:
     request_timeout: float | None = None
     request_start_timeout: float | None = None
     health: HealthRoute | None = None
+    titles: tuple[str, ...] = ()
+    example: Mapping[str, Any] | None = None  # Any: JSON
 
     @classmethod
     def of(cls, kind: type[App], reference: str, endpoints: Iterable[str]) -> "AppSpec":
@@ -155,7 +159,8 @@ class AppSpec:
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "AppSpec":  # Any: JSON
         """Read a spec."""
-        lists = {k: tuple(content[k]) for k in ("machine_type", "endpoints", "requirements")}
+        named = ("machine_type", "endpoints", "requirements", "titles")
+        lists = {name: tuple(content[name]) for name in named}
         health = HealthRoute(**content["health"]) if content["health"] else None
         return cls(**{**content, **lists, "health": health})
 

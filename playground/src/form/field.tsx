@@ -1,0 +1,224 @@
+// One field of the form: its label, its control, its hint and its errors.
+
+import type { ComponentChildren } from "preact";
+import { useRef, useState } from "preact/hooks";
+import { isObject, type Json, type Key } from "../model/json";
+import type { Field } from "../model/schema";
+import { branchOf, initialOf, newItem } from "../model/values";
+import { memo, Words } from "../ui";
+import { Basic } from "./basic";
+import { FileControl } from "./file";
+import { FilesControl } from "./files";
+import { JsonControl } from "./json";
+
+export interface FieldProps {
+  field: Field;
+  value: Json | undefined;
+  path: readonly Key[];
+  /** Messages by the path of their field, joined with dots. */
+  errors: ReadonlyMap<string, string[]>;
+  onChange: (path: readonly Key[], value: Json | undefined) => void;
+  /** The value of the whole form, for fields that look at others. */
+  root: () => Json | undefined;
+}
+
+export function idOf(path: readonly Key[]): string {
+  return `f-${path.join("-")}`;
+}
+
+const GROUPS = new Set(["object", "array", "files"]);
+
+function FieldView(props: FieldProps) {
+  const { field, path } = props;
+  const id = idOf(path);
+  const errors = props.errors.get(path.join(".")) ?? [];
+  const label = <Label field={field} id={id} isGroup={GROUPS.has(field.kind) || field.kind === "union"} />;
+  const body = (
+    <>
+      <Control {...props} describedBy={describedBy(id, field, errors)} isWrong={errors.length > 0} />
+      {field.description && <p class="hint" id={`${id}-hint`} dir="auto"><Words text={field.description} /></p>}
+      {errors.length > 0 && <p class="error" id={`${id}-error`}>{errors.join(" ")}</p>}
+    </>
+  );
+  if (field.kind === "boolean") return <div class="field" data-kind="boolean">{body}</div>;
+  if (GROUPS.has(field.kind) || field.kind === "union") {
+    return <fieldset class="field" data-kind={field.kind} id={id} tabIndex={-1}><legend>{label}</legend>{body}</fieldset>;
+  }
+  return <div class="field" data-kind={field.kind}>{label}{body}</div>;
+}
+
+export const FieldRow = memo(FieldView);
+
+function Label(props: { field: Field; id: string; isGroup: boolean }) {
+  const { field } = props;
+  const classes = [field.required && !field.nullable ? "required" : "", field.deprecated ? "struck" : ""].join(" ");
+  const text = <span class={classes} dir="auto">{field.title}</span>;
+  return props.isGroup || field.kind === "boolean" ? text : <label for={props.id}>{text}</label>;
+}
+
+function describedBy(id: string, field: Field, errors: string[]): string | undefined {
+  const parts = [field.description ? `${id}-hint` : "", errors.length ? `${id}-error` : ""].filter(Boolean);
+  return parts.join(" ") || undefined;
+}
+
+export interface ControlProps extends FieldProps {
+  describedBy: string | undefined;
+  isWrong: boolean;
+}
+
+function Control(props: ControlProps) {
+  const { field } = props;
+  if (field.readOnly) return <output>{String(props.value ?? "")}</output>;
+  switch (field.kind) {
+    case "object": return field.nullable ? <Switched {...props} /> : <Group {...props} />;
+    case "array": return <List {...props} />;
+    case "files": return <FilesControl {...props} />;
+    case "file": case "mask": return <FileControl {...props} />;
+    case "union": return <Union {...props} />;
+    case "json": return <JsonControl {...props} />;
+    default: return <Basic {...props} />;
+  }
+}
+
+/** The fields of an object. */
+export function Group(props: FieldProps) {
+  const fields = props.field.children().filter((each) => !each.hidden);
+  const first = fields.filter((each) => !each.advanced);
+  const more = fields.filter((each) => each.advanced);
+  const wrong = more.some((each) => [...props.errors.keys()].some((key) => isBelow(key, [...props.path, each.key])));
+  return (
+    <div class="group">
+      {first.map((each) => <Part key={each.key} of={each} {...props} />)}
+      {more.length > 0 && (
+        <details open={wrong}>
+          <summary>More settings ({more.length})</summary>
+          {more.map((each) => <Part key={each.key} of={each} {...props} />)}
+        </details>
+      )}
+    </div>
+  );
+}
+
+function Part(props: FieldProps & { of: Field }) {
+  const { of, value } = props;
+  const part = isObject(value) ? value[of.key] : undefined;
+  const path = usePath(props.path, of.key);
+  return <FieldRow field={of} value={part} path={path} errors={errorsBelow(props.errors, path)} onChange={props.onChange} root={props.root} />;
+}
+
+/** Keep the path the same object, so that a field that did not change is not rendered again. */
+function usePath(path: readonly Key[], key: Key): readonly Key[] {
+  const kept = useRef<{ path: readonly Key[]; key: Key; full: readonly Key[] } | null>(null);
+  if (kept.current?.path !== path || kept.current.key !== key) kept.current = { path, key, full: [...path, key] };
+  return kept.current.full;
+}
+
+const NONE: ReadonlyMap<string, string[]> = new Map();
+
+function errorsBelow(errors: ReadonlyMap<string, string[]>, path: readonly Key[]): ReadonlyMap<string, string[]> {
+  if (!errors.size) return NONE;
+  return [...errors.keys()].some((key) => isBelow(key, path)) ? errors : NONE;
+}
+
+function isBelow(key: string, path: readonly Key[]): boolean {
+  const place = path.join(".");
+  return key === place || key.startsWith(`${place}.`);
+}
+
+/** An object that may be left out: a switch, and its fields when it is on. */
+function Switched(props: ControlProps) {
+  const { field, path, value } = props;
+  const isOn = isObject(value);
+  const turn = () => props.onChange(path, isOn ? null : initialOf({ ...field, nullable: false, initial: undefined }) ?? {});
+  return (
+    <>
+      <label class="check"><input type="checkbox" role="switch" checked={isOn} onChange={turn} /> Use {field.title.toLowerCase()}</label>
+      {isOn && <Group {...props} />}
+    </>
+  );
+}
+
+function List(props: ControlProps) {
+  const { field, path, value } = props;
+  const items = Array.isArray(value) ? value : [];
+  const item = field.item();
+  const change = (next: Json[]) => props.onChange(path, next);
+  const move = (from: number, to: number) => {
+    const next = [...items];
+    next.splice(to, 0, ...next.splice(from, 1));
+    change(next);
+  };
+  const most = field.schema.maxItems;
+  return (
+    <div class="list">
+      {items.map((each, n) => (
+        <ListItem key={n} name={`${item.title} ${n + 1}`}
+          onRemove={() => change(items.filter((_, at) => at !== n))}
+          onUp={n > 0 ? () => move(n, n - 1) : undefined}>
+          <FieldRow field={{ ...item, title: `${item.title} ${n + 1}` }} value={each} path={[...path, n]}
+            errors={props.errors} onChange={props.onChange} root={props.root} />
+        </ListItem>
+      ))}
+      <button type="button" class="quiet" disabled={typeof most === "number" && items.length >= most} onClick={() => change([...items, newItem(item)])}>
+        Add {item.title.toLowerCase()}
+      </button>
+    </div>
+  );
+}
+
+function ListItem(props: { name: string; onRemove: () => void; onUp: (() => void) | undefined; children: ComponentChildren }) {
+  return (
+    <div class="list-item">
+      <div class="list-body">{props.children}</div>
+      <div class="list-tools">
+        {props.onUp && <button type="button" class="quiet" aria-label={`Move ${props.name} up`} onClick={props.onUp}>↑</button>}
+        <button type="button" class="quiet" aria-label={`Remove ${props.name}`} onClick={props.onRemove}>✕</button>
+      </div>
+    </div>
+  );
+}
+
+/** One of several forms of a value; what was typed into each of them is kept. */
+function Union(props: ControlProps) {
+  const { field, path, value } = props;
+  const branches = field.branches();
+  const isEmpty = value === null || value === undefined;
+  const [kept, keep] = useState<Record<number, Json | undefined>>({});
+  const [asked, ask] = useState<number | null>(null);
+  const fits = branchOf(branches, value);
+  const chosen = asked ?? fits;
+  const choose = (to: number) => {
+    keep({ ...kept, [chosen]: value });
+    ask(to);
+    const branch = branches[to];
+    if (branch) props.onChange(path, to in kept ? kept[to] : initialOf({ ...branch, nullable: false }) ?? startOf(branch));
+  };
+  const none = field.nullable || (!field.required && field.initial === undefined);
+  const branch = branches[chosen];
+  return (
+    <>
+      <div class="segments" role="radiogroup" aria-label={`Form of ${field.title}`}>
+        {none && <Segment name={`${idOf(path)}-form`} label="None" isOn={isEmpty} onPick={() => { ask(null); props.onChange(path, field.nullable ? null : undefined); }} />}
+        {branches.map((each, n) => (
+          <Segment key={n} name={`${idOf(path)}-form`} label={each.title} isOn={!(isEmpty && none) && n === chosen} onPick={() => choose(n)} />
+        ))}
+      </div>
+      {branch && !(isEmpty && none) && <div class="branch"><BranchBody {...props} branch={branch} /></div>}
+    </>
+  );
+}
+
+function BranchBody(props: ControlProps & { branch: Field }) {
+  const { branch } = props;
+  if (branch.kind === "object") return <Group {...props} field={branch} />;
+  return <Control {...props} field={{ ...branch, title: props.field.title, description: "" }} />;
+}
+
+function startOf(branch: Field): Json | undefined {
+  const [first] = branch.choices;
+  return first ? first.value : undefined;
+}
+
+export function Segment(props: { name: string; label: string; isOn: boolean; onPick: () => void }) {
+  return <label class="segment"><input type="radio" name={props.name} checked={props.isOn} onChange={props.onPick} /><span dir="auto">{props.label}</span></label>;
+}
