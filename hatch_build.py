@@ -41,10 +41,17 @@ def build_page(root: Path) -> None:
     if mark.exists() and mark.read_text() == digest:
         return
     shutil.rmtree(static, ignore_errors=True)
-    _node(sources, "npm", "ci", "--no-audit", "--no-fund", "--loglevel=error")
+    if _are_stale(sources):
+        _node(sources, "npm", "ci", "--no-audit", "--no-fund", "--loglevel=error")
     _node(sources, "node", "node_modules/vite/bin/vite.js", "build", "--logLevel", "warn")
     _check(static)
     mark.write_text(digest)
+
+
+def _are_stale(sources: Path) -> bool:
+    """Return whether the modules are not those of the lock file."""
+    lock, installed = sources / "package-lock.json", sources / "node_modules/.package-lock.json"
+    return not installed.exists() or installed.stat().st_mtime < lock.stat().st_mtime
 
 
 def _digest(sources: Path) -> str:

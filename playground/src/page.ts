@@ -27,7 +27,7 @@ export function told(name: string): string {
 export function isOurs(url: string): boolean {
   if (/^(data|blob):/.test(url)) return true;
   try {
-    const { origin } = new URL(url, location.href);
+    const { origin } = new URL(url);
     return origin === location.origin || told("origins").split(" ").includes(origin);
   } catch {
     return false;

@@ -36,7 +36,12 @@ function Text(props: ControlProps) {
   };
   const placeholder = field.nullable ? "None" : undefined;
   if (field.kind === "textarea") {
-    return <textarea {...common(props)} rows={3} dir="auto" value={text} maxLength={field.schema.maxLength} placeholder={placeholder} onInput={change} />;
+    return (
+      <>
+        <textarea {...common(props)} rows={3} dir="auto" value={text} maxLength={field.schema.maxLength} placeholder={placeholder} onInput={change} />
+        <Examples {...props} />
+      </>
+    );
   }
   const type = field.kind === "password" ? "password" : typeOf(field.schema.format);
   const autocomplete = field.kind === "password" ? "new-password" : "off";

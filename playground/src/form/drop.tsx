@@ -45,7 +45,7 @@ export function Drop(props: DropProps) {
   const accept = field.limits.types?.join(",") ?? ACCEPT[field.media];
   return (
     <div class="drop" data-over={isOver} onDragOver={(event) => { event.preventDefault(); setOver(true); }} onDragLeave={() => setOver(false)} onDrop={drop} onPaste={paste}>
-      <button type="button" id={id} class="drop-button" aria-describedby={props.describedBy} aria-invalid={props.isWrong} onClick={() => chooser.current?.click()}>
+      <button type="button" id={id} class="drop-button" aria-labelledby={props.many ? undefined : `${id}-label ${id}`} aria-describedby={props.describedBy} aria-invalid={props.isWrong} onClick={() => chooser.current?.click()}>
         <strong>Choose {props.many ? "files" : WORDS[field.media]}</strong>
         <span>or drop {props.many ? "them" : "it"} here, or paste with Ctrl+V</span>
       </button>

@@ -26,13 +26,14 @@ export function idOf(path: readonly Key[]): string {
   return `f-${path.join("-")}`;
 }
 
-const GROUPS = new Set(["object", "array", "files"]);
+const GROUPS = new Set(["object", "array", "files", "union"]);
+const NAMED_BY_TWO = new Set(["file", "mask"]); // the field's name, and what their button does
 
 function FieldView(props: FieldProps) {
   const { field, path } = props;
   const id = idOf(path);
   const errors = props.errors.get(path.join(".")) ?? [];
-  const label = <Label field={field} id={id} isGroup={GROUPS.has(field.kind) || field.kind === "union"} />;
+  const label = <Label field={field} id={id} />;
   const body = (
     <>
       <Control {...props} describedBy={describedBy(id, field, errors)} isWrong={errors.length > 0} />
@@ -41,19 +42,20 @@ function FieldView(props: FieldProps) {
     </>
   );
   if (field.kind === "boolean") return <div class="field" data-kind="boolean">{body}</div>;
-  if (GROUPS.has(field.kind) || field.kind === "union") {
-    return <fieldset class="field" data-kind={field.kind} id={id} tabIndex={-1}><legend>{label}</legend>{body}</fieldset>;
+  if (GROUPS.has(field.kind)) {
+    return <fieldset class="field" data-kind={field.kind} id={`${id}-box`} tabIndex={-1}><legend>{label}</legend>{body}</fieldset>;
   }
   return <div class="field" data-kind={field.kind}>{label}{body}</div>;
 }
 
 export const FieldRow = memo(FieldView);
 
-function Label(props: { field: Field; id: string; isGroup: boolean }) {
-  const { field } = props;
+function Label(props: { field: Field; id: string }) {
+  const { field, id } = props;
   const classes = [field.required && !field.nullable ? "required" : "", field.deprecated ? "struck" : ""].join(" ");
   const text = <span class={classes} dir="auto">{field.title}</span>;
-  return props.isGroup || field.kind === "boolean" ? text : <label for={props.id}>{text}</label>;
+  if (NAMED_BY_TWO.has(field.kind)) return <label id={`${id}-label`} for={id}>{text}</label>;
+  return GROUPS.has(field.kind) || field.kind === "boolean" ? text : <label for={id}>{text}</label>;
 }
 
 function describedBy(id: string, field: Field, errors: string[]): string | undefined {
@@ -200,12 +202,17 @@ function Union(props: ControlProps) {
       <div class="segments" role="radiogroup" aria-label={`Form of ${field.title}`}>
         {none && <Segment name={`${idOf(path)}-form`} label="None" isOn={isEmpty} onPick={() => { ask(null); props.onChange(path, field.nullable ? null : undefined); }} />}
         {branches.map((each, n) => (
-          <Segment key={n} name={`${idOf(path)}-form`} label={each.title} isOn={!(isEmpty && none) && n === chosen} onPick={() => choose(n)} />
+          <Segment key={n} name={`${idOf(path)}-form`} label={nameOf(each, branches)} isOn={!(isEmpty && none) && n === chosen} onPick={() => choose(n)} />
         ))}
       </div>
       {branch && !(isEmpty && none) && <div class="branch"><BranchBody {...props} branch={branch} /></div>}
     </>
   );
+}
+
+/** Beside presets, an object is what is set by hand. */
+function nameOf(branch: Field, branches: Field[]): string {
+  return branch.kind === "object" && branches.some((each) => each.kind === "choice") ? "Custom" : branch.title;
 }
 
 function BranchBody(props: ControlProps & { branch: Field }) {

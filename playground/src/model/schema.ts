@@ -265,7 +265,7 @@ function titleOf(key: string, raw: Schema): string {
   const given: string | undefined = raw.title;
   const made = key.split("_").map((each) => each.charAt(0).toUpperCase() + each.slice(1)).join(" ");
   if (given && given.toLowerCase() !== made.toLowerCase()) return given;
-  return worded(mediaByName(key) ? key.replace(/_url(s?)$/, "$1") : key);
+  return worded(key.replace(/_url(s?)$/, "$1"));
 }
 
 /** Return a name as words: `image_url` -> `Image url`. */

@@ -14,6 +14,8 @@ export const RemixContext = createContext<Remix>({ fields: [], use: () => undefi
 /** Return the inputs that take a kind of file, and a way to put one there. */
 export function useRemix(media: MediaKind) {
   const { fields, use } = useContext(RemixContext);
-  const targets = fields.filter((each) => (each.kind === "file" || each.kind === "files") && (each.media === media || each.media === "file"));
+  const files = fields.filter((each) => each.kind === "file" || each.kind === "files");
+  const same = files.filter((each) => each.media === media);
+  const targets = same.length ? same : files.filter((each) => each.media === "file");
   return { targets: targets.slice(0, 3), use };
 }

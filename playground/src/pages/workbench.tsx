@@ -119,7 +119,7 @@ export function Workbench(props: Props) {
       const field = remix.fields.find((each) => each.key === key);
       const before = isObject(latest.current) ? latest.current[key] : undefined;
       change([key], field?.kind === "files" ? [...(Array.isArray(before) ? before : []), url] : url);
-      document.getElementById(idOf([key]))?.scrollIntoView({ block: "nearest" });
+      (document.getElementById(idOf([key])) ?? document.getElementById(`${idOf([key])}-box`))?.scrollIntoView({ block: "nearest" });
     },
   };
 
@@ -185,7 +185,8 @@ function Form(props: FormProps) {
 function Summary(props: { errors: FieldError[]; box: { current: HTMLDivElement | null } }) {
   const jump = (path: Key[]) => {
     for (let n = path.length; n > 0; n -= 1) {
-      const target = document.getElementById(idOf(path.slice(0, n)));
+      const id = idOf(path.slice(0, n));
+      const target = document.getElementById(id) ?? document.getElementById(`${id}-box`);
       if (!target) continue;
       target.closest("details")?.setAttribute("open", "");
       target.focus();
