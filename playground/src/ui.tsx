@@ -100,7 +100,7 @@ export function KeyDialog(props: { what: string; onKey: (key: string) => void })
     if (key.trim()) props.onKey(key.trim());
   };
   return (
-    <dialog ref={dialog} aria-label={`${props.what} needed`} onCancel={(event) => event.preventDefault()}>
+    <dialog ref={dialog} aria-label="Sign in" onCancel={(event) => event.preventDefault()}>
       <form onSubmit={give} class="stack">
         <label for="key">{props.what}</label>
         <input id="key" type="password" autocomplete="off" value={key} onInput={(event) => setKey(event.currentTarget.value)} />

@@ -37,7 +37,7 @@ def client(weights: Origin, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         serve(*files, data_dir=data, store_reserve=0, allow_hosts="127.0.0.1") as server,
         httpx2.Client(base_url=server.url, timeout=60) as own,
     ):
-        assert len(server.running.engine.specs) == 6
+        assert len(server.running.engine.specs) == 7
         yield own
     patch.undo()
 

@@ -12,8 +12,8 @@ from tests.support.visitor import Visitor, drop, paste
 from towpath.testing import Server
 
 
-def test_every_kind_of_field_reaches_the_app(visitor: Visitor, media: Path) -> None:
-    page = visitor.open_app("showcase")
+def fill_in_values(visitor: Visitor, media: Path) -> None:
+    page = visitor.page
     visitor.field("prompt").fill("A harbour\nin two lines, “quoted” — ünïcödé 🎨")
     page.get_by_text("rings", exact=True).click()
     visitor.attach("Image", media / "picture.png")
@@ -28,6 +28,10 @@ def test_every_kind_of_field_reaches_the_app(visitor: Visitor, media: Path) -> N
     visitor.attach("File", media / "note.txt")
     visitor.attach("Reference images", [str(media / "picture.png"), str(media / "picture.jpg")])
     expect(page.locator(".files li")).to_have_count(2)
+
+
+def fill_in_lists(visitor: Visitor, media: Path) -> None:
+    page = visitor.page
     for number, word in enumerate(("one", "two")):
         page.get_by_role("button", name="Add tag").click()
         visitor.field(f"tags-{number}").fill(word)
@@ -43,6 +47,12 @@ def test_every_kind_of_field_reaches_the_app(visitor: Visitor, media: Path) -> N
     visitor.field("api_token").fill("hush")
     page.get_by_text("More settings").click()
     visitor.field("quality").fill("55")
+
+
+def test_every_kind_of_field_reaches_the_app(visitor: Visitor, media: Path) -> None:
+    visitor.open_app("showcase")
+    fill_in_values(visitor, media)
+    fill_in_lists(visitor, media)
     assert visitor.run_to_end() == "done"
     got = visitor.answer()["received"]
     urls = [got.pop(name) for name in ("image_url", "video_url", "file_url")]

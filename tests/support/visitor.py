@@ -79,7 +79,7 @@ class Visitor:
         row.locator(".chosen, .files li").first.wait_for()
 
     def run(self) -> None:
-        self.page.get_by_role("button", name=re.compile("^Run ")).click()
+        self.page.get_by_role("button", name="Run", exact=True).click()
 
     def run_to_end(self, seconds: float = 30) -> str:
         """Run, and return what the state says at the end."""

@@ -22,6 +22,7 @@ function common(props: ControlProps) {
   return {
     id: idOf(path),
     required: field.required && !field.nullable,
+    "aria-label": props.named,
     "aria-invalid": props.isWrong,
     "aria-describedby": props.describedBy,
   };

@@ -64,6 +64,8 @@ function describedBy(id: string, field: Field, errors: string[]): string | undef
 }
 
 export interface ControlProps extends FieldProps {
+  /** Its name, where no label stands before it. */
+  named?: string | undefined;
   describedBy: string | undefined;
   isWrong: boolean;
 }
@@ -218,7 +220,7 @@ function nameOf(branch: Field, branches: Field[]): string {
 function BranchBody(props: ControlProps & { branch: Field }) {
   const { branch } = props;
   if (branch.kind === "object") return <Group {...props} field={branch} />;
-  return <Control {...props} field={{ ...branch, title: props.field.title, description: "" }} />;
+  return <Control {...props} named={props.field.title} field={{ ...branch, title: props.field.title, description: "" }} />;
 }
 
 function startOf(branch: Field): Json | undefined {

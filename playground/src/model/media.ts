@@ -1,7 +1,7 @@
 // What kind of viewer an answer's values want. Pure.
 
 import { isObject, type Json } from "./json";
-import { isFileObject, type Reader, type Schema, worded } from "./schema";
+import { isFileObject, type Reader, type Schema, titleOf } from "./schema";
 
 export interface FileValue {
   url: string;
@@ -35,18 +35,18 @@ export function isFile(value: Json | undefined): value is Json & FileValue & { [
 export function outputsOf(reader: Reader, schema: Schema | null, value: Json): Output[] {
   const resolved = schema ? unwrapped(reader, schema) : {};
   if (!isObject(value) || isFile(value)) {
-    return [outputOf(reader, "result", resolved, value, resolved.title && !isFile(value) ? resolved.title : "Result")];
+    return [outputOf(reader, "result", { ...resolved, description: "" }, value, "Result")];
   }
   const properties: Schema = resolved.properties ?? {};
   const names = [...Object.keys(properties).filter((key) => key in value), ...Object.keys(value).filter((key) => !(key in properties))];
   return names
     .filter((key) => value[key] !== null && value[key] !== undefined && !properties[key]?.ui?.hidden)
-    .map((key) => outputOf(reader, key, unwrapped(reader, properties[key] ?? {}), value[key] as Json));
+    .map((key) => outputOf(reader, key, properties[key] ?? {}, value[key] as Json, titleOf(key, properties[key] ?? {})));
 }
 
-function outputOf(reader: Reader, key: string, schema: Schema, value: Json, title?: string): Output {
-  const isNamed = schema.properties === undefined && schema.title;
-  return { key, title: title ?? (isNamed ? schema.title : worded(key)), description: schema.description && !schema.properties ? schema.description : "", viewer: viewerOf(reader, schema, value), value, schema };
+function outputOf(reader: Reader, key: string, raw: Schema, value: Json, title: string): Output {
+  const schema = unwrapped(reader, raw);
+  return { key, title, description: raw.description ?? "", viewer: viewerOf(reader, schema, value), value, schema };
 }
 
 /** Return a schema without the null that it may be. */

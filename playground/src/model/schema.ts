@@ -261,7 +261,7 @@ function wordsOfType(field: Field): string {
 }
 
 /** Return what a field is called: by its own title, less what its name adds for machines. */
-function titleOf(key: string, raw: Schema): string {
+export function titleOf(key: string, raw: Schema): string {
   const given: string | undefined = raw.title;
   const made = key.split("_").map((each) => each.charAt(0).toUpperCase() + each.slice(1)).join(" ");
   if (given && given.toLowerCase() !== made.toLowerCase()) return given;

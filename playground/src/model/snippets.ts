@@ -74,7 +74,7 @@ function javascript(call: Call): string {
   const key = call.hasKey ? ["    authorization: `Key ${process.env.TOWPATH_KEY}`,"] : [];
   const read = call.streams
     ? ["for await (const chunk of response.body.pipeThrough(new TextDecoderStream())) console.log(chunk);"]
-    : ["if (!response.ok) throw new Error(await response.text());", "console.log(await response.json());"];
+    : ["if (!response.ok) throw new Error(await response.text());", "console.log(JSON.stringify(await response.json(), null, 2));"];
   const body = JSON.stringify(call.body, null, 2).replace(/\n/g, "\n  ");
   return [
     `const response = await fetch(${JSON.stringify(call.url)}, {`,

@@ -14,7 +14,7 @@ function blocks(tokens: Token[] | undefined): ComponentChildren[] {
 function Block(props: { token: Token }) {
   const token = props.token as Tokens.Generic;
   switch (token.type) {
-    case "heading": return createElement(`h${Math.min(6, token.depth + 3)}`, null, blocks(token.tokens));
+    case "heading": return createElement(`h${Math.min(6, token.depth + 2)}`, null, blocks(token.tokens));
     case "paragraph": return <p>{blocks(token.tokens)}</p>;
     case "code": return <pre><code>{token.text}</code></pre>;
     case "blockquote": return <blockquote>{blocks(token.tokens)}</blockquote>;

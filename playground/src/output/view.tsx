@@ -28,7 +28,7 @@ export function Answer(props: AnswerProps) {
     <div class="outputs">
       {outputs.map((each) => (
         <section key={each.key} class="output" data-viewer={each.viewer} aria-label={each.title}>
-          <h3 dir="auto">{each.title}</h3>
+          <h2 dir="auto">{each.title}</h2>
           {each.description && <p class="hint" dir="auto">{each.description}</p>}
           <OneView output={each} answer={props.value} input={props.input} />
         </section>

@@ -128,7 +128,7 @@ function Requests(props: { apps: string[] }) {
               <td>{timeOf(each.submitted_at)}</td><td>{typeof each.metrics?.inference_time === "number" ? seconds(each.metrics.inference_time) : ""}</td>
               <td>
                 {each.status === "COMPLETED"
-                  ? <button type="button" class="quiet" onClick={() => act(`/admin/requests/${each.request_id}/rerun`, "POST")}>Run again</button>
+                  ? <button type="button" class="quiet" onClick={() => act(`/admin/requests/${each.request_id}/rerun`, "POST")}>Repeat</button>
                   : <button type="button" class="quiet" onClick={() => act(`/admin/requests/${each.request_id}/cancel`, "PUT")}>Cancel</button>}
               </td>
             </tr>

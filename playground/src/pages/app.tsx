@@ -61,8 +61,8 @@ function Loaded(props: { owner: string; app: string; document: AppDocument }) {
         <h1 dir="auto">{props.document.title}</h1>
         {endpoints.length > 1 && <Chooser endpoints={endpoints} at={at} onChoose={choose} />}
         <a href={client.url(`/${props.owner}/${props.app}/openapi.json`)}>OpenAPI</a>
+        {props.document.description && <p class="lead" dir="auto"><Words text={props.document.description} /></p>}
       </header>
-      {props.document.description && <p class="lead" dir="auto"><Words text={props.document.description} /></p>}
       {endpoint
         ? <Workbench key={endpoint.path} owner={props.owner} app={props.app} endpoint={endpoint} shared={shared?.endpoint === endpoint.path ? shared.input : undefined} />
         : <main class="page"><p>This app has no endpoint that takes a POST; its OpenAPI document says what it has.</p></main>}

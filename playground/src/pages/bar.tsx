@@ -29,7 +29,7 @@ export function Bar(props: Props) {
   return (
     <div class="bar">
       <button type="button" class="primary" aria-keyshortcuts="Control+Enter Meta+Enter" disabled={!over} onClick={props.onRun}>
-        Run <kbd>{MODIFIER}+Enter</kbd>
+        Run <kbd aria-hidden="true">{MODIFIER}+Enter</kbd>
       </button>
       {!over && <button type="button" onClick={props.onCancel}>Cancel</button>}
       <button type="button" class="quiet" onClick={props.onReset}>Reset</button>

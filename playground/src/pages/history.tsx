@@ -27,8 +27,8 @@ export function HistoryList(props: Props) {
               <Thumbnail entry={each} />
               <span class="history-text"><span dir="auto">{summaryOf(each)}</span><span class="hint">{whenOf(each)}</span></span>
             </button>
-            <button type="button" class="quiet" onClick={() => props.onRerun(each)}>Run again</button>
-            <button type="button" class="quiet" aria-label={`Forget the run of ${whenOf(each)}`} onClick={() => props.onRemove(each.id)}>✕</button>
+            <button type="button" class="quiet" onClick={() => props.onRerun(each)}>Repeat</button>
+            <button type="button" class="quiet" aria-label={`Forget ${whenOf(each)}`} onClick={() => props.onRemove(each.id)}>✕</button>
           </li>
         ))}
       </ul>

@@ -201,7 +201,7 @@ function Summary(props: { errors: FieldError[]; box: { current: HTMLDivElement |
         {props.errors.map((each, n) => (
           <li key={n}>
             {each.path.length
-              ? <button type="button" class="link" onClick={() => jump(each.path)}>{each.path.join(" › ")}: {each.message}</button>
+              ? <button type="button" class="link" onClick={() => jump(each.path)}>{each.path.join(".")}: {each.message}</button>
               : each.message}
           </li>
         ))}
