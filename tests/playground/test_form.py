@@ -245,6 +245,19 @@ class TestFiles:
         expect(page.get_by_label("Upload of a.bin")).to_have_js_property("value", 0.5)
         page.locator(".going").get_by_role("button", name="Cancel").click()
 
+    def test_a_run_waits_for_uploads_that_are_on_their_way(
+        self, visitor: Visitor, media: Path
+    ) -> None:
+        page = visitor.open_app("upscale")
+        page.evaluate(
+            """() => { const send = XMLHttpRequest.prototype.send;
+               XMLHttpRequest.prototype.send = function (body) { setTimeout(() => send.call(this, body), 900); } }"""
+        )
+        visitor.row("Image").locator("input[type=file]").set_input_files(media / "picture.png")
+        visitor.run()
+        expect(page.locator(".status").first).to_have_text("Waiting for the uploads…")
+        assert visitor.finished() == "done"
+
     def test_an_upload_that_breaks_says_so_and_can_be_tried_again(
         self, visitor: Visitor, media: Path
     ) -> None:

@@ -110,10 +110,11 @@ def test_a_key_is_asked_for_once_and_kept_for_the_tab(browser: Browser) -> None:
 
 
 class Proxy(http.server.BaseHTTPRequestHandler):
-    """Strips a prefix, as reverse proxies do."""
+    """Strips a prefix, as most reverse proxies do, or leaves it as it is."""
 
     protocol_version = "HTTP/1.1"
     port = 0
+    cut = 0
 
     def _pass(self) -> None:
         if not self.path.startswith("/a/b/"):
@@ -122,7 +123,7 @@ class Proxy(http.server.BaseHTTPRequestHandler):
         length = int(self.headers.get("content-length", 0))
         upstream = http.client.HTTPConnection("127.0.0.1", self.port)
         upstream.request(
-            self.command, self.path[4:], self.rfile.read(length), dict(self.headers.items())
+            self.command, self.path[self.cut :], self.rfile.read(length), dict(self.headers.items())
         )
         answer = upstream.getresponse()
         self.send_response(answer.status)
@@ -144,8 +145,8 @@ class Proxy(http.server.BaseHTTPRequestHandler):
 
 
 @contextmanager
-def proxied(port: int) -> Iterator[str]:
-    kind = type("OwnProxy", (Proxy,), {"port": port})
+def proxied(port: int, *, strips: bool) -> Iterator[str]:
+    kind = type("OwnProxy", (Proxy,), {"port": port, "cut": len("/a/b") if strips else 0})
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), kind) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
@@ -158,9 +159,12 @@ def free_port() -> int:
         return int(sock.getsockname()[1])
 
 
-def test_below_a_path_behind_a_proxy_everything_is_found(browser: Browser, media: Path) -> None:
+@pytest.mark.parametrize("strips", [True, False])
+def test_below_a_path_behind_a_proxy_everything_is_found(
+    browser: Browser, media: Path, strips: bool
+) -> None:
     port = free_port()
-    with proxied(port) as outside:
+    with proxied(port, strips=strips) as outside:
         settings = {"port": port, "public_url": f"{outside}/a/b", "trusted_proxies": ("127.0.0.1",)}
         with serve(str(EXAMPLES / "upscale.py"), **settings):
             visitor = Visitor(browser, outside)

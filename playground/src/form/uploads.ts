@@ -19,6 +19,18 @@ export function localOf(url: string): string | undefined {
   return locals.get(url);
 }
 
+const onTheWay = new Set<Promise<boolean>>();
+
+function pending(work: Promise<boolean>): void {
+  onTheWay.add(work);
+  void work.finally(() => onTheWay.delete(work));
+}
+
+/** Return a promise of whether all uploads arrive, null when none is on its way. */
+export function uploadsOnTheWay(): Promise<boolean> | null {
+  return onTheWay.size ? Promise.all(onTheWay).then((all) => all.every(Boolean)) : null;
+}
+
 export const ACCEPT: Record<MediaKind, string> = {
   image: "image/*", video: "video/*", audio: "audio/*", model3d: ".glb,.gltf", file: "",
 };
@@ -49,10 +61,12 @@ export function useUploads(field: Field, onDone: (url: string) => void) {
   };
   useEffect(() => () => running.current.forEach((each) => each.cancel()), []);
 
-  const begin = async (file: File) => {
-    const said = objection(file, field, mostBytes);
-    tell(said);
-    if (said) return;
+  const slots = useRef<{ url: string | null }[]>([]); // files come in the order in which they were chosen
+  const hand = () => {
+    while (slots.current[0]?.url) latest.current(slots.current.shift()?.url ?? "");
+  };
+
+  const send = async (file: File, slot: { url: string | null }): Promise<boolean> => {
     const stop = new AbortController();
     const local = URL.createObjectURL(file);
     let upload: Upload = { name: file.name, share: 0, local, cancel: () => stop.abort() };
@@ -62,14 +76,23 @@ export function useUploads(field: Field, onDone: (url: string) => void) {
     };
     show([...running.current, upload]);
     try {
-      const url = await client.upload(file, file.name, (share) => swap({ ...upload, share }), stop.signal);
-      locals.set(url, local);
-      swap(null);
-      latest.current(url);
+      slot.url = await client.upload(file, file.name, (share) => swap({ ...upload, share }), stop.signal);
+      locals.set(slot.url, local);
     } catch (error) {
-      swap(null);
+      slots.current = slots.current.filter((each) => each !== slot);
       if (!stop.signal.aborted) tell(error instanceof Error ? error.message : String(error));
     }
+    swap(null);
+    hand();
+    return slot.url !== null;
+  };
+  const begin = (file: File) => {
+    const said = objection(file, field, mostBytes);
+    tell(said);
+    if (said) return;
+    const slot = { url: null };
+    slots.current.push(slot);
+    pending(send(file, slot));
   };
   return { uploads, mistake, tell, begin };
 }

@@ -7,6 +7,7 @@ export function wordsOf(run: Run): string {
   if (run.isWaiting) return "The server does not answer; waiting for it…";
   switch (run.phase) {
     case "idle": return "";
+    case "uploading": return "Waiting for the uploads…";
     case "sending": return "Sending…";
     case "queued": return run.position ? `In the queue, ${run.position} before it` : "In the queue, next in line";
     case "running": return running(run);

@@ -3,6 +3,7 @@
 import { useCallback, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { Group, idOf } from "../form/field";
 import { JsonBox } from "../form/json";
+import { uploadsOnTheWay } from "../form/uploads";
 import type { Endpoint } from "../model/endpoints";
 import { type Entry, History, pictureIn } from "../model/history";
 import { isObject, type Json, type Key, setIn } from "../model/json";
@@ -56,6 +57,11 @@ export function Workbench(props: Props) {
     }));
   };
 
+  /** On a phone the result is below the form. */
+  const show = () => {
+    if (innerWidth <= 820) requestAnimationFrame(() => result.current?.scrollIntoView());
+    else result.current?.scrollTo(0, 0);
+  };
   const watch = (body: Json | undefined, work: (runner: Runner) => Promise<void>) => {
     const mine = { runner: null as unknown as Runner, run: IDLE };
     let id = String(Date.now());
@@ -65,20 +71,33 @@ export function Workbench(props: Props) {
       setRun(mine.run);
       if (event.kind === "accepted") id = event.requestId;
       if (event.kind === "accepted" || isOver(mine.run)) keep(id, mine.run, body);
+      if (isOver(mine.run)) show();
     });
     running.current?.runner.leave();
     running.current = mine;
     setSent(body);
     void work(mine.runner);
-    if (innerWidth < 820) result.current?.scrollIntoView({ behavior: "auto" });
+    show();
   };
 
-  const start = () => {
-    if (running.current && !isOver(running.current.run)) return;
+  const isHeld = useRef(false);
+  const start = async () => {
+    if (isHeld.current || (running.current && !isOver(running.current.run))) return;
+    const uploads = uploadsOnTheWay();
+    if (uploads) {
+      isHeld.current = true;
+      setRun({ ...IDLE, phase: "uploading" });
+      const haveArrived = await uploads;
+      isHeld.current = false;
+      if (!haveArrived) return setRun(IDLE);
+    }
     const body = input ? bodyOf(input, latest.current) : undefined;
     watch(body, (runner) => runner.run(endpoint, body));
   };
-  const cancel = () => void running.current?.runner.cancel();
+  const cancel = () => {
+    if (isHeld.current) return;
+    void running.current?.runner.cancel();
+  };
 
   const act = useRef({ start, cancel });
   act.current = { start, cancel };
@@ -86,7 +105,7 @@ export function Workbench(props: Props) {
     const key = (event: KeyboardEvent) => {
       if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
       event.preventDefault();
-      act.current.start();
+      void act.current.start();
     };
     addEventListener("keydown", key);
     return () => {
@@ -105,7 +124,7 @@ export function Workbench(props: Props) {
   };
   const rerun = (entry: Entry) => {
     restore(entry);
-    setTimeout(() => act.current.start());
+    setTimeout(() => void act.current.start());
   };
   const share = () => {
     const hash = hashOf({ endpoint: endpoint.path, input: (input && sharedOf(input, bodyOf(input, latest.current))) ?? {} });

@@ -2,7 +2,7 @@
 
 import { isObject, type Json } from "../model/json";
 
-export type Phase = "idle" | "sending" | "queued" | "running" | "done" | "failed" | "cancelled";
+export type Phase = "idle" | "uploading" | "sending" | "queued" | "running" | "done" | "failed" | "cancelled";
 
 export interface LogLine {
   message: string;

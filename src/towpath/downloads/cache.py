@@ -58,9 +58,13 @@ class PruneReport:
     kept: int
 
 
-def cached() -> list[Cached]:
-    """Return all weights and clones, the least recently used first."""
-    data_dir = active().data_dir
+def cached(data_dir: Path | None = None) -> list[Cached]:
+    """Return all weights and clones, the least recently used first.
+
+    Args:
+        data_dir: of the apps; the active settings' by default.
+    """
+    data_dir = data_dir or active().data_dir
     found = [*_weights(data_dir), *_clones(data_dir)]
     return sorted(found, key=lambda each: (each.used_at, each.key))
 

@@ -1,13 +1,15 @@
 """The operator's routes of the queue: requests of all callers, their logs, once more."""
 
+import shutil
 from dataclasses import asdict, replace
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from towpath.clock import iso
+from towpath.clock import Clock, iso, steady_clock
 from towpath.concurrency import in_thread
+from towpath.downloads.cache import cached
 from towpath.engine.local import LocalEngine
 from towpath.errors import RequestError
 from towpath.errors.redaction import shown
@@ -32,6 +34,7 @@ _STATES = {"queued": "queued", "running": "running", "done": "done"}
 _STATES |= {"IN_QUEUE": "queued", "IN_PROGRESS": "running", "COMPLETED": "done"}
 _RECENT = 200
 _MOST_ERRORS = 20
+_CACHE_SECONDS = 60.0  # counting clones looks at each of their files
 
 
 class AdminRequestRoutes:
@@ -58,6 +61,7 @@ class AdminRequestRoutes:
         self._queue = queue
         self._dispatcher = dispatcher
         self._store = store
+        self._cache = _CacheFigures(settings)
 
     def routes(self) -> list[BaseRoute]:
         """Return the routes."""
@@ -83,7 +87,12 @@ class AdminRequestRoutes:
                 "waiting": await in_thread(self._queue.waiting)(),
                 "running": len(await in_thread(self._queue.running)()),
             },
-            "storage": {"files": files, "bytes": size},
+            "storage": {
+                "files": files,
+                "bytes": size,
+                "free": shutil.disk_usage(self._settings.store_dir).free,
+            },
+            "cache": await in_thread(self._cache.read)(),
             "recent_errors": [self._json(each) for each in failed],
         }
         return JSONResponse(content)
@@ -144,6 +153,29 @@ class AdminRequestRoutes:
         times = {name: None if at is None else iso(at) for name, at in moments.items()}
         more = {"app": each.app, "path": each.path, "attempt": each.attempt}
         return {**said, **more, **times, "outcome": each.kind, "status_code": each.status}
+
+
+class _CacheFigures:
+    """What the cache of downloads holds; counted once a minute at most.
+
+    Args:
+        settings: where it is.
+        clock: a steady one.
+    """
+
+    def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
+        self._settings = settings
+        self._clock = clock or steady_clock()
+        self._counted: tuple[float, dict[str, int]] | None = None
+
+    def read(self) -> dict[str, int]:
+        """Return the entries and their bytes."""
+        now = self._clock()
+        if self._counted is None or now - self._counted[0] > _CACHE_SECONDS:
+            entries = cached(self._settings.data_dir)
+            figures = {"entries": len(entries), "bytes": sum(each.size for each in entries)}
+            self._counted = now, figures
+        return self._counted[1]
 
 
 def _named(headers: Headers, request_id: str) -> Headers:

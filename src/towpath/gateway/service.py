@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
+from urllib.parse import quote, urlsplit
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -91,14 +92,16 @@ def create_gateway(parts: Parts, clock: Clock = system_clock) -> ASGIApp:
     uploads = _uploads(settings, store)
     admin = _admin(settings, store, desk)
     run = _run(settings, parts.engine)
-    return RequestTracer(_Split(files, uploads, admin, run, api), metrics)
+    split = _Split(files, uploads, admin, run, api)
+    return RequestTracer(_Below(split, settings.origin, settings.owner), metrics)
 
 
 def create_file_origin(
     settings: Settings, store: FileStore, clock: Clock = system_clock
 ) -> ASGIApp:
     """Return the app of a separate file origin: nothing but `/files/`."""
-    return RequestTracer(_files(settings, store, clock, StoreReader()), Metrics())
+    files = _files(settings, store, clock, StoreReader())
+    return RequestTracer(_Below(files, settings.files_origin, settings.owner), Metrics())
 
 
 def _files(settings: Settings, store: FileStore, clock: Clock, reader: StoreReader) -> ASGIApp:
@@ -183,6 +186,32 @@ def _guarded(
     )
     app.router.redirect_slashes = False  # a redirect would repeat the caller's Host
     return app
+
+
+class _Below:
+    """ASGI middleware: takes the public URL's own path away where a proxy has left it.
+
+    Args:
+        app: what expects to be at the root.
+        origin: the public URL.
+        owner: of the apps; a path that begins with it, or with one of our own words, could be
+            that of a call, and is left alone.
+    """
+
+    def __init__(self, app: ASGIApp, origin: str, owner: str) -> None:
+        self._app = app
+        prefix = urlsplit(origin).path.rstrip("/")
+        first = prefix[1:].partition("/")[0]
+        self._prefix = "" if first == owner or first in _OWN_WORDS else prefix
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if self._prefix and scope["type"] != "lifespan":
+            path: str = scope["path"]
+            if path.startswith(f"{self._prefix}/"):
+                raw = (scope.get("raw_path") or path.encode())[len(quote(self._prefix)) :]
+                scope = {**scope, "path": path[len(self._prefix) :], "raw_path": raw}
+        await self._app(scope, receive, send)
 
 
 class _Split:
