@@ -98,20 +98,36 @@ STATES = [home, empty, filled, refused, at_work, done, enlarged, painting, as_js
 STATES += [operator, nowhere]
 
 
-@pytest.mark.timeout(180)
+def look(visitor: Visitor, looks: list[tuple[str, str]]) -> list[str]:
+    """Return what axe finds in some combinations of colours and widths."""
+    found = []
+    for scheme, width in looks:
+        visitor.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        visitor.page.set_viewport_size(WIDTHS[width])
+        found += [f"{scheme}, {width}: {each}" for each in visitor.violations()]
+    return found
+
+
 @pytest.mark.parametrize("state", STATES, ids=lambda each: each.__name__)
 def test_axe_finds_nothing_in_light_and_dark_on_desktop_and_phone(
-    visitors: Callable[..., Visitor], media: Path, state: Callable[[Visitor, Path], None]
+    visitor: Visitor, media: Path, state: Callable[[Visitor, Path], None]
 ) -> None:
-    visitor = visitors()
     state(visitor, media)
-    found = []
-    for scheme in ("light", "dark"):
-        visitor.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-        for name, size in WIDTHS.items():
-            visitor.page.set_viewport_size(size)
-            found += [f"{scheme}, {name}: {each}" for each in visitor.violations()]
-    assert found == []
+    assert look(visitor, [("light", "desktop"), ("dark", "phone")]) == []
+    leave(visitor, state)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("state", STATES, ids=lambda each: each.__name__)
+def test_axe_finds_nothing_the_other_way_round(
+    visitor: Visitor, media: Path, state: Callable[[Visitor, Path], None]
+) -> None:
+    state(visitor, media)
+    assert look(visitor, [("dark", "desktop"), ("light", "phone")]) == []
+    leave(visitor, state)
+
+
+def leave(visitor: Visitor, state: Callable[[Visitor, Path], None]) -> None:
     if state is at_work:
         visitor.page.get_by_role("button", name="Cancel").click()
 
