@@ -14,6 +14,7 @@ help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 PAGE := src/towpath/playground/static/sources.sha256
+MODULES := playground/node_modules/.package-lock.json
 PAGE_SOURCES := $(shell find playground/src playground/public -type f 2>/dev/null) $(wildcard playground/*.json playground/*.ts playground/*.html) hatch_build.py
 
 $(READY): requirements/dev.txt pyproject.toml
@@ -24,7 +25,11 @@ $(READY): requirements/dev.txt pyproject.toml
 	@touch $@
 
 # The page is part of the package; after a change of its sources it is built again.
-$(PAGE): $(PAGE_SOURCES) | $(READY)
+$(MODULES): playground/package-lock.json | $(READY)
+	$(BIN)/python hatch_build.py
+	@touch $@
+
+$(PAGE): $(PAGE_SOURCES) $(MODULES) | $(READY)
 	$(BIN)/python hatch_build.py
 	@touch $@
 
@@ -34,8 +39,8 @@ demo: setup ## run examples/upscale.py on http://127.0.0.1:8000
 	$(BIN)/towpath run examples/upscale.py
 
 # A test that hangs where no Python runs ends the run with every thread's stack.
-test: setup browser ## run the fast tests
-	$(BIN)/python -m pytest -o faulthandler_timeout=500 -o faulthandler_exit_on_timeout=true
+test: setup browser ## run the fast tests, a file on each core
+	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile -o faulthandler_timeout=500 -o faulthandler_exit_on_timeout=true
 
 test-all: setup engines ## run every test, the long ones too
 	$(BIN)/python -m pytest -m ""
@@ -85,8 +90,8 @@ build: setup ## make the wheel and the sdist in dist/
 bench: $(READY) .venv-bench/.ready ## measure beside the peers; BENCH=downloads picks one
 	$(BIN)/python bench/run.py --peers .venv-bench/bin/python $(BENCH)
 
-screenshots: setup browser ## take pictures of the Playground's main states into docs/images
-	$(BIN)/python -m tests.playground.screenshots docs/images
+screenshots: setup browser ## take pictures of the Playground's main states into build/screenshots
+	$(BIN)/python -m tests.playground.screenshots build/screenshots
 
 coverage: setup browser ## run the fast tests and say what they did not reach
 	$(BIN)/coverage erase
@@ -95,4 +100,4 @@ coverage: setup browser ## run the fast tests and say what they did not reach
 	$(BIN)/coverage report --skip-covered
 
 clean: ## remove what the other commands made
-	rm -rf .venv .venv-bench dist build .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-bench playground/node_modules src/towpath/playground/static dist build .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

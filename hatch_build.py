@@ -41,17 +41,21 @@ def build_page(root: Path) -> None:
     if mark.exists() and mark.read_text() == digest:
         return
     shutil.rmtree(static, ignore_errors=True)
-    if _are_stale(sources):
-        _node(sources, "npm", "ci", "--no-audit", "--no-fund", "--loglevel=error")
+    install_modules(sources)
     _node(sources, "node", "node_modules/vite/bin/vite.js", "build", "--logLevel", "warn")
     _check(static)
     mark.write_text(digest)
 
 
-def _are_stale(sources: Path) -> bool:
-    """Return whether the modules are not those of the lock file."""
+def install_modules(sources: Path) -> None:
+    """Install what the lock file names, unless that is there.
+
+    Raises:
+        SystemExit: npm failed.
+    """
     lock, installed = sources / "package-lock.json", sources / "node_modules/.package-lock.json"
-    return not installed.exists() or installed.stat().st_mtime < lock.stat().st_mtime
+    if not installed.exists() or installed.stat().st_mtime < lock.stat().st_mtime:
+        _node(sources, "npm", "ci", "--no-audit", "--no-fund", "--loglevel=error")
 
 
 def _digest(sources: Path) -> str:
@@ -91,5 +95,7 @@ def _check(static: Path) -> None:
 
 
 if __name__ == "__main__":
-    build_page(Path(__file__).parent)
+    here = Path(__file__).parent
+    install_modules(here / "playground")
+    build_page(here)
     sys.exit()

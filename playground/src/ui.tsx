@@ -18,7 +18,7 @@ export function memo<P extends object>(Inner: ComponentType<P>): ComponentType<P
 }
 
 /** Tabs as the WAI-ARIA practice describes them: arrows move, the panel is named by its tab. */
-export function Tabs(props: { label: string; tabs: { name: string; body: () => ComponentChildren }[]; extra?: ComponentChildren }) {
+export function Tabs(props: { label: string; tabs: { name: string; body: () => ComponentChildren }[] }) {
   const [chosen, choose] = useState(0);
   const id = useId();
   const buttons = useRef<(HTMLButtonElement | null)[]>([]);
@@ -33,8 +33,7 @@ export function Tabs(props: { label: string; tabs: { name: string; body: () => C
   const current = props.tabs[Math.min(chosen, props.tabs.length - 1)];
   return (
     <div class="tabs">
-      <div class="tabs-bar">
-        <div role="tablist" aria-label={props.label} onKeyDown={move}>
+      <div role="tablist" aria-label={props.label} onKeyDown={move}>
           {props.tabs.map((tab, n) => (
             <button
               key={tab.name} type="button" role="tab" id={`${id}-tab-${n}`} aria-selected={n === chosen}
@@ -42,8 +41,6 @@ export function Tabs(props: { label: string; tabs: { name: string; body: () => C
               ref={(button) => { buttons.current[n] = button; }} onClick={() => choose(n)}
             >{tab.name}</button>
           ))}
-        </div>
-        {props.extra}
       </div>
       <div role="tabpanel" id={`${id}-panel`} aria-labelledby={`${id}-tab-${chosen}`} tabIndex={0}>{current?.body()}</div>
     </div>

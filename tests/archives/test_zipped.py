@@ -134,7 +134,7 @@ def test_no_name_leads_outside(name: str, tmp_path_factory) -> None:
     target.mkdir()
     try:
         data = packed({name: b"x"})
-    except (UnicodeEncodeError, ValueError):
+    except (UnicodeEncodeError, ValueError, IndexError):  # zipfile itself cannot write it
         return
     with contextlib.suppress(UnsafeArchiveError, BrokenArchiveError):
         unpack(data, target, BUDGET)

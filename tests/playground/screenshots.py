@@ -1,5 +1,9 @@
-"""`make screenshots`: the Playground's main states as pictures, to be looked at."""
+"""`make screenshots`: the Playground's main states as pictures, to be looked at.
 
+All of them go to the folder that is named; those that the documentation shows go there too.
+"""
+
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable
@@ -15,6 +19,8 @@ from towpath.codecs.clips import encode_clip
 from towpath.testing import serve
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.py"))
+IMAGES = Path(__file__).parents[2] / "docs" / "images"
+SHOWN = {"home", "at-work", "compared", "gallery-phone", "operator"}
 DESKTOP = {"width": 1280, "height": 800}
 PHONE = {"width": 390, "height": 780}
 
@@ -100,6 +106,8 @@ def take(browser: Browser, url: str, media: Path, folder: Path) -> None:
         path.write_bytes(content)
         with PillowImage.open(path) as picture:  # half the size, and nobody sees it
             picture.convert("RGB").quantize(192).save(path, optimize=True)
+        if name in SHOWN:
+            shutil.copy(path, IMAGES)
         visitor.close()
         print(path)
 

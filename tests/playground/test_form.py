@@ -150,6 +150,12 @@ def test_examples_fill_a_field(visitor: Visitor) -> None:
     expect(visitor.field("prompt")).to_have_value("Two moons over a canal")
 
 
+def test_before_the_first_run_the_page_shows_what_may_come_out(visitor: Visitor) -> None:
+    page = visitor.open_app("text-to-image")
+    expect(page.locator(".outcome")).to_contain_text("What comes out looks like this")
+    assert visitor.pixels(page.locator(".outcome img")) == (320, 200)
+
+
 def test_what_was_typed_last_is_sent(visitor: Visitor) -> None:
     page = visitor.open_app("showcase")
     visitor.field("prompt").focus()

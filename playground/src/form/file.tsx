@@ -21,7 +21,7 @@ export function FileControl(props: ControlProps) {
   const upload = uploads[uploads.length - 1];
   return (
     <>
-      {upload ? <Going upload={upload} /> : url ? (
+      {upload ? <Going upload={upload} media={field.media} /> : url ? (
         <Chosen id={idOf(path)} field={field} url={url} onRemove={() => props.onChange(path, field.nullable ? null : undefined)}
           describedBy={props.describedBy} isWrong={props.isWrong} onFile={begin} />
       ) : (
@@ -34,10 +34,11 @@ export function FileControl(props: ControlProps) {
   );
 }
 
-export function Going(props: { upload: Upload }) {
+export function Going(props: { upload: Upload; media: MediaKind }) {
   const { upload } = props;
   return (
     <div class="going">
+      {props.media === "image" && <Preview url={upload.local} media="image" />}
       <span dir="auto">{upload.name}</span>
       <progress aria-label={`Upload of ${upload.name}`} max={1} value={upload.share} />
       <button type="button" class="quiet" onClick={upload.cancel}>Cancel</button>

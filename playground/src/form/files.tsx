@@ -41,7 +41,7 @@ export function FilesControl(props: ControlProps) {
           ))}
         </ol>
       )}
-      {uploads.map((each) => <Going key={each.local} upload={each} />)}
+      {uploads.map((each) => <Going key={each.local} upload={each} media={field.media} />)}
       {!isFull && (
         <Drop field={field} id={`${idOf(path)}-add`} many={true} describedBy={props.describedBy} isWrong={props.isWrong} onFile={begin} onLink={add} />
       )}

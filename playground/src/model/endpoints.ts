@@ -12,6 +12,8 @@ export interface Endpoint {
   /** Whether it answers with server-sent events. */
   streams: boolean;
   examples: Json[];
+  /** What may come out, as the author shows it. */
+  outcome: Json | undefined;
   reader: Reader;
 }
 
@@ -54,6 +56,7 @@ function endpointOf(document: Schema, path: string, reader: Reader): Endpoint {
     output: output ? reader.resolve(output) : null,
     streams,
     examples: examplesOf(schema, content["application/json"]),
+    outcome: examplesOf(output ? reader.resolve(output) : null, answers["application/json"])[0],
     reader,
   };
 }

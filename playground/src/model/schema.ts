@@ -111,7 +111,7 @@ export class Reader {
       choices: [],
       examples: Array.isArray(schema.examples) ? schema.examples : [],
       samples: (schema["x-samples"] ?? []).filter((each: unknown) => typeof each === "string"),
-      over: ui.over ?? ui.for,
+      over: ui.over,
       children: () => this.children(schema, depth + 1),
       item: () => this.field("item", { ...this.itemOf(key, schema), title: singular(titleOf(key, raw)) }, true, depth + 1),
       branches: () => this.options(schema).options.map((each, n) => this.branch(each, n, depth + 1)),

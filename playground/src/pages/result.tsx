@@ -5,7 +5,7 @@ import type { Endpoint } from "../model/endpoints";
 import type { Json } from "../model/json";
 import { asFile, isFile } from "../model/media";
 import { isOurs } from "../page";
-import { isOver, type Run, shareOf } from "../run/state";
+import { IDLE, isOver, type Run, shareOf } from "../run/state";
 import { CopyButton, Scroller, Status, Tabs } from "../ui";
 import { etaOf, wordsOf } from "./words";
 
@@ -35,7 +35,7 @@ function Preview(props: Props) {
   useEffect(() => {
     requestIdleCallback?.(() => void import("../output/view"));
   }, []);
-  if (run.phase === "idle") return <p class="empty">Fill in the form and press Run.</p>;
+  if (run.phase === "idle") return <Empty {...props} />;
   return (
     <>
       <div class="state" data-phase={run.phase}>
@@ -45,6 +45,17 @@ function Preview(props: Props) {
       <Sneak run={run} />
       {run.failure && <Failed run={run} />}
       <Viewers {...props} />
+    </>
+  );
+}
+
+/** Before the first run: what to do, and what may come of it. */
+function Empty(props: Props) {
+  const { outcome } = props.endpoint;
+  return (
+    <>
+      <p class="empty">Fill in the form and press Run.</p>
+      {outcome !== undefined && <div class="outcome"><p class="hint">What comes out looks like this:</p><Viewers {...props} run={{ ...IDLE, phase: "done", result: outcome }} /></div>}
     </>
   );
 }
