@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from PIL import Image as PillowImage
 from playwright.sync_api import Browser
+
 from tests.codecs.test_clips import frames
 from tests.support.browser import chromium
 from tests.support.visitor import Visitor
-
 from towpath.codecs.clips import encode_clip
 from towpath.testing import Server, serve
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from PIL import Image as PillowImage
 from playwright.sync_api import Browser
+
 from tests.codecs.test_clips import frames
 from tests.support.browser import chromium
 from tests.support.visitor import Visitor
-
 from towpath.codecs.clips import encode_clip
 from towpath.testing import serve
 

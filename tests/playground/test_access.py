@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
+
 from tests.support.visitor import Visitor
 
 WIDTHS = {"desktop": {"width": 1360, "height": 900}, "phone": {"width": 390, "height": 780}}

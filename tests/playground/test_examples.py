@@ -5,6 +5,7 @@ import zipfile
 from pathlib import Path
 
 from playwright.sync_api import expect
+
 from tests.support.visitor import Visitor
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import httpx2
 import pytest
 from playwright.sync_api import expect
-from tests.support.visitor import Visitor, drop, paste
 
+from tests.support.visitor import Visitor, drop, paste
 from towpath.testing import Server
 
 

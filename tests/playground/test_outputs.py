@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
-from tests.support.visitor import Visitor
 
+from tests.support.visitor import Visitor
 from towpath.testing import Server
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import httpx2
 import pytest
 from playwright.sync_api import Browser, Route, expect
-from tests.support.visitor import Visitor
 
+from tests.support.visitor import Visitor
 from towpath.testing import Server, serve
 
 EXAMPLES = Path(__file__).parents[2] / "examples"

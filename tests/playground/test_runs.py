@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, expect
+
 from tests.support.command import Command
 from tests.support.visitor import Visitor
-
 from towpath.testing import Server
 
 
