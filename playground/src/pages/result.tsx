@@ -33,7 +33,9 @@ export function Result(props: Props) {
 function Preview(props: Props) {
   const { run } = props;
   useEffect(() => {
-    requestIdleCallback?.(() => void import("../output/view"));
+    const load = () => void import("../output/view");
+    if ("requestIdleCallback" in globalThis) requestIdleCallback(load);
+    else setTimeout(load, 300);
   }, []);
   if (run.phase === "idle") return <Empty {...props} />;
   return (

@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from towpath.concurrency import in_thread
 from towpath.engine.local import LocalEngine
 from towpath.errors import UnknownAppError
 from towpath.playground.pages import PlaygroundPages
@@ -59,7 +60,7 @@ class PlaygroundRoutes:
         name = request.path_params["name"]
         if name == "admin":
             return self._pages.page(request, depth=0)
-        found = self._pages.asset(request, PurePosixPath(name).name)
+        found = await in_thread(self._pages.asset)(request, PurePosixPath(name).name)
         if found is None:
             raise HTTPException(_NOT_FOUND)
         return found
