@@ -26,7 +26,7 @@ export default defineConfig({
     assetsDir: "",
     target: "es2022",
     cssCodeSplit: false,
-    modulePreload: false,
+    modulePreload: { polyfill: false },
     manifest: "manifest.json",
     license: { fileName: "THIRD_PARTY_LICENSES.md" },
     rolldownOptions: {

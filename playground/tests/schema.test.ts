@@ -42,6 +42,12 @@ describe("a field's control", () => {
   });
 });
 
+it("makes the fields of an object once, so that what did not change is not drawn again", () => {
+  const form = field("l", { $ref: "#/components/schemas/Lora" });
+  expect(form.children()).toBe(form.children());
+  expect(form.children()[0]).toBe(form.children()[0]);
+});
+
 describe("names", () => {
   it.each([
     ["image_url", { type: "string", title: "Image Url" }, "Image"],

@@ -259,4 +259,4 @@ def test_many_fields_are_typed_into_without_delay(visitor: Visitor, tmp_path: Pa
             )
         )
         page.unroute("**/local/upscale/openapi.json")
-    assert costs[1] < 3 * costs[0] + 20
+    assert costs[1] < 2 * costs[0] + 5

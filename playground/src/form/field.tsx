@@ -1,7 +1,7 @@
 // One field of the form: its label, its control, its hint and its errors.
 
 import type { ComponentChildren } from "preact";
-import { useRef, useState } from "preact/hooks";
+import { useMemo, useRef, useState } from "preact/hooks";
 import { isObject, type Json, type Key } from "../model/json";
 import type { Field } from "../model/schema";
 import { branchOf, initialOf, newItem } from "../model/values";
@@ -159,8 +159,7 @@ function List(props: ControlProps) {
         <ListItem key={n} name={`${item.title} ${n + 1}`}
           onRemove={() => change(items.filter((_, at) => at !== n))}
           onUp={n > 0 ? () => move(n, n - 1) : undefined}>
-          <FieldRow field={{ ...item, title: `${item.title} ${n + 1}` }} value={each} path={[...path, n]}
-            errors={props.errors} onChange={props.onChange} root={props.root} />
+          <Item of={item} at={n} value={each} list={props} />
         </ListItem>
       ))}
       <button type="button" class="quiet" disabled={typeof most === "number" && items.length >= most} onClick={() => change([...items, newItem(item)])}>
@@ -168,6 +167,13 @@ function List(props: ControlProps) {
       </button>
     </div>
   );
+}
+
+function Item(props: { of: Field; at: number; value: Json; list: ControlProps }) {
+  const { of, at, list } = props;
+  const field = useMemo(() => ({ ...of, title: `${of.title} ${at + 1}` }), [of, at]);
+  const path = usePath(list.path, at);
+  return <FieldRow field={field} value={props.value} path={path} errors={errorsBelow(list.errors, path)} onChange={list.onChange} root={list.root} />;
 }
 
 function ListItem(props: { name: string; onRemove: () => void; onUp: (() => void) | undefined; children: ComponentChildren }) {

@@ -112,9 +112,9 @@ export class Reader {
       examples: Array.isArray(schema.examples) ? schema.examples : [],
       samples: (schema["x-samples"] ?? []).filter((each: unknown) => typeof each === "string"),
       over: ui.over,
-      children: () => this.children(schema, depth + 1),
-      item: () => this.field("item", { ...this.itemOf(key, schema), title: singular(titleOf(key, raw)) }, true, depth + 1),
-      branches: () => this.options(schema).options.map((each, n) => this.branch(each, n, depth + 1)),
+      children: once(() => this.children(schema, depth + 1)),
+      item: once(() => this.field("item", { ...this.itemOf(key, schema), title: singular(titleOf(key, raw)) }, true, depth + 1)),
+      branches: once(() => this.options(schema).options.map((each, n) => this.branch(each, n, depth + 1))),
     };
     return depth > DEEPEST ? base : { ...base, ...this.kindOf(key, schema) };
   }
@@ -191,6 +191,12 @@ export class Reader {
     const fields = orderOf(schema).map((key) => this.field(key, schema.properties[key], required.has(key), depth));
     return [...fields.filter((each) => each.important), ...fields.filter((each) => !each.important)];
   }
+}
+
+/** Make a value when it is asked for, and only once: fields stay the same objects. */
+function once<T>(make: () => T): () => T {
+  let kept: { value: T } | null = null;
+  return () => (kept ??= { value: make() }).value;
 }
 
 /** Return the names of an object's properties in the order that its author wants. */
