@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { Json } from "../src/model/json";
+import { type Json, lastPart } from "../src/model/json";
 import { downloadOf, filesIn, lifeOf, asFile, outputsOf, viewerOf } from "../src/model/media";
 import { Reader, type Schema } from "../src/model/schema";
 
@@ -56,7 +56,14 @@ it("counts down the life of a file", () => {
   expect(lifeOf(dated("soon"), now)).toBeNull();
 });
 
+it("names a file by its URL, also where that is no good one", () => {
+  expect(lastPart("http://x/a/%C3%BC.png?b#c")).toBe("ü.png");
+  expect(lastPart("http://x/100%.png")).toBe("100%.png");
+});
+
 it("asks for a download where the server can be asked", () => {
   expect(downloadOf("http://x/a?b=1")).toBe("http://x/a?b=1&download=1");
   expect(downloadOf("data:,x")).toBe("data:,x");
+  expect(downloadOf("javascript:alert(1)")).toBe("");
+  expect(downloadOf("http://")).toBe("");
 });

@@ -2,6 +2,7 @@
 
 import type { ComponentChildren } from "preact";
 import { useRef, useState } from "preact/hooks";
+import { lastPart } from "../model/json";
 import type { Field } from "../model/schema";
 import { ACCEPT, itemsIn } from "./uploads";
 
@@ -63,7 +64,7 @@ function Tools(props: DropProps) {
       <Link {...props} />
       {canRecord(field) && <Capture {...props} />}
       {field.samples.map((each) => (
-        <button type="button" class="chip" key={each} onClick={() => props.onLink(new URL(each, location.href).href)}>Sample {nameIn(each)}</button>
+        <button type="button" class="chip" key={each} onClick={() => props.onLink(new URL(each, location.href).href)}>Sample {lastPart(each)}</button>
       ))}
     </div>
   );
@@ -107,8 +108,4 @@ function Capture(props: DropProps) {
       {Dialog && <Dialog kind={props.field.media} onClose={() => setDialog(null)} onFile={(file) => { setDialog(null); props.onFile(file); }} />}
     </>
   );
-}
-
-function nameIn(url: string): string {
-  return decodeURIComponent(url.split(/[?#]/)[0]?.split("/").pop() ?? "");
 }

@@ -1,7 +1,7 @@
 // A field for one file: empty, on its way, or there.
 
 import { useState } from "preact/hooks";
-import { bytes, getIn, shortened } from "../model/json";
+import { bytes, getIn, lastPart, shortened } from "../model/json";
 import type { Field, MediaKind } from "../model/schema";
 import { urlOf } from "../model/values";
 import { isOurs } from "../page";
@@ -125,11 +125,5 @@ function pictureBelow(props: ControlProps): string {
 }
 
 export function nameOf(url: string): string {
-  if (url.startsWith("data:")) return shortened(url);
-  const name = url.split(/[?#]/)[0]?.split("/").pop() ?? "";
-  try {
-    return decodeURIComponent(name) || url;
-  } catch {
-    return name;
-  }
+  return url.startsWith("data:") ? shortened(url) : lastPart(url) || url;
 }

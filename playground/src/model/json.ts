@@ -68,3 +68,13 @@ export function seconds(value: number): string {
   const hours = Math.floor(whole / 3600);
   return hours < 48 ? `${hours} h ${Math.floor((whole % 3600) / 60)} min` : `${Math.round(hours / 24)} days`;
 }
+
+/** Return the last part of a URL's path, as people read it. */
+export function lastPart(url: string): string {
+  const part = url.split(/[?#]/)[0]?.split("/").pop() ?? "";
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part; // not everything with a percent sign is an encoding
+  }
+}

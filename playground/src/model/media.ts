@@ -116,9 +116,10 @@ export function lifeOf(file: FileValue, now: number): number | null {
   return Number.isNaN(end) ? null : Math.floor((end - now) / 1000);
 }
 
-/** Return an address that makes browsers keep a file instead of showing it. */
+/** Return an address that makes browsers keep a file instead of showing it; '' for what is no file's. */
 export function downloadOf(url: string): string {
-  if (!/^https?:/.test(url)) return url;
+  if (/^(data|blob):/i.test(url)) return url;
+  if (!/^https?:\/\//i.test(url) || !URL.canParse(url)) return "";
   const parsed = new URL(url);
   parsed.searchParams.set("download", "1");
   return parsed.href;

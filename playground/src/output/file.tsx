@@ -1,7 +1,7 @@
 // What is said under every file: its facts, how long it lives, what can be done with it.
 
 import { useEffect, useState } from "preact/hooks";
-import { bytes, seconds } from "../model/json";
+import { bytes, lastPart, seconds } from "../model/json";
 import { downloadOf, type FileValue, lifeOf } from "../model/media";
 import { useRemix } from "./remix";
 
@@ -11,7 +11,7 @@ export function FileLine(props: { file: FileValue; media: "image" | "video" | "a
   const size = file.width && file.height ? `${file.width} × ${file.height}` : props.pixels;
   return (
     <p class="meta">
-      <a href={downloadOf(file.url)} download={file.file_name ?? ""}>Download<span class="sr"> {nameOf(file)}</span></a>
+      {downloadOf(file.url) && <a href={downloadOf(file.url)} download={file.file_name ?? ""}>Download<span class="sr"> {nameOf(file)}</span></a>}
       {remix.targets.map((target) => (
         <button type="button" class="quiet" key={target.key} onClick={() => remix.use(target.key, file.url)}>Use as {target.title.toLowerCase()}</button>
       ))}
@@ -51,12 +51,15 @@ export function CannotShow(props: { file: FileValue; what: string }) {
 }
 
 export function nameOf(file: FileValue): string {
-  return file.file_name ?? decodeURIComponent(file.url.split(/[?#]/)[0]?.split("/").pop() ?? "file").slice(0, 80);
+  return file.file_name ?? (lastPart(file.url).slice(0, 80) || "file");
 }
 
-/** A file on another server is linked, not fetched. */
+/** A file on another server is linked, not fetched; what is no address of a server is just named. */
 export function Foreign(props: { file: FileValue }) {
-  return <p class="notice">It lies on another server: <a href={props.file.url} rel="noreferrer noopener" target="_blank">{props.file.url.slice(0, 120)}</a></p>;
+  const { url } = props.file;
+  const name = url.slice(0, 120);
+  if (!downloadOf(url)) return <p class="notice">This is no address of a file: {name}</p>;
+  return <p class="notice">It lies on another server: <a href={url} rel="noreferrer noopener" target="_blank">{name}</a></p>;
 }
 
 /** What is dragged from an output can be dropped on an input. */
