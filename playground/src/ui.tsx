@@ -17,6 +17,17 @@ export function memo<P extends object>(Inner: ComponentType<P>): ComponentType<P
   };
 }
 
+/** Shows something else where a part cannot be drawn: the rest of the page goes on. */
+export class Guard extends Component<{ otherwise: ComponentChildren; children: ComponentChildren }, { isBroken: boolean }> {
+  override state = { isBroken: false };
+  static override getDerivedStateFromError(): { isBroken: boolean } {
+    return { isBroken: true };
+  }
+  override render(): ComponentChildren {
+    return this.state.isBroken ? this.props.otherwise : this.props.children;
+  }
+}
+
 /** Tabs as the WAI-ARIA practice describes them: arrows move, the panel is named by its tab. */
 export function Tabs(props: { label: string; tabs: { name: string; body: () => ComponentChildren }[] }) {
   const [chosen, choose] = useState(0);

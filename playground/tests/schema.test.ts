@@ -34,6 +34,11 @@ describe("a field's control", () => {
     expect(field(key, schema)).toMatchObject(wanted);
   });
 
+  it("is found whatever hints are", () => {
+    const odd = { type: "string", title: 3, examples: 5, "x-samples": 5, "x-fal": "no", ui: "no", description: null };
+    expect(() => field("x", odd as Schema)).not.toThrow();
+  });
+
   it("is JSON where a schema contains itself without end", () => {
     const endless = new Reader({ d: { type: "object", properties: { next: { $ref: "#/d" } } } });
     let found = endless.field("x", { $ref: "#/d" }, true);

@@ -5,7 +5,7 @@ import { useMemo, useRef, useState } from "preact/hooks";
 import { isObject, type Json, type Key } from "../model/json";
 import type { Field } from "../model/schema";
 import { branchOf, initialOf, newItem } from "../model/values";
-import { memo, Words } from "../ui";
+import { Guard, memo, Words } from "../ui";
 import { Basic } from "./basic";
 import { FileControl } from "./file";
 import { FilesControl } from "./files";
@@ -36,7 +36,9 @@ function FieldView(props: FieldProps) {
   const label = <Label field={field} id={id} />;
   const body = (
     <>
-      <Control {...props} describedBy={describedBy(id, field, errors)} isWrong={errors.length > 0} />
+      <Guard otherwise={<p class="error">This field cannot be drawn; set it in the JSON view.</p>}>
+        <Control {...props} describedBy={describedBy(id, field, errors)} isWrong={errors.length > 0} />
+      </Guard>
       {field.description && <p class="hint" id={`${id}-hint`} dir="auto"><Words text={field.description} /></p>}
       {errors.length > 0 && <p class="error" id={`${id}-error`}>{errors.join(" ")}</p>}
     </>

@@ -93,7 +93,7 @@ export class Reader {
     const base: Field = {
       key,
       title: titleOf(key, raw),
-      description: schema.description ?? "",
+      description: typeof schema.description === "string" ? schema.description : "",
       kind: "json",
       schema,
       required,
@@ -110,7 +110,7 @@ export class Reader {
       integer: schema.type === "integer",
       choices: [],
       examples: Array.isArray(schema.examples) ? schema.examples : [],
-      samples: (schema["x-samples"] ?? []).filter((each: unknown) => typeof each === "string"),
+      samples: (Array.isArray(schema["x-samples"]) ? schema["x-samples"] : []).filter((each) => typeof each === "string"),
       over: ui.over,
       children: once(() => this.children(schema, depth + 1)),
       item: once(() => this.field("item", { ...this.itemOf(key, schema), title: singular(titleOf(key, raw)) }, true, depth + 1)),
@@ -268,7 +268,7 @@ function wordsOfType(field: Field): string {
 
 /** Return what a field is called: by its own title, less what its name adds for machines. */
 export function titleOf(key: string, raw: Schema): string {
-  const given: string | undefined = raw.title;
+  const given: string | undefined = typeof raw.title === "string" ? raw.title : undefined;
   const made = key.split("_").map((each) => each.charAt(0).toUpperCase() + each.slice(1)).join(" ");
   if (given && given.toLowerCase() !== made.toLowerCase()) return given;
   return worded(key.replace(/_url(s?)$/, "$1"));

@@ -8,7 +8,7 @@ import { asFile, filesIn, isFile, type Output, outputsOf } from "../model/media"
 import { urlOf } from "../model/values";
 import { localOf } from "../form/uploads";
 import { isOurs } from "../page";
-import { CopyButton, Scroller } from "../ui";
+import { CopyButton, Guard, Scroller } from "../ui";
 import { ArchiveView } from "./archive";
 import { FileLine, nameOf } from "./file";
 import { Gallery, ImageView } from "./image";
@@ -30,7 +30,9 @@ export function Answer(props: AnswerProps) {
         <section key={each.key} class="output" data-viewer={each.viewer} aria-label={each.title}>
           <h2 dir="auto">{each.title}</h2>
           {each.description && <p class="hint" dir="auto">{each.description}</p>}
-          <OneView output={each} answer={props.value} input={props.input} />
+          <Guard otherwise={<Scroller label={`${each.title} as JSON`}>{JSON.stringify(each.value, null, 2)}</Scroller>}>
+            <OneView output={each} answer={props.value} input={props.input} />
+          </Guard>
         </section>
       ))}
       {!outputs.length && <p class="hint">The answer is empty.</p>}
