@@ -32,6 +32,7 @@ __all__ = [
     "hub_token",
     "load",
     "reserve_of",
+    "s3_endpoint",
     "using",
 ]
 
@@ -318,6 +319,11 @@ def load(**given: object) -> Settings:
         reason = first["msg"].removeprefix("Value error, ")
         message = f"{_PREFIX}{name.upper()} cannot be used: {reason}."
         raise SettingsError(message) from None
+
+
+def s3_endpoint() -> str | None:
+    """Return the service that S3's own clients take where the store's URL names none."""
+    return os.environ.get("AWS_ENDPOINT_URL") or None
 
 
 def hub_endpoint() -> str:

@@ -64,7 +64,8 @@ def test_every_other_part_is_small_and_comes_when_it_is_asked_for() -> None:
         name: size for name, size in sizes.items() if name not in entry() and size > 20 * KB
     } == {}
     without_3d = set(sizes) - {"draco_wasm_wrapper.js"}
-    assert packed(*without_3d, "style.css", "index.html") <= 90 * KB
+    # The sheet asks for 60, and for 400 with 3D: not met (decision 9). This keeps it from growing.
+    assert packed(*without_3d, "style.css", "index.html") <= 75 * KB
 
 
 def test_at_most_two_packages_are_in_the_entry() -> None:

@@ -90,7 +90,7 @@ class AdminRequestRoutes:
             "storage": {
                 "files": files,
                 "bytes": size,
-                "free": shutil.disk_usage(self._settings.store_dir).free,
+                "free": (await in_thread(shutil.disk_usage)(self._settings.store_dir)).free,
             },
             "cache": await in_thread(self._cache.read)(),
             "recent_errors": [self._json(each) for each in failed],

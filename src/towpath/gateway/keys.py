@@ -13,7 +13,7 @@ from towpath.errors.redaction import shown
 from towpath.gateway.answers import error_answer
 from towpath.settings import Settings
 
-__all__ = ["AdminGuard", "KeyGuard", "allowed_origins", "is_origin_allowed"]
+__all__ = ["AdminGuard", "KeyGuard", "allowed_origins", "is_origin_allowed", "origin_of"]
 
 _PUBLIC = ("/health", "/ready", "/playground")
 _HEALTH_DEPTH = 3  # /owner/app/health
@@ -35,12 +35,12 @@ def is_origin_allowed(origin: str, settings: Settings) -> bool:
     allowed = allowed_origins(settings)
     if "*" in allowed or origin in allowed:
         return True
-    if settings.public_url and origin == _origin_of(settings.public_url):
+    if settings.public_url and origin == origin_of(settings.public_url):
         return True
     return not settings.cors_origins and _host_of(origin) in _LOOPBACK
 
 
-def _origin_of(url: str) -> str:
+def origin_of(url: str) -> str:
     """Return scheme, host and port of *url*."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}"

@@ -1,7 +1,6 @@
 """The Playground over HTTP: its pages, and the list of apps that its home page shows."""
 
 from pathlib import PurePosixPath
-from urllib.parse import urlsplit
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -11,9 +10,10 @@ from starlette.routing import BaseRoute, Route
 from towpath.concurrency import in_thread
 from towpath.engine.local import LocalEngine
 from towpath.errors import UnknownAppError
+from towpath.gateway.keys import origin_of
 from towpath.playground.pages import PlaygroundPages
 from towpath.runner.wire import AppSpec
-from towpath.settings import Settings
+from towpath.settings import Settings, s3_endpoint
 
 __all__ = ["PlaygroundRoutes"]
 
@@ -31,7 +31,7 @@ class PlaygroundRoutes:
     def __init__(self, settings: Settings, engine: LocalEngine) -> None:
         self._settings = settings
         self._engine = engine
-        origins = [_origin_of(settings.files_origin), *_store_origins(settings)]
+        origins = [origin_of(settings.files_origin), *_store_origins(settings)]
         self._pages = PlaygroundPages(origins, most_bytes=settings.max_upload_bytes)
 
     def routes(self) -> list[BaseRoute]:
@@ -39,7 +39,7 @@ class PlaygroundRoutes:
         return [
             Route("/", self._start),
             Route("/apps", self._apps),
-            Route("/playground", self._home),
+            Route("/playground", self._start),
             Route("/playground/", self._page),
             Route("/playground/{name}", self._part),
             Route("/playground/{owner}/{app}", self._app),
@@ -47,10 +47,8 @@ class PlaygroundRoutes:
         ]
 
     async def _start(self, _: Request) -> Response:
-        return _moved("playground/")
-
-    async def _home(self, _: Request) -> Response:
-        return _moved("playground/")
+        """Send the browser to a place beside this one: a proxy's prefix stays."""
+        return RedirectResponse("playground/")
 
     async def _page(self, request: Request) -> Response:
         return self._pages.page(request, depth=0)
@@ -98,20 +96,10 @@ class PlaygroundRoutes:
         }
 
 
-def _moved(place: str) -> Response:
-    """Send the browser to a place beside this one: a proxy's prefix stays."""
-    return RedirectResponse(place)
-
-
-def _origin_of(url: str) -> str:
-    """Return scheme, host and port of a URL."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}"
-
-
 def _store_origins(settings: Settings) -> list[str]:
     """Return where readers of files are sent when those lie in an object store."""
     address = settings.store_address
     if address.scheme != "s3" or settings.store_reads != "redirect":
         return []
-    return [_origin_of(address.endpoint)] if address.endpoint else ["https://*.amazonaws.com"]
+    endpoint = address.endpoint or s3_endpoint()
+    return [origin_of(endpoint)] if endpoint else ["https://*.amazonaws.com"]
