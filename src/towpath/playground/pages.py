@@ -121,7 +121,7 @@ class PlaygroundPages:
         policy = {
             "default-src": "'none'",
             "script-src": "'self' 'wasm-unsafe-eval'",
-            "style-src": "'self' 'unsafe-inline'",  # the players' own, in their shadow trees
+            "style-src": "'self'",
             "img-src": files,
             "media-src": files,
             "connect-src": files,
