@@ -1,7 +1,7 @@
 """Measure beside the peers, in one run, in shuffled order; report ratios, never bare times.
 
 make bench                 everything
-make bench BENCH=downloads one of: downloads, media, cdn, calls, serving, queues
+make bench BENCH=downloads one of: downloads, media, cdn, calls, serving, queues, playground
 """
 
 import argparse
@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from measure import Sample, Table
 
-NAMES = ("downloads", "media", "cdn", "calls", "serving", "queues")
+NAMES = ("downloads", "media", "cdn", "calls", "serving", "queues", "playground")
 
 
 def _tables(name: str, peers: str, rounds: int) -> Iterable[Table]:

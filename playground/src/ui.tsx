@@ -28,6 +28,13 @@ export class Guard extends Component<{ otherwise: ComponentChildren; children: C
   }
 }
 
+/** Draws its children once the rest of the page is painted. */
+export function Later(props: { children: () => ComponentChildren }) {
+  const [isPainted, paint] = useState(false);
+  useEffect(() => paint(true), []);
+  return <>{isPainted && props.children()}</>;
+}
+
 /** Tabs as the WAI-ARIA practice describes them: arrows move, the panel is named by its tab. */
 export function Tabs(props: { label: string; tabs: { name: string; body: () => ComponentChildren }[] }) {
   const [chosen, choose] = useState(0);

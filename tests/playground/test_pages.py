@@ -226,13 +226,42 @@ class TestWindows:
         assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
 
 
+SLEEPY = """
+import time
+import towpath
+
+class Sleepy(towpath.App):
+    def setup(self):
+        time.sleep(600)
+
+    @towpath.endpoint("/")
+    def run(self, prompt: str) -> dict:
+        return {"prompt": prompt}
+"""
+
+
+def test_the_form_is_there_before_any_runner_is(browser: Browser, tmp_path: Path) -> None:
+    """A model that takes minutes to load, and is not loaded, has its form at once."""
+    (tmp_path / "sleepy.py").write_text(SLEEPY)
+    with serve(str(tmp_path / "sleepy.py"), store_reserve=0, scale_to_zero=True) as own:
+        visitor = Visitor(browser, own.url)
+        visitor.open_app("sleepy")
+        expect(visitor.field("prompt")).to_be_visible()
+        app = httpx2.get(f"{own.url}/admin/status").json()["apps"]["local/sleepy"]
+        assert app["idle"] + app["busy"] + app["starting"] == 0, "none was started for it"
+        assert visitor.trouble == []
+        visitor.close()
+
+
 def answering(document: object) -> Callable[[Route], None]:
     return lambda route: route.fulfill(body=json.dumps(document))
 
 
 def test_many_fields_are_typed_into_without_delay(visitor: Visitor, tmp_path: Path) -> None:
-    """A key in a form of 200 fields costs about what it costs in a form of two."""
+    """A key among 200 fields and 20 past runs costs about what it costs between two fields."""
     page = visitor.page
+    entry = {"endpoint": "/", "at": 0, "phase": "done", "took": 1, "input": {"field_0": "x"}}
+    past = [{**entry, "id": str(n), "output": {}, "thumbnail": None} for n in range(20)]
     properties = {f"field_{n}": {"type": "string"} for n in range(200)}
 
     def document(count: int) -> dict[str, object]:
@@ -248,15 +277,22 @@ def test_many_fields_are_typed_into_without_delay(visitor: Visitor, tmp_path: Pa
             answering(document(count)),
         )
         visitor.open_app("upscale")
+        if count > 2:
+            keep = "past => localStorage.setItem('towpath:local/upscale', JSON.stringify(past))"
+            page.evaluate(keep, past)
+            visitor.open_app("upscale")
+            expect(page.locator(".history li")).to_have_count(20)
+        page.wait_for_selector(f"#f-field_{count - 1}", state="attached")
         costs.append(
             page.evaluate(
                 """async () => { const box = document.getElementById('f-field_1'); const times = [];
                    for (let n = 0; n < 30; n += 1) { box.value += 'x'; const began = performance.now();
                      box.dispatchEvent(new InputEvent('input', {bubbles: true}));
-                     await new Promise(requestAnimationFrame); await new Promise(done => setTimeout(done));
-                     times.push(performance.now() - began); }
+                     await Promise.resolve(); await Promise.resolve();
+                     document.body.offsetHeight; times.push(performance.now() - began);
+                     await new Promise(requestAnimationFrame); }
                    return times.sort((a, b) => a - b)[15]; }"""
             )
         )
         page.unroute("**/local/upscale/openapi.json")
-    assert costs[1] < 2 * costs[0] + 5
+    assert costs[1] < 4 * costs[0], "it was 6 when all of the form was drawn again"

@@ -1,7 +1,7 @@
 // One field of the form: its label, its control, its hint and its errors.
 
 import type { ComponentChildren } from "preact";
-import { useMemo, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { isObject, type Json, type Key } from "../model/json";
 import type { Field } from "../model/schema";
 import { branchOf, initialOf, newItem } from "../model/values";
@@ -18,8 +18,8 @@ export interface FieldProps {
   /** Messages by the path of their field, joined with dots. */
   errors: ReadonlyMap<string, string[]>;
   onChange: (path: readonly Key[], value: Json | undefined) => void;
-  /** The value of the whole form, for fields that look at others. */
-  root: () => Json | undefined;
+  /** The object that it is in, for fields that look at others. */
+  beside?: Json | undefined;
 }
 
 export function idOf(path: readonly Key[]): string {
@@ -27,6 +27,7 @@ export function idOf(path: readonly Key[]): string {
 }
 
 const GROUPS = new Set(["object", "array", "files", "union"]);
+const LOOKS_BESIDE = new Set(["mask", "union"]);
 const NAMED_BY_TWO = new Set(["file", "mask"]); // the field's name, and what their button does
 
 function FieldView(props: FieldProps) {
@@ -43,11 +44,12 @@ function FieldView(props: FieldProps) {
       {errors.length > 0 && <p class="error" id={`${id}-error`}>{errors.join(" ")}</p>}
     </>
   );
-  if (field.kind === "boolean") return <div class="field" data-kind="boolean">{body}</div>;
+  const shape = path.length === 1 ? "field far" : "field";
+  if (field.kind === "boolean") return <div class={shape} data-kind="boolean">{body}</div>;
   if (GROUPS.has(field.kind)) {
-    return <fieldset class="field" data-kind={field.kind} id={`${id}-box`} tabIndex={-1}><legend>{label}</legend>{body}</fieldset>;
+    return <fieldset class={shape} data-kind={field.kind} id={`${id}-box`} tabIndex={-1}><legend>{label}</legend>{body}</fieldset>;
   }
-  return <div class="field" data-kind={field.kind}>{label}{body}</div>;
+  return <div class={shape} data-kind={field.kind}>{label}{body}</div>;
 }
 
 export const FieldRow = memo(FieldView);
@@ -92,24 +94,45 @@ export function Group(props: FieldProps) {
   const first = fields.filter((each) => !each.advanced);
   const more = fields.filter((each) => each.advanced);
   const wrong = more.some((each) => [...props.errors.keys()].some((key) => isBelow(key, [...props.path, each.key])));
+  const drawn = useGrowing(fields.length, props.path.length === 0);
   return (
-    <div class="group">
-      {first.map((each) => <Part key={each.key} of={each} {...props} />)}
+    <div class="group" aria-busy={drawn < fields.length}>
+      {first.slice(0, drawn).map((each) => <Part key={each.key} of={each} {...props} />)}
       {more.length > 0 && (
         <details open={wrong}>
           <summary>More settings ({more.length})</summary>
-          {more.map((each) => <Part key={each.key} of={each} {...props} />)}
+          {more.slice(0, Math.max(0, drawn - first.length)).map((each) => <Part key={each.key} of={each} {...props} />)}
         </details>
       )}
     </div>
   );
 }
 
+const AT_ONCE = 4;
+const TURN = 30; // ms of drawing, after which the page has to be able to answer
+
+/** Count up to *all*: a long form is drawn in turns, of as many fields as this machine draws in one. */
+function useGrowing(all: number, isWhole: boolean): number {
+  const [drawn, draw] = useState(isWhole ? AT_ONCE : all);
+  const last = useRef({ drawn: 0, took: 0 });
+  const began = performance.now();
+  useLayoutEffect(() => {
+    last.current.took = performance.now() - began;
+  }, [drawn]);
+  useEffect(() => { // after this turn was painted
+    if (drawn >= all) return;
+    const each = Math.max(0.1, last.current.took / (drawn - last.current.drawn));
+    last.current.drawn = drawn;
+    draw(drawn + Math.max(2, Math.floor(TURN / each)));
+  }, [drawn, all]);
+  return isWhole ? drawn : all;
+}
+
 function Part(props: FieldProps & { of: Field }) {
   const { of, value } = props;
   const part = isObject(value) ? value[of.key] : undefined;
   const path = usePath(props.path, of.key);
-  return <FieldRow field={of} value={part} path={path} errors={errorsBelow(props.errors, path)} onChange={props.onChange} root={props.root} />;
+  return <FieldRow field={of} value={part} path={path} errors={errorsBelow(props.errors, path)} onChange={props.onChange} beside={LOOKS_BESIDE.has(of.kind) ? value : undefined} />;
 }
 
 /** Keep the path the same object, so that a field that did not change is not rendered again. */
@@ -175,7 +198,7 @@ function Item(props: { of: Field; at: number; value: Json; list: ControlProps })
   const { of, at, list } = props;
   const field = useMemo(() => ({ ...of, title: `${of.title} ${at + 1}` }), [of, at]);
   const path = usePath(list.path, at);
-  return <FieldRow field={field} value={props.value} path={path} errors={errorsBelow(list.errors, path)} onChange={list.onChange} root={list.root} />;
+  return <FieldRow field={field} value={props.value} path={path} errors={errorsBelow(list.errors, path)} onChange={list.onChange} />;
 }
 
 function ListItem(props: { name: string; onRemove: () => void; onUp: (() => void) | undefined; children: ComponentChildren }) {

@@ -112,8 +112,7 @@ function Paint(props: ControlProps & { onFile: (file: File) => void }) {
 
 /** Return the picture that a mask lies on: the field that is named, else the first picture beside it. */
 function pictureBelow(props: ControlProps): string {
-  const { field, path } = props;
-  const beside = getIn(props.root(), path.slice(0, -1));
+  const { beside, field, path } = props;
   const own = path[path.length - 1];
   const names = field.over ? [field.over] : Object.keys((beside as object) ?? {}).filter((key) => key !== own && /image/.test(key));
   for (const name of names) {

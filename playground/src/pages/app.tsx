@@ -1,6 +1,6 @@
 // The page of one app: the form, the run, the result.
 
-import { useEffect, useState } from "preact/hooks";
+import { useLayoutEffect, useState } from "preact/hooks";
 import { type AppDocument, type Endpoint, readDocument } from "../model/endpoints";
 import { sharedIn } from "../model/share";
 import { usePage } from "../page";
@@ -14,7 +14,7 @@ export function AppPage(props: { owner: string; app: string }) {
   const { client } = usePage();
   const [document_, setDocument] = useState<AppDocument | null>(null);
   const [trouble, tell] = useState("");
-  useEffect(() => {
+  useLayoutEffect(() => { // before the first picture: the document is on its way already
     let gone = false;
     const load = async () => {
       while (!gone) {

@@ -6,6 +6,7 @@ import { nameOf } from "../form/file";
 import { isObject, seconds, shortened } from "../model/json";
 import { urlOf } from "../model/values";
 import { isOurs } from "../page";
+import { memo } from "../ui";
 
 interface Props {
   entries: Entry[];
@@ -15,7 +16,7 @@ interface Props {
   onClear: () => void;
 }
 
-export function HistoryList(props: Props) {
+function HistoryView(props: Props) {
   if (!props.entries.length) return null;
   return (
     <section class="history" aria-label="History">
@@ -35,6 +36,8 @@ export function HistoryList(props: Props) {
     </section>
   );
 }
+
+export const HistoryList = memo(HistoryView);
 
 /** The picture of a run; one that is gone leaves its place empty. */
 function Thumbnail(props: { entry: Entry }) {

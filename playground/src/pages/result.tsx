@@ -6,7 +6,7 @@ import type { Json } from "../model/json";
 import { asFile, isFile } from "../model/media";
 import { isOurs } from "../page";
 import { IDLE, isOver, type Run, shareOf } from "../run/state";
-import { CopyButton, Scroller, Status, Tabs } from "../ui";
+import { CopyButton, memo, Scroller, Status, Tabs } from "../ui";
 import { etaOf, wordsOf } from "./words";
 
 interface Props {
@@ -16,7 +16,7 @@ interface Props {
   name: string;
 }
 
-export function Result(props: Props) {
+function ResultView(props: Props) {
   const { run } = props;
   const json = run.result ?? (run.parts.length ? run.parts : null);
   return (
@@ -29,6 +29,8 @@ export function Result(props: Props) {
     </div>
   );
 }
+
+export const Result = memo(ResultView);
 
 function Preview(props: Props) {
   const { run } = props;

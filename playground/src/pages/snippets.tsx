@@ -1,5 +1,6 @@
 // The current input as code.
 
+import { useState } from "preact/hooks";
 import type { Endpoint } from "../model/endpoints";
 import type { Json } from "../model/json";
 import { type Language, snippet } from "../model/snippets";
@@ -19,15 +20,16 @@ const NAMES: Record<Language, string> = { curl: "curl", python: "Python", javasc
 
 export function Snippets(props: Props) {
   const { client } = usePage();
+  const [isOpen, open] = useState(false); // nobody reads what is folded away, so it is not written
   const url = new URL(client.url(endpointPath("", props.owner, props.app, props.endpoint.path)), location.href).href;
   const text = (language: Language) => snippet(language, { url, body: masked(props.body()), streams: props.endpoint.streams, hasKey: client.hasKey });
   return (
-    <details class="snippets">
+    <details class="snippets" open={isOpen} onToggle={(event) => open(event.currentTarget.open)}>
       <summary>Code for this input</summary>
-      <Tabs label="Languages" tabs={(Object.keys(NAMES) as Language[]).map((each) => ({
+      {isOpen && <Tabs label="Languages" tabs={(Object.keys(NAMES) as Language[]).map((each) => ({
         name: NAMES[each],
         body: () => <><CopyButton text={() => text(each)} label={`Copy ${NAMES[each]}`} /><Scroller label={`${NAMES[each]} code`} class="code">{text(each)}</Scroller></>,
-      }))} />
+      }))} />}
     </details>
   );
 

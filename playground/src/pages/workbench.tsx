@@ -13,7 +13,7 @@ import { RemixContext } from "../output/remix";
 import { usePage } from "../page";
 import { Runner } from "../run/runner";
 import { IDLE, isOver, next, type Run } from "../run/state";
-import { Tabs, Words } from "../ui";
+import { Later, Tabs, Words } from "../ui";
 import { Bar } from "./bar";
 import { HistoryList } from "./history";
 import { Result } from "./result";
@@ -99,8 +99,20 @@ export function Workbench(props: Props) {
     void running.current?.runner.cancel();
   };
 
-  const act = useRef({ start, cancel });
-  act.current = { start, cancel };
+  const restore = (entry: Entry) => {
+    set(input ? mergedOf(input, entry.input) : undefined);
+    running.current?.runner.leave();
+    running.current = null;
+    setSent(entry.input);
+    if (entry.phase === "running") watch(entry.input, (runner) => runner.resume(entry.id));
+    else setRun({ ...IDLE, phase: entry.phase === "done" ? "done" : "idle", result: entry.output, requestId: entry.id, began: entry.at, ended: entry.took === null ? null : entry.at + entry.took * 1000 });
+  };
+  const rerun = (entry: Entry) => {
+    restore(entry);
+    setTimeout(() => void act.current.start());
+  };
+  const act = useRef({ start, restore, rerun });
+  act.current = { start, restore, rerun };
   useLayoutEffect(() => {
     const key = (event: KeyboardEvent) => {
       if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
@@ -114,49 +126,49 @@ export function Workbench(props: Props) {
     };
   }, []);
 
-  const restore = (entry: Entry) => {
-    set(input ? mergedOf(input, entry.input) : undefined);
-    running.current?.runner.leave();
-    running.current = null;
-    setSent(entry.input);
-    if (entry.phase === "running") watch(entry.input, (runner) => runner.resume(entry.id));
-    else setRun({ ...IDLE, phase: entry.phase === "done" ? "done" : "idle", result: entry.output, requestId: entry.id, began: entry.at, ended: entry.took === null ? null : entry.at + entry.took * 1000 });
-  };
-  const rerun = (entry: Entry) => {
-    restore(entry);
-    setTimeout(() => void act.current.start());
-  };
   const share = () => {
     const hash = hashOf({ endpoint: endpoint.path, input: (input && sharedOf(input, bodyOf(input, latest.current))) ?? {} });
     if (!hash) return null;
     globalThis.history.replaceState(null, "", hash);
     return location.href;
   };
-  const remix = {
-    fields: input?.kind === "object" ? input.children().filter((each) => !each.hidden) : [],
-    use: (key: string, url: string) => {
-      const field = remix.fields.find((each) => each.key === key);
+  const remix = useMemo(() => {
+    const fields = input?.kind === "object" ? input.children().filter((each) => !each.hidden) : [];
+    const use = (key: string, url: string) => {
+      const field = fields.find((each) => each.key === key);
       const before = isObject(latest.current) ? latest.current[key] : undefined;
       change([key], field?.kind === "files" ? [...(Array.isArray(before) ? before : []), url] : url);
       (document.getElementById(idOf([key])) ?? document.getElementById(`${idOf([key])}-box`))?.scrollIntoView({ block: "nearest" });
-    },
-  };
+    };
+    return { fields, use };
+  }, [input]);
+  // What stays the same while somebody types is not drawn again.
+  const past = useMemo(() => ({
+    entries: entries.filter((each) => each.endpoint === endpoint.path),
+    onRestore: (entry: Entry) => act.current.restore(entry),
+    onRerun: (entry: Entry) => act.current.rerun(entry),
+    onRemove: (id: string) => setEntries(history.remove(id)),
+    onClear: () => setEntries(history.clear()),
+  }), [entries, endpoint.path]);
 
   return (
     <RemixContext.Provider value={remix}>
       <main class="bench">
         <section class="input" aria-label="Input">
           <Tabs label="Form of the input" tabs={[
-            { name: "Form", body: () => <Form endpoint={endpoint} value={value} errors={errors} byPath={byPath} onChange={change} root={() => latest.current} onExample={(each) => set(input ? mergedOf(input, each) : each)} /> },
+            { name: "Form", body: () => <Form endpoint={endpoint} value={value} errors={errors} byPath={byPath} onChange={change} onExample={(each) => set(input ? mergedOf(input, each) : each)} /> },
             { name: "JSON", body: () => <JsonBox id="whole" label="Input as JSON" value={input ? bodyOf(input, value) : undefined} rows={16} isWrong={false} describedBy={undefined} onChange={(to) => set(to)} /> },
           ]} />
           <Bar run={run} onRun={start} onCancel={cancel} onReset={() => set(input ? initialOf(input) : undefined)} onShare={share} />
         </section>
         <section class="result" aria-label="Result" ref={result}>
           <Result endpoint={endpoint} run={run} input={sent} name={props.app} />
-          <Snippets owner={props.owner} app={props.app} endpoint={endpoint} body={() => (input ? bodyOf(input, latest.current) ?? {} : {})} value={value} />
-          <HistoryList entries={entries.filter((each) => each.endpoint === endpoint.path)} onRestore={restore} onRerun={rerun}
-            onRemove={(id) => setEntries(history.remove(id))} onClear={() => setEntries(history.clear())} />
+          <Later>{() => (
+            <>
+              <Snippets owner={props.owner} app={props.app} endpoint={endpoint} body={() => (input ? bodyOf(input, latest.current) ?? {} : {})} value={value} />
+              <HistoryList {...past} />
+            </>
+          )}</Later>
         </section>
       </main>
     </RemixContext.Provider>
@@ -169,7 +181,6 @@ interface FormProps {
   errors: FieldError[];
   byPath: ReadonlyMap<string, string[]>;
   onChange: (path: readonly Key[], value: Json | undefined) => void;
-  root: () => Json | undefined;
   onExample: (value: Json) => void;
 }
 
@@ -192,7 +203,7 @@ function Form(props: FormProps) {
         </div>
       )}
       {!input && <p class="hint">It takes no input: press Run.</p>}
-      {input?.kind === "object" && <Group field={input} value={props.value} path={ROOT} errors={props.byPath} onChange={props.onChange} root={props.root} />}
+      {input?.kind === "object" && <Group field={input} value={props.value} path={ROOT} errors={props.byPath} onChange={props.onChange} />}
       {input && input.kind !== "object" && (
         <JsonBox id="f-whole" label="Input" value={props.value} rows={8} isWrong={false} describedBy={undefined} onChange={(to) => props.onChange(ROOT, to)} />
       )}

@@ -66,11 +66,14 @@ class PlaygroundRoutes:
     async def _app(self, request: Request) -> Response:
         """Give the page of an app; of one that is unknown too: it says so."""
         depth = 2 if request.url.path.endswith("/") else 1
+        owner, app = request.path_params["owner"], request.path_params["app"]
         try:
-            self._engine.spec(request.path_params["owner"], request.path_params["app"])
+            self._engine.spec(owner, app)
         except UnknownAppError:
             return self._pages.page(request, depth=depth, status=_NOT_FOUND)
-        return self._pages.page(request, depth=depth)
+        # With keys it would be asked for without one, and refused.
+        asked = "" if self._settings.keys else f"{owner}/{app}/openapi.json"
+        return self._pages.page(request, depth=depth, asked=asked)
 
     async def _apps(self, _: Request) -> Response:
         """List the apps."""

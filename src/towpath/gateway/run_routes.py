@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Iterable
 
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -38,6 +39,7 @@ _HINTS = "x-fal-runner-hints"
 _SMALL = 256 * 1024
 _OURS = frozenset({REQUEST_ID_HEADER, "x-request-id", APP_HEADER, ENDPOINT_HEADER, TRACED_HEADER})
 _DROPPED = _OURS | {"authorization", "cookie"}
+_READS = ("GET", "HEAD")
 _REPLACED = {"server", "date", REQUEST_ID_HEADER}
 _NOT_PASSED = frozenset(n.encode() for n in (HOP_BY_HOP | _REPLACED) - {"content-length"})
 
@@ -138,6 +140,8 @@ class RunEndpoint:
             state = self._engine.states()[target.app]
             if state != "ready":
                 return JSONResponse({"status": state}, 503)
+        if target.endpoint == "/openapi.json" and scope["method"] in _READS:
+            return GZipMiddleware(JSONResponse(dict(spec.document)))  # needs no runner
         async with _Leased(self._engine, target) as lease:
             lease.begin(target.request_id)
             sending = _send(lease.upstream, scope["method"], target, receive)

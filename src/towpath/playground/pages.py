@@ -69,20 +69,20 @@ class PlaygroundPages:
         self._assets: dict[str, _Asset] = {}
         self._names = frozenset(path.name for path in folder.glob("*.*")) - _PRIVATE
 
-    def page(self, request: Request, *, depth: int, status: int = 200) -> Response:
+    def page(self, request: Request, *, depth: int, status: int = 200, asked: str = "") -> Response:
         """Return the page.
 
         Args:
             request: for its conditions.
             depth: folders below `/playground/` that its address has; its scripts are above it.
             status: 404 for an app that is not there, which the page then says.
+            asked: what its scripts will ask for first, below the server's root: the browser
+                fetches it while it loads them.
         """
         if "index.html" not in self._names:
             return HTMLResponse(_NOT_BUILT, 503)
-        key = f"index.html at {depth}"
-        if key not in self._assets:
-            self._assets[key] = _Asset.of("index.html", self._written(depth))
-        return self._sent(request, self._assets[key], status)
+        asset = _Asset.of("index.html", self._written(depth, asked))
+        return self._sent(request, asset, status)
 
     def asset(self, request: Request, name: str) -> Response | None:
         """Return one of the page's parts, None if there is none of that name."""
@@ -92,9 +92,12 @@ class PlaygroundPages:
             self._assets[name] = _Asset.of(name, (self._folder / name).read_bytes())
         return self._sent(request, self._assets[name], 200)
 
-    def _written(self, depth: int) -> bytes:
+    def _written(self, depth: int, asked: str) -> bytes:
         """Return the page with the addresses of its parts and what it has to know."""
-        text = (self._folder / "index.html").read_text()
+        if "index.html" not in self._assets:
+            content = (self._folder / "index.html").read_bytes()
+            self._assets["index.html"] = _Asset.of("index.html", content)
+        text = self._assets["index.html"].content.decode()
         up = "../" * depth or "./"
         text = text.replace('src="./', f'src="{up}').replace('href="./', f'href="{up}')
         told = {"origins": " ".join(self._origins), "most-bytes": str(self._most_bytes)}
@@ -102,6 +105,9 @@ class PlaygroundPages:
             f'<meta name="towpath-{name}" content="{escape(value)}">'
             for name, value in told.items()
         )
+        if asked:
+            href = escape(f"{'../' * (depth + 1)}{asked}")
+            metas += f'<link rel="preload" as="fetch" crossorigin href="{href}">'
         return text.replace("</head>", f"{metas}</head>").encode()
 
     def _sent(self, request: Request, asset: _Asset, status: int) -> Response:

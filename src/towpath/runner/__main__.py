@@ -80,6 +80,7 @@ def _spec(kind: type[App], reference: AppReference) -> AppSpec:
         spec,
         titles=tuple(titles.get(path, path) for path in paths),
         example=example_in(document, paths[0]),
+        document=document,
     )
 
 

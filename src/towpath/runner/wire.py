@@ -1,7 +1,7 @@
 """What gateway and runner agree on: plain HTTP over a unix socket, and these names. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from types import MappingProxyType
 from typing import Any
 
@@ -101,6 +101,7 @@ class AppSpec:
         health: how runners are asked whether they are well; None asks only idle ones.
         titles: what people call each of the endpoints, in their order.
         example: `input` and `output` that the author gave as an example, or None.
+        document: its OpenAPI document.
     """
 
     reference: str
@@ -124,6 +125,7 @@ class AppSpec:
     health: HealthRoute | None = None
     titles: tuple[str, ...] = ()
     example: Mapping[str, Any] | None = None  # Any: JSON
+    document: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @classmethod
     def of(cls, kind: type[App], reference: str, endpoints: Iterable[str]) -> "AppSpec":
