@@ -186,3 +186,19 @@ def test_without_javascript_there_is_a_way_too(visitors: Callable[..., Visitor])
     visitor.page.goto(f"{visitor.url}/playground/local/upscale")
     expect(visitor.page.locator("noscript p")).to_be_visible()
     assert "curl -X POST" in visitor.page.content()
+
+
+@pytest.mark.parametrize(("wish", "seconds"), [("no-preference", "0.12s"), ("reduce", "0s")])
+def test_nothing_moves_for_who_does_not_want_it(
+    visitors: Callable[..., Visitor], media: Path, wish: str, seconds: str
+) -> None:
+    visitor = visitors(reduced_motion=wish)
+    done(visitor, media)
+    page = visitor.page
+    run = page.get_by_role("button", name="Run", exact=True)
+    assert set(run.evaluate("e => getComputedStyle(e).transitionDuration").split(", ")) == {seconds}
+    run.hover()
+    if wish == "reduce":
+        assert page.evaluate("() => document.getAnimations().length") == 0
+    moving = "() => [...document.querySelectorAll('video, audio')].filter(e => !e.paused).length"
+    assert page.evaluate(moving) == 0, "films and sounds wait for a press"
