@@ -51,6 +51,14 @@ def url() -> Iterator[str]:
         server.shutdown()
 
 
+@pytest.fixture(params=["sockets", "aiohttp"], autouse=True)
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Read in both ways: by sockets, and as over TLS."""
+    if request.param == "aiohttp":
+        monkeypatch.setattr(store_reader, "_PLAIN", "never:")
+    return str(request.param)
+
+
 async def read(url: str, start: int, stop: int) -> bytes:
     reader = StoreReader()
     try:
@@ -90,7 +98,7 @@ def test_what_is_missing_is_not_found(url: str) -> None:
 
 
 def test_nobody_there_is_unusable() -> None:
-    with pytest.raises(StoreUnusableError, match="ClientConnector"):
+    with pytest.raises(StoreUnusableError, match="Conn"):
         asyncio.run(read("http://127.0.0.1:9/x", 0, 5))
 
 
@@ -100,6 +108,7 @@ def test_it_is_opened_again_after_it_was_closed(url: str) -> None:
         for _ in range(2):
             body = await reader.open(f"{url}/right", 0, 5)
             assert b"".join([piece async for piece in body.pieces()]) == DATA[:5]
+            body.close()
             await reader.close()
         await reader.close()
 

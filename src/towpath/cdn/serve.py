@@ -32,7 +32,7 @@ from towpath.net.store_reader import StoreReader
 from towpath.storage.file_store import FileStore
 from towpath.storage.records import StoredFile
 from towpath.web.errors import problem_of
-from towpath.web.zero_copy import EXTENSION, LINES
+from towpath.web.zero_copy import EXTENSION, LINES, SPLICE
 
 __all__ = ["FILE_PATH", "FileEndpoint"]
 
@@ -229,7 +229,9 @@ class FileEndpoint:
             await pieces.open()
             await _while_there(ways[0], _sent(start, pieces, ways[1]))
             return None
-        with closing(SignedBody(self._reader, partial(self._link, record), spans, frame)) as body:
+        splices = SPLICE in scope.get("extensions", {})
+        fresh = partial(self._link, record)
+        with closing(SignedBody(self._reader, fresh, spans, frame, splices=splices)) as body:
             await body.open(record.id)
             await _while_there(ways[0], _sent(start, body, ways[1]))
         return None

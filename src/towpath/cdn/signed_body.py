@@ -8,6 +8,8 @@ from starlette.types import Send
 from towpath.cdn.multipart import Multipart
 from towpath.errors import ObjectNotFoundError
 from towpath.net.store_reader import StoreBody, StoreReader
+from towpath.net.store_socket import SocketBody
+from towpath.web.zero_copy import SPLICE
 
 __all__ = ["SignedBody"]
 
@@ -20,6 +22,7 @@ class SignedBody:
         link: makes the signed URL: each is good for some minutes.
         spans: the parts: first byte, and the byte after the last.
         frame: what is around several parts, or None.
+        splices: whether the server passes sockets on by itself.
     """
 
     def __init__(
@@ -28,12 +31,15 @@ class SignedBody:
         link: Callable[[], str],
         spans: Sequence[tuple[int, int]],
         frame: Multipart | None = None,
+        *,
+        splices: bool = False,
     ) -> None:
         self._reader = reader
         self._link = link
         self._spans = [span for span in spans if span[1] > span[0]]
         self._frame = frame
-        self._first: StoreBody | None = None
+        self._splices = splices
+        self._first: StoreBody | SocketBody | None = None
 
     async def open(self, file_id: str) -> None:
         """Ask for the first part, while another answer can still be given.
@@ -60,20 +66,22 @@ class SignedBody:
                 await send(_part(frame.head(span)))
             body = self._first if not number else await self._reader.open(self._link(), *span)
             if body is not None:
-                await _passed_on(body, send)
+                await self._passed_on(body, send)
         await send(_part(frame.end if frame is not None else b"", more=False))
+
+    async def _passed_on(self, body: StoreBody | SocketBody, send: Send) -> None:
+        """Send a part."""
+        with closing(body):
+            if self._splices and isinstance(body, SocketBody):
+                await send({"type": SPLICE, "source": body, "more_body": True})
+                return
+            async for piece in body.pieces():
+                await send(_part(piece))
 
     def close(self) -> None:
         """Let the first part go, if it was never sent."""
         if self._first is not None:
             self._first.close()
-
-
-async def _passed_on(body: StoreBody, send: Send) -> None:
-    """Send a part."""
-    with closing(body):
-        async for piece in body.pieces():
-            await send(_part(piece))
 
 
 def _part(body: bytes, *, more: bool = True) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""Bodies of an object store by its signed URLs: aiohttp, one session for a server.
+"""Bodies of an object store by its signed URLs: sockets for plain HTTP, aiohttp for TLS.
 
 The URLs are made by us for the store that the operator names; never a stranger's.
 """
@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator
 import aiohttp
 import yarl
 
-from towpath.errors import ObjectNotFoundError, StoreUnusableError
+from towpath.errors import BadResponseError, ObjectNotFoundError, StoreUnusableError
+from towpath.net.store_socket import SocketBody, StoreSockets
 
 __all__ = ["StoreBody", "StoreReader"]
 
@@ -16,6 +17,7 @@ _BUFFER = 256 * 1024
 _CONNECT_SECONDS = 5
 _SILENT_SECONDS = 60
 _GONE = 404
+_PLAIN = "http:"
 _WHOLE, _PART = 200, 206
 
 
@@ -24,14 +26,17 @@ class StoreReader:
 
     def __init__(self) -> None:
         self._session: aiohttp.ClientSession | None = None
+        self._sockets = StoreSockets(_SILENT_SECONDS)
 
-    async def open(self, url: str, start: int, stop: int) -> "StoreBody":
+    async def open(self, url: str, start: int, stop: int) -> "StoreBody | SocketBody":
         """Ask for some bytes, *start* to *stop* (excluded), of the object behind *url*.
 
         Raises:
             ObjectNotFoundError: it is not there.
             StoreUnusableError: the store does not answer as it should.
         """
+        if url.startswith(_PLAIN):
+            return await self._opened_plainly(url, start, stop)
         headers = {"Range": f"bytes={start}-{stop - 1}", "Accept-Encoding": "identity"}
         try:
             answer = await self._opened().get(
@@ -39,17 +44,33 @@ class StoreReader:
             )
         except (aiohttp.ClientError, TimeoutError) as error:
             raise _unusable(type(error).__name__) from None
-        if answer.status == _GONE:
+        try:
+            _check(answer.status, answer.content_length, start, stop)
+        except BaseException:
             answer.close()
-            raise ObjectNotFoundError("")
-        is_right = answer.status == _PART or (answer.status == _WHOLE and start == 0)
-        if not is_right or answer.content_length != stop - start:
-            answer.close()
-            raise _unusable(f"status {answer.status} with {answer.content_length} bytes")
+            raise
         return StoreBody(answer)
+
+    async def _opened_plainly(self, url: str, start: int, stop: int) -> SocketBody:
+        """Ask over a socket of our own."""
+        try:
+            head, body = await self._sockets.get(url, start, stop)
+        except (OSError, TimeoutError, BadResponseError) as error:
+            raise _unusable(type(error).__name__) from None
+        size = None if body is None else len(body.begun) + body.left
+        try:
+            _check(head.status, size, start, stop)
+        except BaseException:
+            if body is not None:
+                body.close()
+            raise
+        if body is None:  # no length: it was refused
+            raise _unusable("no length")
+        return body
 
     async def close(self) -> None:
         """Close its connections."""
+        self._sockets.close()
         if self._session is not None:
             await self._session.close()
             self._session = None
@@ -91,6 +112,20 @@ class StoreBody:
     def close(self) -> None:
         """Let it go; a connection whose body was read to its end is kept."""
         self._answer.release()
+
+
+def _check(status: int, size: int | None, start: int, stop: int) -> None:
+    """Refuse an answer that is not what was asked for.
+
+    Raises:
+        ObjectNotFoundError: it is not there.
+        StoreUnusableError: it is something else.
+    """
+    if status == _GONE:
+        raise ObjectNotFoundError("")
+    is_right = status == _PART or (status == _WHOLE and start == 0)
+    if not is_right or size != stop - start:
+        raise _unusable(f"status {status} with {size} bytes")
 
 
 def _unusable(what: str) -> StoreUnusableError:

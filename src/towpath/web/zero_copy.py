@@ -6,11 +6,12 @@ ordinary bodies.
 """
 
 import asyncio
+import fcntl
 import os
 import socket
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from http import HTTPStatus
 from typing import Any, Protocol
@@ -19,7 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from towpath.concurrency import in_thread
 
-__all__ = ["EXTENSION", "GONE", "LINES", "Connection", "zero_copy"]
+__all__ = ["EXTENSION", "GONE", "LINES", "SPLICE", "Connection", "Source", "zero_copy"]
 
 EXTENSION = "http.response.zerocopysend"
 LINES = "towpath.lines"
@@ -27,12 +28,18 @@ LINES = "towpath.lines"
 `headers`, and `length`, their content-length. Who sends them vouches for every byte, and sends a
 body next: both leave together."""
 
+SPLICE = "towpath.splice"
+"""With it a message of this type has a `source`: all that is left of it goes on to the client,
+without a copy (splice(2))."""
+
 GONE = "towpath.gone"
 """Its value takes a function to call when the client hangs up, and returns what takes it back."""
 
 _IS_POSSIBLE = sys.platform == "linux" and hasattr(os, "RWF_NOWAIT")
 _MORE = getattr(socket, "MSG_MORE", 0)
+_CAN_SPLICE = _IS_POSSIBLE and hasattr(os, "splice")
 _PIECE = 1024 * 1024
+_MOST_PIPES = 32
 _PROBES = 256 * 1024
 _TICK = 0.001
 _LONGEST_TICK = 0.1
@@ -58,6 +65,27 @@ class Connection(Protocol):
         """Seconds between two looks."""
 
 
+class Source(Protocol):
+    """A body that comes over a socket.
+
+    Attributes:
+        begun: what was read of it already.
+        left: bytes that come after that.
+    """
+
+    begun: bytes
+    left: int
+
+    def fileno(self) -> int:
+        """Return the socket's descriptor, which does not block."""
+
+    async def readable(self) -> None:
+        """Wait until there is something to read."""
+
+    def count(self, size: int) -> None:
+        """Note that so many bytes were read; none is an error."""
+
+
 def zero_copy(app: ASGIApp, connection: Connection) -> ASGIApp:
     """Return *app* with the extension for what comes over *connection*."""
 
@@ -71,9 +99,10 @@ def zero_copy(app: ASGIApp, connection: Connection) -> ASGIApp:
 
         async def sending(message: Message) -> None:
             nonlocal head
-            if message["type"] == EXTENSION:
+            if message["type"] in {EXTENSION, SPLICE}:
                 before, head = head, b""
-                await _send_file(connection, cycle, message, before)
+                begin = _send_file if message["type"] == EXTENSION else _send_on
+                await begin(connection, cycle, message, before)
             elif "lines" not in message:
                 if head:
                     before, head = head, b""
@@ -85,6 +114,7 @@ def zero_copy(app: ASGIApp, connection: Connection) -> ASGIApp:
                 await send({**message, "headers": [*message["headers"], *_pairs(message["lines"])]})
 
         offered = {EXTENSION: {}, LINES: {}, GONE: connection.when_gone}
+        offered |= {SPLICE: {}} if _CAN_SPLICE else {}
         scope.setdefault("extensions", {}).update(offered)
         await app(scope, receive, sending)
 
@@ -118,20 +148,35 @@ def _pairs(lines: bytes) -> list[tuple[bytes, bytes]]:
 
 
 async def _send_file(connection: Connection, cycle: Any, message: Message, head: bytes) -> None:  # noqa: ANN401 - uvicorn's
-    """Send part of a file; a client that left ends it without an error, as in uvicorn."""
-    count = message["count"]
+    """Send part of a file."""
+    source = message["file"] if isinstance(message["file"], int) else message["file"].fileno()
+    offset, count = message["offset"], message["count"]
     cycle.expected_content_length -= count
+    await _sent_on(connection, head, lambda out: _Copy(connection, out, source).run(offset, count))
+
+
+async def _send_on(connection: Connection, cycle: Any, message: Message, head: bytes) -> None:  # noqa: ANN401 - uvicorn's
+    """Send what another socket receives."""
+    source: Source = message["source"]
+    cycle.expected_content_length -= len(source.begun) + source.left
+    await _sent_on(
+        connection, head + source.begun, lambda out: _Passage(connection, out).run(source)
+    )
+
+
+async def _sent_on(
+    connection: Connection, head: bytes, work: Callable[[int], Coroutine[Any, Any, None]]
+) -> None:
+    """Send *head*, then what *work* writes; a client that left is no error, as in uvicorn."""
     if not await _flushed(connection):
         return
-    source = message["file"] if isinstance(message["file"], int) else message["file"].fileno()
     own = connection.transport.get_extra_info("socket")
     # the loop watches the socket itself for its transport
     with socket.socket(own.family, own.type, own.proto, os.dup(own.fileno())) as out:
         try:
-            copy = _Copy(connection, out.fileno(), source)
             if head:
-                await copy.begin(out, head)
-            await copy.run(message["offset"], count)
+                await _Way(connection, out.fileno()).begin(out, head)
+            await work(out.fileno())
         except (ConnectionError, TimeoutError):
             connection.transport.abort()
             await asyncio.sleep(0)
@@ -142,8 +187,10 @@ async def _flushed(connection: Connection) -> bool:
     transport, wait = connection.transport, 0.0
     if not transport.get_write_buffer_size() and not transport.is_closing():
         return True
-    before, look = connection.unread(), connection.loop.time() + connection.patience
+    before, look = 0, 0.0
     while not transport.is_closing():
+        if not look:
+            before, look = connection.unread(), connection.loop.time() + connection.patience
         if not transport.get_write_buffer_size():
             return True
         await asyncio.sleep(wait)
@@ -155,13 +202,12 @@ async def _flushed(connection: Connection) -> bool:
     return False
 
 
-class _Copy:
-    """One part of a file on its way to one socket."""
+class _Way:
+    """The way to one socket."""
 
-    def __init__(self, connection: Connection, out: int, source: int) -> None:
+    def __init__(self, connection: Connection, out: int) -> None:
         self._connection = connection
         self._out = out
-        self._source = source
 
     async def begin(self, out: socket.socket, head: bytes) -> None:
         """Send what comes before; it leaves with the first bytes of the file.
@@ -175,40 +221,9 @@ class _Copy:
             try:
                 left = left[out.send(left, _MORE) :]
             except BlockingIOError:
-                await self._writable()
+                await self.writable()
 
-    async def run(self, offset: int, count: int) -> None:
-        """Send *count* bytes from *offset* on.
-
-        Raises:
-            ConnectionError: the client has left.
-            TimeoutError: it reads too slowly.
-            OSError: the file cannot be read, or is too short.
-        """
-        stop = offset + count
-        while offset < stop:
-            if self._connection.transport.is_closing():
-                raise ConnectionAbortedError
-            size = min(_PIECE, stop - offset)
-            try:
-                sent = await self._sent(offset, size)
-            except BlockingIOError:
-                await self._writable()
-                continue
-            if not sent:
-                message = "a stored file is shorter than its record"
-                raise OSError(message)
-            offset += sent
-
-    async def _sent(self, offset: int, size: int) -> int:
-        """Send what the socket takes: at once from memory, in a thread from the disk."""
-        if _is_cached(self._source, offset, size):
-            return os.sendfile(self._out, self._source, offset, size)
-        with suppress(OSError):  # a hint
-            os.posix_fadvise(self._source, offset, 8 * _PIECE, os.POSIX_FADV_WILLNEED)
-        return await in_thread(os.sendfile)(self._out, self._source, offset, size)
-
-    async def _writable(self) -> None:
+    async def writable(self) -> None:
         """Wait until the socket takes more.
 
         Raises:
@@ -228,6 +243,123 @@ class _Copy:
                     return
         finally:
             loop.remove_writer(self._out)
+
+
+class _Copy(_Way):
+    """One part of a file on its way to one socket."""
+
+    def __init__(self, connection: Connection, out: int, source: int) -> None:
+        super().__init__(connection, out)
+        self._source = source
+
+    async def run(self, offset: int, count: int) -> None:
+        """Send *count* bytes from *offset* on.
+
+        Raises:
+            ConnectionError: the client has left.
+            TimeoutError: it reads too slowly.
+            OSError: the file cannot be read, or is too short.
+        """
+        stop = offset + count
+        while offset < stop:
+            if self._connection.transport.is_closing():
+                raise ConnectionAbortedError
+            size = min(_PIECE, stop - offset)
+            try:
+                sent = await self._sent(offset, size)
+            except BlockingIOError:
+                await self.writable()
+                continue
+            if not sent:
+                message = "a stored file is shorter than its record"
+                raise OSError(message)
+            offset += sent
+
+    async def _sent(self, offset: int, size: int) -> int:
+        """Send what the socket takes: at once from memory, in a thread from the disk."""
+        if _is_cached(self._source, offset, size):
+            return os.sendfile(self._out, self._source, offset, size)
+        with suppress(OSError):  # a hint
+            os.posix_fadvise(self._source, offset, 8 * _PIECE, os.POSIX_FADV_WILLNEED)
+        return await in_thread(os.sendfile)(self._out, self._source, offset, size)
+
+
+class _Passage(_Way):
+    """What comes over one socket on its way to another, by a pipe: nothing of it is copied."""
+
+    async def run(self, source: Source) -> None:
+        """Send all that is left of *source*.
+
+        Raises:
+            ConnectionError: the client has left.
+            TimeoutError: it reads too slowly.
+            TowpathError: the source broke off.
+        """
+        with _pipe() as pipe:
+            while source.left or pipe.held:
+                if self._connection.transport.is_closing():
+                    raise ConnectionAbortedError
+                if not pipe.held:
+                    await pipe.fill(source)
+                try:
+                    pipe.empty(self._out)
+                except BlockingIOError:
+                    await self.writable()
+
+
+class _Pipe:
+    """A pipe.
+
+    Attributes:
+        held: the bytes in it.
+    """
+
+    def __init__(self) -> None:
+        self._exit, self._entry = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        with suppress(OSError):  # a user may have only so much in pipes; a small one does too
+            fcntl.fcntl(self._entry, fcntl.F_SETPIPE_SZ, _PIECE)
+        self.held = 0
+
+    async def fill(self, source: Source) -> None:
+        """Wait for something of *source*."""
+        while True:
+            try:
+                size = _spliced(source.fileno(), self._entry, min(_PIECE, source.left))
+            except BlockingIOError:
+                await source.readable()
+            else:
+                source.count(size)
+                self.held += size
+                return
+
+    def empty(self, out: int) -> None:
+        """Send what *out* takes."""
+        self.held -= _spliced(self._exit, out, self.held)
+
+    def close(self) -> None:
+        """Close it."""
+        os.close(self._exit)
+        os.close(self._entry)
+
+
+_pipes: list[_Pipe] = []  # empty ones, for the next body
+
+
+@contextmanager
+def _pipe() -> Iterator[_Pipe]:
+    """Lend a pipe; what still holds something afterwards is of no use to others."""
+    pipe = _pipes.pop() if _pipes else _Pipe()
+    try:
+        yield pipe
+    finally:
+        if pipe.held or len(_pipes) >= _MOST_PIPES:
+            pipe.close()
+        else:
+            _pipes.append(pipe)
+
+
+def _spliced(source: int, target: int, size: int) -> int:
+    return os.splice(source, target, size, flags=os.SPLICE_F_MOVE | os.SPLICE_F_NONBLOCK)
 
 
 def _is_cached(source: int, offset: int, size: int) -> bool:
