@@ -11,6 +11,7 @@ anywhere in between a save leaves rubbish in tmp/ or a sidecar without a blob; b
 """
 
 import fcntl
+import itertools
 import json
 import os
 import secrets
@@ -33,6 +34,8 @@ _BUFFER = 1024 * 1024
 _FICLONE = 0x40049409
 _FORMAT = "1\n"
 _RESERVED_SECONDS = 24 * 3600.0
+_SHARDS = frozenset(map("".join, itertools.product("abcdefghijklmnopqrstuvwxyz234567", repeat=2)))
+"""The folders of blobs and of sidecars: the first two letters of an id."""
 
 
 class LocalStore:
@@ -257,7 +260,8 @@ class LocalStore:
     def sweep(self, *, older_than: float) -> int:
         """Remove what killed saves left: rubbish in tmp/, sidecars without a blob.
 
-        What a living process owns is left alone until it is *older_than* that moment.
+        What a living process owns is left alone until it is *older_than* that moment. Folders that
+        are missing are made.
         """
         removed = 0
         for path in (self.root / "tmp").iterdir():
@@ -267,7 +271,20 @@ class LocalStore:
         for listed in self.listed():
             for file_id in listed.halves:
                 removed += _remove_if_old(self._sidecar(file_id), older_than)
+        self._lay_out()
         return removed
+
+    def _lay_out(self) -> None:
+        """Make every folder that a file may lie in: a save that makes its own has more to sync."""
+        if not self._disk.is_durable:
+            return
+        for part in (self.root / "o", self.root / "m"):
+            missing = _SHARDS.difference(_names_in(part))
+            for name in missing:
+                with suppress(FileExistsError):
+                    (part / name).mkdir(mode=0o750)
+            if missing:
+                self._disk.sync(part)
 
 
 def _pieces(stream: BinaryIO, start: int, stop: int) -> Iterator[bytes]:
