@@ -130,7 +130,16 @@ def test_a_3d_model_comes_after_a_click(shown: Visitor) -> None:
     assert side != front, "the arrow keys turn it"
     page.keyboard.press("-")
     page.wait_for_timeout(300)
-    assert model.screenshot() != side, "minus takes it further away"
+    far = model.screenshot()
+    assert far != side, "minus takes it further away"
+    box = model.bounding_box()
+    assert box
+    page.mouse.move(box["x"] + 200, box["y"] + 200)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 320, box["y"] + 220, steps=5)
+    page.mouse.up()
+    page.wait_for_timeout(300)
+    assert model.screenshot() != far, "the mouse turns it too"
 
 
 def test_a_model_that_cannot_be_shown_says_why_and_may_be_tried_again(

@@ -285,6 +285,34 @@ def test_rows_without_their_bytes_are_forgotten(store: FileStore, clock: FakeClo
     assert [file.id for file in store.page().files] == [kept.id]
 
 
+@pytest.mark.parametrize(("is_durable", "folders"), [(True, 1024), (False, 0)])
+def test_the_folders_are_made_before_they_are_needed(
+    tmp_path: Path, is_durable: bool, folders: int
+) -> None:
+    store = folder_store(tmp_path / "store", is_durable=is_durable)
+    store.recover()
+    parts = [tmp_path / "store" / part for part in "om"]
+    assert [len(list(part.iterdir())) for part in parts] == [folders] * 2
+    record = store.save(NewFile(b"x", "a", "text/plain"))
+    store.recover()
+    assert read(store, record.id) == b"x"
+    store.close()
+
+
+def test_a_disk_that_takes_no_folder_is_swept_all_the_same(
+    store: FileStore, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.save(NewFile(b"x", "a", "text/plain", lifetime=1))
+    clock.now += 2
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "mkdir", full)
+    assert store.recover() == 0
+    assert store.sweep_expired() == 1
+
+
 def test_without_power_durability_a_save_syncs_nothing(tmp_path: Path, monkeypatch) -> None:
     def refuse(_descriptor: int) -> None:
         raise AssertionError

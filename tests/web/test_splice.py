@@ -4,6 +4,7 @@ import asyncio
 import http.server
 import os
 import socket
+import struct
 import threading
 import time
 from collections.abc import Iterator
@@ -69,6 +70,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def say(self, part: bytes) -> None:
         if self.server.mood == "cut":
             self.wfile.write(part[: len(part) // 2])
+            self.close_connection = True
+        elif self.server.mood == "reset":
+            self.wfile.write(part[: len(part) // 2])
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.connection.close()
             self.close_connection = True
         elif self.server.mood == "slow":
             for at in range(0, len(part), len(part) // 5):
@@ -206,9 +212,10 @@ def test_a_slow_store_and_a_slow_reader_lose_nothing(place: Place) -> None:
     assert body == DATA
 
 
-def test_a_store_that_breaks_off_breaks_the_answer_off(place: Place) -> None:
-    place.origin.mood = "cut"
-    with pytest.raises(httpx2.RemoteProtocolError):
+@pytest.mark.parametrize("mood", ["cut", "reset"])
+def test_a_store_that_breaks_off_breaks_the_answer_off(place: Place, mood: str) -> None:
+    place.origin.mood = mood
+    with pytest.raises((httpx2.RemoteProtocolError, httpx2.ReadError)):
         httpx2.get(place.saved(len(DATA)), timeout=30)
 
 

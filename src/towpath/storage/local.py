@@ -275,16 +275,19 @@ class LocalStore:
         return removed
 
     def _lay_out(self) -> None:
-        """Make every folder that a file may lie in: a save that makes its own has more to sync."""
+        """Make every folder that a file may lie in: a save that makes its own has more to sync.
+
+        It only saves time, so a disk that is full or read-only keeps nothing from being swept.
+        """
         if not self._disk.is_durable:
             return
-        for part in (self.root / "o", self.root / "m"):
-            missing = _SHARDS.difference(_names_in(part))
-            for name in missing:
-                with suppress(FileExistsError):
-                    (part / name).mkdir(mode=0o750)
-            if missing:
-                self._disk.sync(part)
+        with suppress(OSError):
+            for part in (self.root / "o", self.root / "m"):
+                missing = _SHARDS.difference(_names_in(part))
+                for name in missing:
+                    (part / name).mkdir(mode=0o750, exist_ok=True)
+                if missing:
+                    self._disk.sync(part)
 
 
 def _pieces(stream: BinaryIO, start: int, stop: int) -> Iterator[bytes]:

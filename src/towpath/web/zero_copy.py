@@ -321,16 +321,21 @@ class _Pipe:
         self.held = 0
 
     async def fill(self, source: Source) -> None:
-        """Wait for something of *source*."""
-        while True:
+        """Wait for something of *source*.
+
+        Raises:
+            TowpathError: it broke off.
+        """
+        while not self.held:
             try:
                 size = _spliced(source.fileno(), self._entry, min(_PIECE, source.left))
             except BlockingIOError:
                 await source.readable()
-            else:
-                source.count(size)
-                self.held += size
-                return
+                continue
+            except OSError:  # the source's, not the client's
+                size = 0
+            source.count(size)
+            self.held = size
 
     def empty(self, out: int) -> None:
         """Send what *out* takes."""
