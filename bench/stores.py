@@ -81,7 +81,7 @@ def _saves(root: Path, rounds: int) -> Table:
     data = os.urandom(_MIB)
     (root / "bare").mkdir()
     store = FileStore(LocalStore(root / "saves", reserve=0, disk=Disk()))
-    store.recover()  # as a server does when it starts
+    store.lay_out()  # as a server does when it starts
     runs: dict[str, Run] = {
         "towpath": partial(_timed, lambda: store.save(NewFile(data, "a", "image/png"))),
         "bare durable write": partial(_timed, lambda: _durable(root / "bare", data)),

@@ -296,6 +296,7 @@ class _Api:
     @asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
         """Start the engine and the sweeper; stop them."""
+        await in_thread(self._store.lay_out)()
         await self._engine.start()
         await self._desk.start()
         sweeper = asyncio.create_task(keep_swept(self._store), name="sweeper")

@@ -82,6 +82,9 @@ class Blobs(Protocol):
     def delete(self, ids: Iterable[str]) -> None:
         """Remove files; those that are not there are passed over."""
 
+    def lay_out(self) -> None:
+        """Make what saves would have to make otherwise."""
+
     def sweep(self, *, older_than: float) -> int:
         """Remove what killed saves left; return how much."""
 

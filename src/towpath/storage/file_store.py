@@ -245,6 +245,10 @@ class FileStore:
             removed += len(batch)
         return removed
 
+    def lay_out(self) -> None:
+        """Make what saves would have to make otherwise; servers do before they serve."""
+        self.blobs.lay_out()
+
     def recover(self) -> int:
         """Index every whole file on disk and remove what killed saves left; return the leftovers.
 

@@ -260,8 +260,7 @@ class LocalStore:
     def sweep(self, *, older_than: float) -> int:
         """Remove what killed saves left: rubbish in tmp/, sidecars without a blob.
 
-        What a living process owns is left alone until it is *older_than* that moment. Folders that
-        are missing are made.
+        What a living process owns is left alone until it is *older_than* that moment.
         """
         removed = 0
         for path in (self.root / "tmp").iterdir():
@@ -271,13 +270,12 @@ class LocalStore:
         for listed in self.listed():
             for file_id in listed.halves:
                 removed += _remove_if_old(self._sidecar(file_id), older_than)
-        self._lay_out()
         return removed
 
-    def _lay_out(self) -> None:
+    def lay_out(self) -> None:
         """Make every folder that a file may lie in: a save that makes its own has more to sync.
 
-        It only saves time, so a disk that is full or read-only keeps nothing from being swept.
+        It only saves time: a disk that is full or read-only is no error here.
         """
         if not self._disk.is_durable:
             return

@@ -162,6 +162,9 @@ class RemoteBlobs:
         self._files.delete(gone)
         self._lives.delete(gone)
 
+    def lay_out(self) -> None:
+        """Do nothing: a bucket has no folders."""
+
     def sweep(self, *, older_than: float) -> int:
         """Remove drafts and places that killed processes left."""
         return self._drafts.sweep(older_than=older_than)
