@@ -202,3 +202,16 @@ def test_nothing_moves_for_who_does_not_want_it(
         assert page.evaluate("() => document.getAnimations().length") == 0
     moving = "() => [...document.querySelectorAll('video, audio')].filter(e => !e.paused).length"
     assert page.evaluate(moving) == 0, "films and sounds wait for a press"
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_long_lines_scroll_by_themselves(
+    visitors: Callable[..., Visitor], media: Path, width: str
+) -> None:
+    visitor = visitors(viewport=WIDTHS[width])
+    done(visitor, media)
+    cut = """() => [document.documentElement, ...document.querySelectorAll('.input, .result')]
+        .filter(box => box.scrollWidth > box.clientWidth).map(box => box.className)"""
+    assert visitor.page.evaluate(cut) == []
+    code = visitor.page.get_by_role("region", name="curl code")
+    assert code.evaluate("box => box.scrollWidth > box.clientWidth"), "it was a long one"
