@@ -13,7 +13,7 @@ import pytest
 from PIL import Image as PillowImage
 from playwright.sync_api import Locator, expect
 
-from tests.support.visitor import Visitor
+from tests.support.visitor import Visitor, drag
 from towpath.testing import Server
 
 
@@ -53,12 +53,7 @@ def test_a_gallery_is_walked_with_the_keyboard_and_enlarged(shown: Visitor) -> N
     view = box.get_by_role("region")
     room = view.evaluate("view => [view.scrollWidth > view.clientWidth, view.clientWidth]")
     assert room[0], "there is something to pan to"
-    at = view.bounding_box()
-    assert at
-    page.mouse.move(at["x"] + 300, at["y"] + 200)
-    page.mouse.down()
-    page.mouse.move(at["x"] + 200, at["y"] + 150, steps=4)
-    page.mouse.up()
+    drag(view, (300, 200), (200, 150))
     assert view.evaluate("view => view.scrollLeft") > 0
     page.keyboard.press("Escape")
     expect(box).to_have_count(0)
@@ -132,12 +127,7 @@ def test_a_3d_model_comes_after_a_click(shown: Visitor) -> None:
     page.wait_for_timeout(300)
     far = model.screenshot()
     assert far != side, "minus takes it further away"
-    box = model.bounding_box()
-    assert box
-    page.mouse.move(box["x"] + 200, box["y"] + 200)
-    page.mouse.down()
-    page.mouse.move(box["x"] + 320, box["y"] + 220, steps=5)
-    page.mouse.up()
+    drag(model, (200, 200), (320, 220))
     page.wait_for_timeout(300)
     assert model.screenshot() != far, "the mouse turns it too"
 

@@ -9,7 +9,7 @@ from towpath.runner.events import EventPipe
 
 
 class Read:
-    """The other end of the pipe."""
+    """The other end of the pipe. Theirs is given away: its thread may write to it for ever."""
 
     def __init__(self) -> None:
         self.ours, self.theirs = os.pipe()
@@ -30,7 +30,6 @@ def read() -> Iterator[Read]:
     pipe = Read()
     yield pipe
     os.close(pipe.ours)
-    os.close(pipe.theirs)
 
 
 def test_lines_and_ends_are_told(read: Read) -> None:

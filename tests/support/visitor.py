@@ -135,6 +135,17 @@ class Visitor:
         ]
 
 
+def drag(target: Locator, start: tuple[int, int], end: tuple[int, int]) -> None:
+    """Press the mouse on an element, and let go elsewhere on it."""
+    box = target.bounding_box()
+    assert box
+    mouse = target.page.mouse
+    mouse.move(box["x"] + start[0], box["y"] + start[1])
+    mouse.down()
+    mouse.move(box["x"] + end[0], box["y"] + end[1], steps=4)
+    mouse.up()
+
+
 def drop(target: Locator, *, files: list[tuple[str, str, bytes]] = (), link: str = "") -> None:
     """Drop files, or a link, on an element."""
     _transfer(target, "drop", files, link)

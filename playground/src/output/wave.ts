@@ -3,6 +3,7 @@
 import { peaksOf } from "../model/peaks";
 
 const RATE = 8000; // decoded at this rate: enough for an outline, and a sixth of the memory
+const LARGEST = 20_000_000; // bytes of a sound whose size its file does not tell
 const STEP = 3; // CSS pixels from one bar to the next
 
 /** Draw the outline of *media*'s sound into *container*; returns what takes it away again. */
@@ -37,8 +38,9 @@ export function drawWave(container: HTMLElement, media: HTMLMediaElement): () =>
 }
 
 async function samplesOf(url: string, signal: AbortSignal): Promise<Float32Array[]> {
-  const data = await (await fetch(url, { signal })).arrayBuffer();
-  const decoded = await new OfflineAudioContext(1, 1, RATE).decodeAudioData(data);
+  const answer = await fetch(url, { signal });
+  if (Number(answer.headers.get("content-length")) > LARGEST) throw new Error("too large to be decoded at once");
+  const decoded = await new OfflineAudioContext(1, 1, RATE).decodeAudioData(await answer.arrayBuffer());
   return Array.from({ length: decoded.numberOfChannels }, (_, n) => decoded.getChannelData(n));
 }
 
