@@ -168,10 +168,13 @@ def test_the_index_syncs_every_commit(store: FileStore, tmp_path: Path) -> None:
     database.close()
 
 
+@pytest.mark.parametrize(("is_laid_out", "folders"), [(True, 2), (False, 4)])
 def test_a_stored_file_is_synced_before_it_appears(
-    store: FileStore, monkeypatch: pytest.MonkeyPatch
+    store: FileStore, monkeypatch: pytest.MonkeyPatch, *, is_laid_out: bool, folders: int
 ) -> None:
     """The order of the system calls: blob and sidecar are synced, renamed, folders synced."""
+    if is_laid_out:
+        store.lay_out()
     calls: list[str] = []
     real_sync, real_replace = os.fsync, Path.replace
 
@@ -180,14 +183,15 @@ def test_a_stored_file_is_synced_before_it_appears(
         real_sync(descriptor)
 
     def replace(self: Path, target: Path) -> Path:
+        moved = real_replace(self, target)
         calls.append(f"rename {target.parent.parent.name}")
-        return real_replace(self, target)
+        return moved
 
     monkeypatch.setattr(os, "fsync", fsync)
     monkeypatch.setattr(Path, "replace", replace)
     store.save(NewFile(b"x", "a", "text/plain"))
     assert calls[:4] == ["sync", "sync", "rename m", "rename o"]
-    assert calls[4:] == ["sync folder"] * 4
+    assert calls[4:] == ["sync folder"] * folders
 
 
 @pytest.mark.parametrize("kind", ["bytes", "path", "stream", "move"])

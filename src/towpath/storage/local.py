@@ -6,7 +6,7 @@
 
 A save writes and syncs the blob, and its sidecar beside it, renames the sidecar, renames the blob,
 and syncs both folders side by side: a file system writes several syncs down at once. The digest is
-computed while the blob goes to the disk, the index gets its row while the folders do. Killed
+computed while the blob goes to the disk, the index gets its row while the first folder does. Killed
 anywhere in between a save leaves rubbish in tmp/ or a sidecar without a blob; both are swept.
 """
 
@@ -24,7 +24,7 @@ from typing import BinaryIO
 from towpath.errors import StoreFullError, StoreUnusableError
 from towpath.settings import reserve_of
 from towpath.storage.blobs import Listed
-from towpath.storage.disk import Disk, all_of, in_background
+from towpath.storage.disk import Disk, all_of
 from towpath.storage.records import ID_PATTERN, StoredFile
 from towpath.storage.staging import Describe, Incoming, Staged, staged_bytes, staged_link
 
@@ -128,21 +128,20 @@ class LocalStore:
 
         Args:
             staged: the file.
-            meanwhile: done once it is there, while the folders are synced.
+            meanwhile: done once it is there, while a folder is synced.
 
         Raises:
             OSError: it could not be made durable.
         """
         blob, sidecar = self.blob(staged.record.id), self._sidecar(staged.record.id)
         try:
-            *others, last = [*_made(sidecar.parent), *_made(blob.parent)]
-            staged.sidecar.replace(sidecar)
-            staged.path.replace(blob)
+            *others, last = [*_moved(staged.sidecar, sidecar), *_moved(staged.path, blob)]
         except BaseException:
             staged.discard()
             raise
-        jobs = [*(self._disk.synced(folder) for folder in others), in_background(meanwhile)]
+        jobs = [self._disk.synced(folder) for folder in others]
         try:
+            meanwhile()  # the disk is at work already, and takes the last folder along
             self._disk.sync(last)
         finally:
             all_of(jobs)
@@ -180,7 +179,7 @@ class LocalStore:
 
     def blob(self, file_id: str) -> Path:
         """Return where the bytes of *file_id* lie."""
-        return self.root / "o" / file_id[:2] / file_id
+        return Path(f"{self._blobs}/{file_id[:2]}/{file_id}")
 
     def open(self, file_id: str) -> BinaryIO:
         """Open the bytes of *file_id*, unbuffered.
@@ -191,7 +190,7 @@ class LocalStore:
         return open(f"{self._blobs}/{file_id[:2]}/{file_id}", "rb", buffering=0)  # noqa: PTH123 - on the way of every read
 
     def _sidecar(self, file_id: str) -> Path:
-        return self.root / "m" / file_id[:2] / f"{file_id}.json"
+        return Path(f"{self.root}/m/{file_id[:2]}/{file_id}.json")
 
     def pieces(self, file_id: str, start: int, stop: int) -> Iterator[bytes]:
         """Yield some of the bytes of *file_id*.
@@ -327,13 +326,15 @@ def _is_cloned(source: BinaryIO, path: Path) -> bool:
     return True
 
 
-def _made(folder: Path) -> list[Path]:
-    """Make *folder* if it is missing; return what has to be synced once something is in it."""
+def _moved(path: Path, target: Path) -> list[Path]:
+    """Move *path* to *target*, whose folder may have to be made; return what is to be synced."""
     try:
-        folder.mkdir(mode=0o750)  # the store itself is closed; an access list may open this
-    except FileExistsError:
-        return [folder]
-    return [folder, folder.parent]
+        path.replace(target)
+    except FileNotFoundError:
+        target.parent.mkdir(mode=0o750, exist_ok=True)  # the store is closed; a list may open this
+        path.replace(target)
+        return [target.parent, target.parent.parent]
+    return [target.parent]
 
 
 def _is_owned(path: Path) -> bool:

@@ -148,7 +148,7 @@ def staged_link(disk: Disk, path: Path, describe: Describe) -> Staged:
 
 def _beside(path: Path) -> Path:
     """Return where the sidecar of a staged file is."""
-    return path.with_suffix(".json")
+    return Path(f"{path}.json")
 
 
 def _read(path: Path) -> tuple[int, str]:
