@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from towpath.storage import disk
-from towpath.storage.disk import Disk, all_of, in_background
+from towpath.storage.disk import Disk, in_background
 
 
 def test_bytes_are_written_whole_and_synced(tmp_path: Path, monkeypatch) -> None:
@@ -31,16 +31,11 @@ def test_an_existing_file_is_not_written_over(tmp_path: Path) -> None:
     assert (tmp_path / "a").read_bytes() == b"mine"
 
 
-def test_all_end_before_the_first_failure_is_raised(tmp_path: Path) -> None:
-    (tmp_path / "there").touch()
-    futures = [
-        Disk().synced(tmp_path / "gone"),
-        Disk().synced(tmp_path / "there"),
-        Disk().synced(tmp_path),
-    ]
+def test_what_is_not_there_cannot_be_synced(tmp_path: Path) -> None:
+    Disk().sync(tmp_path)
     with pytest.raises(FileNotFoundError):
-        all_of(futures)
-    assert all(future.done() for future in futures)
+        Disk().sync(tmp_path / "gone")
+    Disk(is_durable=False).sync(tmp_path / "gone")
 
 
 def test_a_forked_child_has_threads_of_its_own(tmp_path: Path) -> None:
@@ -65,7 +60,7 @@ def test_without_threads_it_is_done_at_once(tmp_path: Path, monkeypatch) -> None
     assert in_background(lambda: 5).result(timeout=0) == 5
     assert threading.active_count() == before
     with pytest.raises(FileNotFoundError):
-        Disk().synced(tmp_path / "gone").result()
+        in_background(lambda: Disk().sync(tmp_path / "gone")).result()
 
 
 def test_a_disk_that_need_not_be_durable_syncs_nothing(tmp_path: Path, monkeypatch) -> None:
@@ -75,5 +70,5 @@ def test_a_disk_that_need_not_be_durable_syncs_nothing(tmp_path: Path, monkeypat
     monkeypatch.setattr(os, "fsync", refuse)
     disk_of_the_process = Disk(is_durable=False)
     disk_of_the_process.write(tmp_path / "a", b"x")
-    disk_of_the_process.synced(tmp_path).result()
+    disk_of_the_process.sync(tmp_path)
     assert (tmp_path / "a").read_bytes() == b"x"

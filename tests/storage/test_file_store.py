@@ -176,19 +176,18 @@ def test_a_stored_file_is_synced_before_it_appears(
     if is_laid_out:
         store.lay_out()
     calls: list[str] = []
-    real_sync, real_replace = os.fsync, Path.replace
+    real_sync, real_replace = os.fsync, os.replace
 
     def fsync(descriptor: int) -> None:
         calls.append("sync folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "sync")
         real_sync(descriptor)
 
-    def replace(self: Path, target: Path) -> Path:
-        moved = real_replace(self, target)
-        calls.append(f"rename {target.parent.parent.name}")
-        return moved
+    def replace(source: Path, target: Path | str) -> None:
+        real_replace(source, target)
+        calls.append(f"rename {Path(target).parent.parent.name}")
 
     monkeypatch.setattr(os, "fsync", fsync)
-    monkeypatch.setattr(Path, "replace", replace)
+    monkeypatch.setattr(os, "replace", replace)
     store.save(NewFile(b"x", "a", "text/plain"))
     assert calls[:4] == ["sync", "sync", "rename m", "rename o"]
     assert calls[4:] == ["sync folder"] * folders

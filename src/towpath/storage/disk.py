@@ -3,17 +3,16 @@
 import errno
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 from towpath.errors import StoreFullError, StoreUnusableError
 
-__all__ = ["OF_THE_DISK", "Disk", "all_of", "in_background", "sync", "told"]
+__all__ = ["OF_THE_DISK", "Disk", "in_background", "sync", "told"]
 
 OF_THE_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EFBIG})
 """What a disk answers that can take no more, or is broken."""
@@ -51,18 +50,6 @@ def _done(job: Callable[[], T]) -> "Future[T]":
     return future
 
 
-def all_of(futures: Iterable["Future[None]"]) -> None:
-    """Wait for all of them; then raise the first failure, if there is one.
-
-    Raises:
-        OSError: one could not be made durable.
-    """
-    listed = list(futures)
-    wait(listed)
-    for future in listed:
-        future.result()
-
-
 @dataclass(frozen=True, slots=True)
 class Disk:
     """Where files are written.
@@ -88,7 +75,7 @@ class Disk:
             if self.is_durable:
                 os.fsync(file.fileno())
 
-    def sync(self, path: Path) -> None:
+    def sync(self, path: Path | str) -> None:
         """Make a file's content durable, or the names in a folder.
 
         Raises:
@@ -97,12 +84,8 @@ class Disk:
         if self.is_durable:
             sync(path)
 
-    def synced(self, path: Path) -> "Future[None]":
-        """Begin to sync a file's content, or the names in a folder."""
-        return in_background(partial(self.sync, path))
 
-
-def sync(path: Path) -> None:
+def sync(path: Path | str) -> None:
     """Make a file's content durable, or the names in a folder.
 
     Raises:

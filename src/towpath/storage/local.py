@@ -5,9 +5,9 @@
     tmp/                everything is born here, on the same file system
 
 A save writes and syncs the blob, and its sidecar beside it, renames the sidecar, renames the blob,
-and syncs both folders side by side: a file system writes several syncs down at once. The digest is
-computed while the blob goes to the disk, the index gets its row while the first folder does. Killed
-anywhere in between a save leaves rubbish in tmp/ or a sidecar without a blob; both are swept.
+and syncs both folders: what the first sync commits, the other need not. The digest is computed
+while the blob goes to the disk, the index gets its row while the folders do. Killed anywhere in
+between a save leaves rubbish in tmp/ or a sidecar without a blob; both are swept.
 """
 
 import fcntl
@@ -24,7 +24,7 @@ from typing import BinaryIO
 from towpath.errors import StoreFullError, StoreUnusableError
 from towpath.settings import reserve_of
 from towpath.storage.blobs import Listed
-from towpath.storage.disk import Disk, all_of
+from towpath.storage.disk import Disk, in_background
 from towpath.storage.records import ID_PATTERN, StoredFile
 from towpath.storage.staging import Describe, Incoming, Staged, staged_bytes, staged_link
 
@@ -53,6 +53,7 @@ class LocalStore:
         self._disk = disk or Disk()
         self.root = root
         self._blobs = f"{root}/o"
+        self._sidecars = f"{root}/m"
         self._reserve = reserve
         self._prepare()
 
@@ -133,18 +134,19 @@ class LocalStore:
         Raises:
             OSError: it could not be made durable.
         """
-        blob, sidecar = self.blob(staged.record.id), self._sidecar(staged.record.id)
+        name = staged.record.id
         try:
-            *others, last = [*_moved(staged.sidecar, sidecar), *_moved(staged.path, blob)]
+            folders = _moved(staged.sidecar, f"{self._sidecars}/{name[:2]}", f"{name}.json")
+            folders += _moved(staged.path, f"{self._blobs}/{name[:2]}", name)
         except BaseException:
             staged.discard()
             raise
-        jobs = [self._disk.synced(folder) for folder in others]
+        beside = in_background(meanwhile)
         try:
-            meanwhile()  # the disk is at work already, and takes the last folder along
-            self._disk.sync(last)
+            for folder in reversed(folders):  # what the first commits, the others need not
+                self._disk.sync(folder)
         finally:
-            all_of(jobs)
+            beside.result()
 
     def _check_room(self, size: int) -> None:
         """Refuse what would use up the reserve."""
@@ -190,7 +192,7 @@ class LocalStore:
         return open(f"{self._blobs}/{file_id[:2]}/{file_id}", "rb", buffering=0)  # noqa: PTH123 - on the way of every read
 
     def _sidecar(self, file_id: str) -> Path:
-        return Path(f"{self.root}/m/{file_id[:2]}/{file_id}.json")
+        return Path(f"{self._sidecars}/{file_id[:2]}/{file_id}.json")
 
     def pieces(self, file_id: str, start: int, stop: int) -> Iterator[bytes]:
         """Yield some of the bytes of *file_id*.
@@ -213,7 +215,7 @@ class LocalStore:
     def read_listed(self, file_id: str) -> StoredFile | None:
         """Return what the sidecar of a listed file says, None if it is gone or broken."""
         try:
-            with open(f"{self.root}/m/{file_id[:2]}/{file_id}.json", "rb") as file:  # noqa: PTH123 - a rebuild reads them all
+            with open(f"{self._sidecars}/{file_id[:2]}/{file_id}.json", "rb") as file:  # noqa: PTH123 - a rebuild reads them all
                 return StoredFile.from_json(json.loads(file.read()))
         except (OSError, ValueError, TypeError):
             return None
@@ -326,15 +328,16 @@ def _is_cloned(source: BinaryIO, path: Path) -> bool:
     return True
 
 
-def _moved(path: Path, target: Path) -> list[Path]:
-    """Move *path* to *target*, whose folder may have to be made; return what is to be synced."""
+def _moved(path: Path, folder: str, name: str) -> list[str]:
+    """Move a file into a folder, which may have to be made; return what is to be synced."""
     try:
-        path.replace(target)
+        os.replace(path, f"{folder}/{name}")  # noqa: PTH105 - on the way of every save
     except FileNotFoundError:
-        target.parent.mkdir(mode=0o750, exist_ok=True)  # the store is closed; a list may open this
-        path.replace(target)
-        return [target.parent, target.parent.parent]
-    return [target.parent]
+        above = Path(folder)
+        above.mkdir(mode=0o750, exist_ok=True)  # the store itself is closed; a list may open this
+        path.replace(above / name)
+        return [str(above.parent), folder]
+    return [folder]
 
 
 def _is_owned(path: Path) -> bool:
