@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import httpx2
 import obstore
 import pytest
-from tests.support.weed import KEYS, Weed, weed
+from tests.support.weed import KEYS, Weed, weed_with_its_keys
 
 from towpath.errors import StoreUnusableError
 from towpath.testing import Server, serve
@@ -34,9 +34,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(scope="module")
 def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Weed]:
-    with pytest.MonkeyPatch.context() as patch, weed(tmp_path_factory.mktemp("weed")) as running:
-        for name, value in KEYS.items():
-            patch.setenv(name, value)
+    with weed_with_its_keys(tmp_path_factory.mktemp("weed")) as running:
         yield running
 
 

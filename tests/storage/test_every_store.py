@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from tests.support.weed import KEYS, Weed, weed
+from tests.support.weed import Weed, weed_with_its_keys
 
 from towpath.errors import ObjectExpiredError, ObjectNotFoundError, StoreUnusableError
 from towpath.storage.file_store import FileStore
@@ -35,9 +35,7 @@ def opened(url: str, folder: Path, clock: Clock | None = None) -> FileStore:
 
 @pytest.fixture(scope="module")
 def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Weed]:
-    with pytest.MonkeyPatch.context() as patch, weed(tmp_path_factory.mktemp("weed")) as running:
-        for name, value in KEYS.items():
-            patch.setenv(name, value)
+    with weed_with_its_keys(tmp_path_factory.mktemp("weed")) as running:
         yield running
 
 

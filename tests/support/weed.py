@@ -15,6 +15,7 @@ from pathlib import Path
 
 import httpx2
 import obstore
+import pytest
 from obstore.store import S3Store
 
 KEYS = {"AWS_ACCESS_KEY_ID": "testkey", "AWS_SECRET_ACCESS_KEY": "testsecret"}
@@ -63,6 +64,15 @@ def free_ports(count: int) -> list[int]:
         if len(found) == count:
             return found
     raise OSError
+
+
+@contextmanager
+def weed_with_its_keys(folder: Path) -> Iterator[Weed]:
+    """Run a server; its keys are in this process's environment meanwhile."""
+    with pytest.MonkeyPatch.context() as patch, weed(folder) as running:
+        for name, value in KEYS.items():
+            patch.setenv(name, value)
+        yield running
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from starlette.types import Send
 
 from towpath.cdn.multipart import Multipart
 from towpath.concurrency import in_thread
+from towpath.web.messages import body_part
 from towpath.web.zero_copy import EXTENSION
 
 __all__ = ["FileBody"]
@@ -55,19 +56,19 @@ class FileBody:
         frame = self._frame
         for start, stop in self._spans:
             if frame is not None:
-                await send(_part(frame.head((start, stop))))
+                await send(body_part(frame.head((start, stop))))
             if self._copies:
                 await self._send_copy(send, start, stop)
             elif stop > start:
                 await send(_file(self._descriptor, start, stop - start))
-        await send(_part(frame.end if frame is not None else b"", more=False))
+        await send(body_part(frame.end if frame is not None else b"", more=False))
 
     async def _send_copy(self, send: Send, position: int, stop: int) -> None:
         """Read and send a part."""
         while position < stop:
             piece = await self._read(position, min(_PIECE, stop - position))
             position += len(piece)
-            await send(_part(piece))
+            await send(body_part(piece))
 
     async def _read(self, position: int, size: int) -> bytes | memoryview:
         """Read some bytes, at most *size*."""
@@ -93,10 +94,6 @@ class FileBody:
             self._may_be_cached = False
             return None
         return memoryview(buffer)[:count] if count else None
-
-
-def _part(body: bytes | memoryview, *, more: bool = True) -> dict[str, object]:
-    return {"type": "http.response.body", "body": body, "more_body": more}
 
 
 def _file(descriptor: int, offset: int, count: int) -> dict[str, object]:

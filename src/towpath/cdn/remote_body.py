@@ -10,6 +10,7 @@ from starlette.types import Send
 
 from towpath.cdn.multipart import Multipart
 from towpath.errors import StoreUnusableError
+from towpath.web.messages import body_part
 
 __all__ = ["RemoteBody"]
 
@@ -55,10 +56,10 @@ class RemoteBody:
         frame = self._frame
         for number, (start, stop) in enumerate(self._spans):
             if frame is not None:
-                await send(_part(frame.head((start, stop))))
+                await send(body_part(frame.head((start, stop))))
             part = await _read(self._opened, (start, stop)) if number else self._first
             await _passed_on(part, stop - start, send)
-        await send(_part(frame.end if frame is not None else b"", more=False))
+        await send(body_part(frame.end if frame is not None else b"", more=False))
 
     def _opened(self, span: tuple[int, int]) -> "_Part":
         """Open a part and read its first piece: a thread is asked once for what is small."""
@@ -78,7 +79,7 @@ async def _passed_on(part: _Part, left: int, send: Send) -> None:
     """
     pieces, piece = part
     while piece:
-        await send(_part(memoryview(piece)))
+        await send(body_part(memoryview(piece)))
         left -= len(piece)
         piece = await _read(next, pieces, b"") if left > 0 else b""
     if left:
@@ -96,7 +97,3 @@ async def _read(function: Callable[..., T], *arguments: object) -> T:
 def _readers() -> ThreadPoolExecutor:
     """Return threads of their own: a store that hangs holds up nothing else."""
     return ThreadPoolExecutor(_MOST_READERS, "towpath-store")
-
-
-def _part(body: bytes | memoryview, *, more: bool = True) -> dict[str, object]:
-    return {"type": "http.response.body", "body": body, "more_body": more}

@@ -9,6 +9,7 @@ from towpath.cdn.multipart import Multipart
 from towpath.errors import ObjectNotFoundError
 from towpath.net.store_reader import StoreBody, StoreReader
 from towpath.net.store_socket import SocketBody
+from towpath.web.messages import body_part
 from towpath.web.zero_copy import SPLICE
 
 __all__ = ["SignedBody"]
@@ -63,11 +64,11 @@ class SignedBody:
         frame = self._frame
         for number, span in enumerate(self._spans):
             if frame is not None:
-                await send(_part(frame.head(span)))
+                await send(body_part(frame.head(span)))
             body = self._first if not number else await self._reader.open(self._link(), *span)
             if body is not None:
                 await self._passed_on(body, send)
-        await send(_part(frame.end if frame is not None else b"", more=False))
+        await send(body_part(frame.end if frame is not None else b"", more=False))
 
     async def _passed_on(self, body: StoreBody | SocketBody, send: Send) -> None:
         """Send a part."""
@@ -76,13 +77,9 @@ class SignedBody:
                 await send({"type": SPLICE, "source": body, "more_body": True})
                 return
             async for piece in body.pieces():
-                await send(_part(piece))
+                await send(body_part(piece))
 
     def close(self) -> None:
         """Let the first part go, if it was never sent."""
         if self._first is not None:
             self._first.close()
-
-
-def _part(body: bytes, *, more: bool = True) -> dict[str, object]:
-    return {"type": "http.response.body", "body": body, "more_body": more}

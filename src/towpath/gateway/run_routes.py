@@ -30,6 +30,7 @@ from towpath.runner.wire import (
     forwarded,
     patience_in,
 )
+from towpath.web.messages import body_part
 from towpath.web.zero_copy import LINES
 
 __all__ = ["RunEndpoint", "Target", "target_of"]
@@ -262,16 +263,16 @@ async def _pass_back(
         if takes_lines and len(body) == length:  # not after HEAD
             start |= {"headers": [], "lines": _lines(headers), "length": length}
         await send(start)
-        await send({"type": "http.response.body", "body": body})
+        await send(body_part(body, more=False))
         return
     await send(start)
     try:
         async for chunk in answer.chunks():
-            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            await send(body_part(chunk))
     except UpstreamError:
         raise _BrokenOffError(app) from None
     lease.finish(answer.status, hints)
-    await send({"type": "http.response.body", "body": b""})
+    await send(body_part(b"", more=False))
 
 
 def _lines(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
