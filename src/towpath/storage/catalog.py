@@ -3,7 +3,6 @@
 import logging
 import threading
 from collections.abc import Iterable, Sequence
-from contextlib import closing
 from dataclasses import fields
 from operator import attrgetter
 from pathlib import Path
@@ -212,18 +211,22 @@ class _Direct:
     """SQLite's own driver, for one row at a time."""
 
     def __init__(self, engine: Engine, insert: Insert, by_id: Select[Any]) -> None:
-        self._engine = engine
         compiled = insert.compile(engine)
         self._insert, self._order = str(compiled), attrgetter(*(compiled.positiontup or _names))
         self._select = str(by_id.compile(engine))
-        self._reader = engine.raw_connection()
-        self._reading = threading.Lock()
+        self._reader, self._writer = engine.raw_connection(), engine.raw_connection()
+        self._reading, self._writing = threading.Lock(), threading.Lock()
 
     def add(self, records: Iterable[StoredFile]) -> None:
-        """Write rows."""
-        with closing(self._engine.raw_connection()) as connection:
-            connection.cursor().executemany(self._insert, [self._order(each) for each in records])
-            connection.commit()
+        """Write rows; threads wait for each other here, sooner awake than in SQLite's own wait."""
+        rows = [self._order(each) for each in records]
+        with self._writing:
+            try:
+                self._writer.cursor().executemany(self._insert, rows)
+                self._writer.commit()
+            except BaseException:
+                self._writer.rollback()
+                raise
 
     def find(self, file_id: str) -> StoredFile | None:
         """Return a row."""
@@ -235,8 +238,9 @@ class _Direct:
         return StoredFile(*rows[0]) if rows else None
 
     def close(self) -> None:
-        """Close the reader."""
+        """Close both connections."""
         self._reader.close()
+        self._writer.close()
 
 
 def _is_direct(engine: Engine) -> bool:

@@ -54,6 +54,7 @@ class LocalStore:
         self.root = root
         self._blobs = f"{root}/o"
         self._sidecars = f"{root}/m"
+        self._drafts = str(root / "tmp")
         self._reserve = reserve
         self._prepare()
 
@@ -122,7 +123,7 @@ class LocalStore:
 
     def _new_path(self) -> Path:
         """Return a name in tmp/ that nobody has."""
-        return self.root / "tmp" / f"{os.getpid()}-{secrets.token_hex(16)}"
+        return Path(f"{self._drafts}/{os.getpid()}-{secrets.token_hex(16)}")
 
     def publish(self, staged: Staged, meanwhile: Callable[[], None] = lambda: None) -> None:
         """Put a staged file under its id; durable when this returns.
