@@ -39,7 +39,8 @@ export function drawWave(container: HTMLElement, media: HTMLMediaElement): () =>
 
 async function samplesOf(url: string, signal: AbortSignal): Promise<Float32Array[]> {
   const answer = await fetch(url, { signal });
-  if (Number(answer.headers.get("content-length")) > LARGEST) throw new Error("too large to be decoded at once");
+  const size = url.startsWith("data:") ? 0 : Number(answer.headers.get("content-length") ?? Infinity);
+  if (size > LARGEST) throw new Error("too large to be decoded at once, or nobody knows");
   const decoded = await new OfflineAudioContext(1, 1, RATE).decodeAudioData(await answer.arrayBuffer());
   return Array.from({ length: decoded.numberOfChannels }, (_, n) => decoded.getChannelData(n));
 }

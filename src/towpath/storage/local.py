@@ -130,7 +130,7 @@ class LocalStore:
 
         Args:
             staged: the file.
-            meanwhile: done once it is there, while a folder is synced.
+            meanwhile: done once it is there, while the folders are synced.
 
         Raises:
             OSError: it could not be made durable.
