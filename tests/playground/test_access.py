@@ -28,7 +28,7 @@ def filled(visitor: Visitor, media: Path) -> None:
     page.get_by_role("button", name="Add adapter").click()
     page.get_by_label("Use grain").check()
     visitor.row("Image size").get_by_text("Custom").click()
-    page.get_by_text("More settings").click()
+    visitor.more_settings()
 
 
 def refused(visitor: Visitor, media: Path) -> None:

@@ -45,7 +45,7 @@ def fill_in_lists(visitor: Visitor, media: Path) -> None:
     visitor.field("due").fill("2026-12-24")
     visitor.field("options").fill('{"a": [1, null, true]}')
     visitor.field("api_token").fill("hush")
-    page.get_by_text("More settings").click()
+    visitor.more_settings()
     visitor.field("quality").fill("55")
 
 

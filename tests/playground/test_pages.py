@@ -51,8 +51,8 @@ class TestOperator:
         visitor.field("prompt").fill("for the operator")
         visitor.field("seconds").fill("0.2")
         assert visitor.run_to_end() == "done"
-        visitor.page.get_by_text("More settings").click()
-        visitor.page.get_by_text("in the code", exact=True).click()
+        visitor.more_settings()
+        visitor.reach(visitor.page.get_by_text("in the code", exact=True)).click()
         assert visitor.run_to_end() == "failed"
         page = visitor.open("/playground/admin", wait=".figures")
         row = page.get_by_role("region", name="Apps and their runners").get_by_role("row")

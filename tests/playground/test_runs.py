@@ -47,16 +47,16 @@ class TestErrors:
     def test_what_goes_wrong_while_running_is_told_there_too(self, visitor: Visitor) -> None:
         page = visitor.open_app("showcase")
         visitor.field("prompt").fill("x")
-        page.get_by_text("More settings").click()
-        page.get_by_text("on a field", exact=True).click()
+        visitor.more_settings()
+        visitor.reach(page.get_by_text("on a field", exact=True)).click()
         assert visitor.run_to_end() == "failed"
         expect(visitor.row("Problem")).to_contain_text("This problem was asked for")
 
     def test_a_crash_of_the_code_names_the_request(self, visitor: Visitor) -> None:
         page = visitor.open_app("showcase")
         visitor.field("prompt").fill("x")
-        page.get_by_text("More settings").click()
-        page.get_by_text("in the code", exact=True).click()
+        visitor.more_settings()
+        visitor.reach(page.get_by_text("in the code", exact=True)).click()
         assert visitor.run_to_end() == "failed"
         alert = page.locator(".notice.bad")
         expect(alert).to_contain_text("Internal Server Error")

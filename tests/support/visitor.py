@@ -8,6 +8,9 @@ from urllib.parse import urlsplit
 from playwright.sync_api import Browser, Locator, Page, Request, expect
 
 AXE = Path(__file__).parents[2] / "playground" / "node_modules" / "axe-core" / "axe.min.js"
+THREE_FRAMES = """async () => {
+    for (let i = 0; i < 3; i++) await new Promise((seen) => requestAnimationFrame(seen));
+}"""
 LOCAL = {"127.0.0.1", "localhost"}
 
 
@@ -77,6 +80,24 @@ class Visitor:
         row = self.row(name)
         row.locator("input[type=file]").first.set_input_files(path)
         row.locator(".chosen, .files li").first.wait_for()
+
+    def reach(self, target: Locator) -> Locator:
+        """Scroll there, and wait until what came into sight on the way has the height it keeps.
+
+        Fields far below are laid out when they are seen; a click right after a jump there may
+        press on one thing and let go of another.
+        """
+        for _ in range(100):
+            target.scroll_into_view_if_needed()
+            box = target.bounding_box()
+            target.evaluate(THREE_FRAMES)
+            if box == target.bounding_box():
+                return target
+        raise AssertionError(f"{target} did not come to rest")
+
+    def more_settings(self) -> None:
+        """Open the part of the form that is closed at first."""
+        self.reach(self.page.get_by_text("More settings")).click()
 
     def run(self) -> None:
         self.page.get_by_role("button", name="Run", exact=True).click()
