@@ -1,13 +1,11 @@
-"""What is written is durable once its future is done, and failures are told."""
+"""What is written is durable when the call returns, and failures are told."""
 
 import os
-import threading
 from pathlib import Path
 
 import pytest
 
-from towpath.storage import disk
-from towpath.storage.disk import Disk, in_background
+from towpath.storage.disk import Disk
 
 
 def test_bytes_are_written_whole_and_synced(tmp_path: Path, monkeypatch) -> None:
@@ -36,31 +34,6 @@ def test_what_is_not_there_cannot_be_synced(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         Disk().sync(tmp_path / "gone")
     Disk(is_durable=False).sync(tmp_path / "gone")
-
-
-def test_a_forked_child_has_threads_of_its_own(tmp_path: Path) -> None:
-    in_background(lambda: Disk().write(tmp_path / "parent", b"x")).result()
-    child = os.fork()
-    if child == 0:
-        in_background(lambda: Disk().write(tmp_path / "child", b"y")).result(timeout=10)
-        os._exit(0)
-    assert os.waitpid(child, 0)[1] == 0
-    assert (tmp_path / "child").read_bytes() == b"y"
-
-
-def test_without_threads_it_is_done_at_once(tmp_path: Path, monkeypatch) -> None:
-    class Ended:
-        def submit(self, *_: object) -> None:
-            message = "cannot schedule new futures after interpreter shutdown"
-            raise RuntimeError(message)
-
-    monkeypatch.setattr(disk._Threads, "pool", Ended())
-    monkeypatch.setattr(disk._Threads, "process", os.getpid())
-    before = threading.active_count()
-    assert in_background(lambda: 5).result(timeout=0) == 5
-    assert threading.active_count() == before
-    with pytest.raises(FileNotFoundError):
-        in_background(lambda: Disk().sync(tmp_path / "gone")).result()
 
 
 def test_a_disk_that_need_not_be_durable_syncs_nothing(tmp_path: Path, monkeypatch) -> None:

@@ -2,8 +2,8 @@ import errno
 import io
 import os
 import random
+import re
 import sqlite3
-import stat
 from pathlib import Path
 
 import pytest
@@ -168,29 +168,49 @@ def test_the_index_syncs_every_commit(store: FileStore, tmp_path: Path) -> None:
     database.close()
 
 
-@pytest.mark.parametrize(("is_laid_out", "folders"), [(True, 2), (False, 4)])
+@pytest.mark.parametrize(
+    ("is_laid_out", "folders"),
+    [(True, ["sync m/..", "sync o/.."]), (False, ["sync m", "sync m/..", "sync o", "sync o/.."])],
+)
 def test_a_stored_file_is_synced_before_it_appears(
-    store: FileStore, monkeypatch: pytest.MonkeyPatch, *, is_laid_out: bool, folders: int
+    store: FileStore,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    is_laid_out: bool,
+    folders: list[str],
 ) -> None:
-    """The order of the system calls: blob and sidecar are synced, renamed, folders synced."""
+    """The order of the system calls: a sidecar and a blob are synced, renamed, folders synced."""
     if is_laid_out:
         store.lay_out()
     calls: list[str] = []
     real_sync, real_replace = os.fsync, os.replace
 
+    def part(path: str | Path) -> str:
+        shard = re.sub("/[a-z2-7]{2}(?=/|$)", "/..", str(path).removeprefix(f"{tmp_path}/store/"))
+        return re.sub("tmp/.*(?=json)|tmp/.*|/[a-z2-7]{32}.*", "", shard)
+
     def fsync(descriptor: int) -> None:
-        calls.append("sync folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "sync")
         real_sync(descriptor)
+        calls.append(f"sync {part(Path(f'/proc/self/fd/{descriptor}').readlink())}")
 
     def replace(source: Path, target: Path | str) -> None:
         real_replace(source, target)
-        calls.append(f"rename {Path(target).parent.parent.name}")
+        calls.append(f"rename {part(target)}")
 
     monkeypatch.setattr(os, "fsync", fsync)
     monkeypatch.setattr(os, "replace", replace)
     store.save(NewFile(b"x", "a", "text/plain"))
-    assert calls[:4] == ["sync", "sync", "rename m", "rename o"]
-    assert calls[4:] == ["sync folder"] * folders
+    blob, sidecar = "sync ", "sync json"
+    assert sorted(calls) == sorted([blob, sidecar, "rename m/..", "rename o/..", *folders])
+    assert in_order(calls, sidecar, "rename m/..", "rename o/..")
+    assert in_order(calls, blob, "rename o/..", *(name for name in folders[::-1] if "o" in name))
+    assert in_order(calls, "rename m/..", *(name for name in folders[::-1] if "m" in name))
+
+
+def in_order(calls: list[str], *some: str) -> bool:
+    places = [calls.index(each) for each in some]
+    return places == sorted(places)
 
 
 @pytest.mark.parametrize("kind", ["bytes", "path", "stream", "move"])

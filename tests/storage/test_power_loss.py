@@ -109,11 +109,11 @@ def test_nothing_has_a_name_before_it_is_on_the_disk(traced, tmp_path: Path, kin
     made = {
         re.search(r'"([^"]+)"', call.text)[1] for call in calls if call.name.startswith("mkdir")
     }
-    for folder in (f"{store}/o/{two}", f"{store}/m/{two}"):
+    for folder, rename in ((f"{store}/o/{two}", blob), (f"{store}/m/{two}", sidecar)):
         for path in (folder, str(Path(folder).parent)) if folder in made else (folder,):
             synced = [call for call in calls if is_sync(call, path)]
             assert synced, f"{path} was synced"
-            assert max(call.began for call in synced) > blob.ended, "with the name in it"
+            assert max(call.began for call in synced) > rename.ended, "with the name in it"
 
 
 def test_without_durability_nobody_waits_for_the_disk(traced) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from towpath.storage.records import StoredFile
-from towpath.storage.staging import Describe, Incoming, Staged
+from towpath.storage.staging import Describe, Incoming, NewFile, Staged
 
 __all__ = ["Blobs", "Listed"]
 
@@ -35,10 +35,8 @@ class Blobs(Protocol):
     root: Path
     is_local: bool
 
-    def stage(
-        self, data: bytes | Path | BinaryIO | Incoming, describe: Describe, *, move: bool = False
-    ) -> Staged:
-        """Take *data*; nobody sees it yet."""
+    def stage(self, new: NewFile, describe: Describe) -> Staged:
+        """Take a file; nobody sees it yet."""
 
     def incoming(self) -> Incoming:
         """Begin a file whose bytes come one after the other."""

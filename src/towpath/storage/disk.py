@@ -1,53 +1,19 @@
-"""Bytes and folders made durable while the caller goes on with something else."""
+"""Bytes and folders made durable."""
 
 import errno
 import os
 import shutil
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 from towpath.errors import StoreFullError, StoreUnusableError
 
-__all__ = ["OF_THE_DISK", "Disk", "in_background", "sync", "told"]
+__all__ = ["OF_THE_DISK", "Disk", "sync", "told"]
 
 OF_THE_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EFBIG})
 """What a disk answers that can take no more, or is broken."""
-
-T = TypeVar("T")
-_MOST_THREADS = 32
-"""They wait for the disk, not the processor; one commit of a file system serves many of them."""
-
-
-class _Threads:
-    """The threads of this process; a forked child makes its own."""
-
-    pool: ThreadPoolExecutor | None = None
-    process = 0
-
-
-def in_background(job: Callable[[], T]) -> "Future[T]":
-    """Begin *job* in a thread; do it here and now when the interpreter is about to end."""
-    if _Threads.pool is None or _Threads.process != os.getpid():
-        _Threads.pool = ThreadPoolExecutor(_MOST_THREADS, "towpath-disk")
-        _Threads.process = os.getpid()
-    try:
-        return _Threads.pool.submit(job)
-    except RuntimeError:  # no thread is started any more
-        return _done(job)
-
-
-def _done(job: Callable[[], T]) -> "Future[T]":
-    """Do *job*."""
-    future: Future[T] = Future()
-    try:
-        future.set_result(job())
-    except Exception as error:  # noqa: BLE001 - told by the future
-        future.set_exception(error)
-    return future
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +49,15 @@ class Disk:
         """
         if self.is_durable:
             sync(path)
+
+    def sync_all(self, folders: list[str]) -> None:
+        """Make the names in folders durable, the last one first: it has the file.
+
+        Raises:
+            OSError: they cannot be.
+        """
+        for folder in reversed(folders):
+            self.sync(folder)
 
 
 def sync(path: Path | str) -> None:

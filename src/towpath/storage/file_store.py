@@ -73,7 +73,7 @@ class FileStore:
         """Save a file."""
         if new.reserved is not None and not self.blobs.is_held(new.reserved):
             raise ObjectNotFoundError(new.reserved)
-        staged = self.blobs.stage(new.data, partial(self._described, new), move=new.move)
+        staged = self.blobs.stage(new, partial(self._described, new))
         if new.reserved is not None and not self.blobs.release(new.reserved):
             staged.discard()
             raise ObjectNotFoundError(new.reserved)

@@ -9,6 +9,7 @@ from typing import BinaryIO
 from towpath.errors import ObjectExistsError, ObjectNotFoundError, RangeError
 from towpath.storage.local import LocalStore
 from towpath.storage.objects import Attributes, ObjectInfo, bounds_of
+from towpath.storage.staging import NewFile
 
 __all__ = ["FolderObjects"]
 
@@ -27,7 +28,8 @@ class FolderObjects:
         self, key: str, data: BinaryIO | bytes, attributes: Attributes, *, create: bool = True
     ) -> ObjectInfo:
         """Keep *data*; see `ObjectStore.put`."""
-        staged = self._store.stage(data, partial(attributes.described, key))
+        new = NewFile(data, attributes.name, attributes.content_type)
+        staged = self._store.draft(new, partial(attributes.described, key))
         if not create:
             self._store.publish(staged)
             return self.head(key)

@@ -23,10 +23,20 @@ from typing import BinaryIO
 
 from towpath.errors import StoreFullError, StoreUnusableError
 from towpath.settings import reserve_of
+from towpath.storage.background import in_background
 from towpath.storage.blobs import Listed
-from towpath.storage.disk import Disk, in_background
+from towpath.storage.disk import Disk
 from towpath.storage.records import ID_PATTERN, StoredFile
-from towpath.storage.staging import Describe, Incoming, Staged, staged_bytes, staged_link
+from towpath.storage.staging import (
+    Describe,
+    Incoming,
+    NewFile,
+    Shelve,
+    Staged,
+    staged_bytes,
+    staged_link,
+    unshelved,
+)
 
 __all__ = ["LocalStore"]
 
@@ -76,50 +86,57 @@ class LocalStore:
 
     # --- saving ---
 
-    def stage(
-        self,
-        data: bytes | Path | BinaryIO | Incoming,
-        describe: Describe,
-        *,
-        move: bool = False,
-    ) -> Staged:
-        """Bring *data* and its sidecar into tmp/, durably.
+    def stage(self, new: NewFile, describe: Describe) -> Staged:
+        """Bring a file into tmp/, durably; see `draft`.
+
+        The sidecar of one whose id is its own goes where it stays at once.
+        """
+        if new.reserved is not None:
+            return self.draft(new, describe)
+        return self._staged(new, describe, self._shelved)
+
+    def draft(self, new: NewFile, describe: Describe) -> Staged:
+        """Bring a file and its sidecar into tmp/, durably, and nothing of it elsewhere.
 
         Args:
-            data: the bytes, where they lie, a stream of them, or what has come in already.
+            new: the bytes, where they lie, a stream of them, or what has come in already.
             describe: called once their size and digest are known.
-            move: whether a path on the same disk may be linked.
 
         Raises:
             StoreFullError: the disk's reserve would be used up.
-            OSError: they could not be read or written; nothing is left.
+            OSError: it could not be read or written; nothing is left.
         """
+        return self._staged(new, describe, unshelved)
+
+    def _staged(self, new: NewFile, describe: Describe, shelve: Shelve) -> Staged:
+        """Bring a file into tmp/ in the way its data asks for."""
+        data = new.data
         if isinstance(data, Incoming):
-            return data.staged(describe)
+            return data.staged(describe, shelve)
         if isinstance(data, bytes):
             self._check_room(len(data))
-            return staged_bytes(self._disk, self._new_path(), data, describe)
+            return staged_bytes(self._disk, self._new_path(), data, describe, shelve)
         if not isinstance(data, Path):
-            return self._copied(data, describe)
+            return self._copied(data, describe, shelve)
         path = self._new_path()
-        if move and _is_linked(data, path):
-            return staged_link(self._disk, path, describe)
+        if new.move and _is_linked(data, path):
+            return staged_link(self._disk, path, describe, shelve)
         with data.open("rb") as stream:
             self._check_room(os.fstat(stream.fileno()).st_size)
             if _is_cloned(stream, path):
-                return staged_link(self._disk, path, describe)
-            return self._copied(stream, describe)
+                return staged_link(self._disk, path, describe, shelve)
+            return self._copied(stream, describe, shelve)
 
     def incoming(self) -> Incoming:
         """Begin a file whose bytes come one after the other."""
         return Incoming(self._new_path(), self._check_room, self._disk)
 
-    def _copied(self, stream: BinaryIO, describe: Describe) -> Staged:
+    def _copied(self, stream: BinaryIO, describe: Describe, shelve: Shelve) -> Staged:
         """Copy a stream."""
         with closing(self.incoming()) as incoming:
             while chunk := stream.read(_BUFFER):
                 incoming.write(chunk)
-            return incoming.staged(describe)
+            return incoming.staged(describe, shelve)
 
     def _new_path(self) -> Path:
         """Return a name in tmp/ that nobody has."""
@@ -137,17 +154,24 @@ class LocalStore:
         """
         name = staged.record.id
         try:
-            folders = _moved(staged.sidecar, f"{self._sidecars}/{name[:2]}", f"{name}.json")
-            folders += _moved(staged.path, f"{self._blobs}/{name[:2]}", name)
+            shelved = [] if staged.is_shelved else self._shelved(staged.sidecar, staged.record)[1]
+            folders = shelved + _moved(staged.path, f"{self._blobs}/{name[:2]}", name)
         except BaseException:
             staged.discard()
             raise
         beside = in_background(meanwhile)
         try:
-            for folder in reversed(folders):  # what the first commits, the others need not
-                self._disk.sync(folder)
+            self._disk.sync_all(folders)
         finally:
-            beside.result()
+            staged.rest.wait()
+            beside.wait()
+        staged.rest.result()
+        beside.result()
+
+    def _shelved(self, draft: Path, record: StoredFile) -> tuple[Path, list[str]]:
+        """Bring a sidecar where it stays; return that, and what is to be synced."""
+        folder, name = f"{self._sidecars}/{record.id[:2]}", f"{record.id}.json"
+        return Path(f"{folder}/{name}"), _moved(draft, folder, name)
 
     def _check_room(self, size: int) -> None:
         """Refuse what would use up the reserve."""

@@ -9,7 +9,6 @@ Drafts and reserved places lie in a folder of this machine.
 import io
 import json
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import wait
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -18,12 +17,13 @@ from typing import BinaryIO
 from typing_extensions import Buffer, override
 
 from towpath.errors import ObjectNotFoundError
+from towpath.storage.background import in_background
 from towpath.storage.blobs import Listed
-from towpath.storage.disk import Disk, in_background
+from towpath.storage.disk import Disk
 from towpath.storage.local import LocalStore
 from towpath.storage.objects import Attributes, ObjectInfo, ObjectStore, Signs
 from towpath.storage.records import ID_PATTERN, StoredFile
-from towpath.storage.staging import Describe, Incoming, Staged
+from towpath.storage.staging import Describe, Incoming, NewFile, Staged
 
 __all__ = ["RemoteBlobs"]
 
@@ -53,11 +53,9 @@ class RemoteBlobs:
 
     # --- saving ---
 
-    def stage(
-        self, data: bytes | Path | BinaryIO | Incoming, describe: Describe, *, move: bool = False
-    ) -> Staged:
-        """Take *data*: its digest is sent with it, so that it is read once before."""
-        return self._drafts.stage(data, describe, move=move)
+    def stage(self, new: NewFile, describe: Describe) -> Staged:
+        """Take a file: its digest is sent with it, so that it is read once before."""
+        return self._drafts.draft(new, describe)
 
     def incoming(self) -> Incoming:
         """Begin a file whose bytes come one after the other."""
@@ -113,7 +111,8 @@ class RemoteBlobs:
             in_background(partial(self.record_of if each in changed else self._head, each))
             for each in wanted
         ]
-        wait(asked)
+        for each in asked:
+            each.wait()
         return [record for each in asked if (record := each.result()) is not None]
 
     def _head(self, file_id: str) -> StoredFile | None:

@@ -4,20 +4,33 @@ import hashlib
 import json
 import os
 from collections.abc import Callable
-from concurrent.futures import wait
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
-from towpath.storage.disk import Disk, in_background, told
+from towpath.storage.background import Job, in_turn
+from towpath.storage.disk import Disk, told
 from towpath.storage.records import StoredFile
 
-__all__ = ["Describe", "Incoming", "NewFile", "Staged", "staged_bytes", "staged_link"]
+__all__ = [
+    "Describe",
+    "Incoming",
+    "NewFile",
+    "Shelve",
+    "Staged",
+    "staged_bytes",
+    "staged_link",
+    "unshelved",
+]
 
 Describe = Callable[[int, str], StoredFile]
 """Says what is known of a file, once its size and its digest are."""
+
+
+Shelve = Callable[[Path, StoredFile], tuple[Path, list[str]]]
+"""Brings a sidecar from tmp/ to where it stays; returns that, and the folders to be synced."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,20 +38,22 @@ class Staged:
     """A file in tmp/, durable there, with its sidecar.
 
     Attributes:
-        path: the bytes; the sidecar lies beside them.
+        path: the bytes.
         record: what the sidecar says.
+        sidecar: where it lies: beside the bytes, or where it stays.
+        is_shelved: whether it is where it stays.
+        rest: what still goes on: the folder that it came into is synced.
     """
 
     path: Path
     record: StoredFile
-
-    @property
-    def sidecar(self) -> Path:
-        """Where the sidecar is."""
-        return _beside(self.path)
+    sidecar: Path
+    is_shelved: bool
+    rest: Job[None]
 
     def discard(self) -> None:
         """Remove it."""
+        self.rest.wait()
         self.path.unlink(missing_ok=True)
         self.sidecar.unlink(missing_ok=True)
 
@@ -108,7 +123,7 @@ class Incoming:
         self._digest.update(data)
         self.size += len(data)
 
-    def staged(self, describe: Describe) -> Staged:
+    def staged(self, describe: Describe, shelve: Shelve) -> Staged:
         """Make it durable.
 
         Raises:
@@ -116,14 +131,18 @@ class Incoming:
         """
         self._file.close()
         described = partial(describe, self.size, self.sha256)
-        staged = _with_sidecar(
-            self._disk, self._path, described, partial(self._disk.sync, self._path)
-        )
+        bring = partial(self._disk.sync, self._path)
+        staged = _with_sidecar(self._disk, self._path, described, bring, shelve)
         self._is_staged = True
         return staged
 
 
-def staged_bytes(disk: Disk, path: Path, data: bytes, describe: Describe) -> Staged:
+def unshelved(draft: Path, _record: StoredFile) -> tuple[Path, list[str]]:
+    """Leave a sidecar in tmp/: another save may be the one that gets the id."""
+    return draft, []
+
+
+def staged_bytes(disk: Disk, path: Path, data: bytes, describe: Describe, shelve: Shelve) -> Staged:
     """Write bytes to *path*; their digest is computed meanwhile.
 
     Raises:
@@ -134,16 +153,18 @@ def staged_bytes(disk: Disk, path: Path, data: bytes, describe: Describe) -> Sta
         path,
         lambda: describe(len(data), hashlib.sha256(data).hexdigest()),
         partial(disk.write, path, data),
+        shelve,
     )
 
 
-def staged_link(disk: Disk, path: Path, describe: Describe) -> Staged:
+def staged_link(disk: Disk, path: Path, describe: Describe, shelve: Shelve) -> Staged:
     """Make the file at *path*, a link of somebody's, durable; it is read meanwhile.
 
     Raises:
         OSError: it cannot be; the link is gone.
     """
-    return _with_sidecar(disk, path, lambda: describe(*_read(path)), partial(disk.sync, path))
+    bring = partial(disk.sync, path)
+    return _with_sidecar(disk, path, lambda: describe(*_read(path)), bring, shelve)
 
 
 def _beside(path: Path) -> Path:
@@ -158,25 +179,48 @@ def _read(path: Path) -> tuple[int, str]:
         return size, hashlib.file_digest(file, "sha256").hexdigest()
 
 
+@dataclass(frozen=True, slots=True)
+class _Noted:
+    """A sidecar on the disk.
+
+    Attributes:
+        record: what it says.
+        sidecar: where it lies.
+        folders: what is to be synced: it came there.
+    """
+
+    record: StoredFile
+    sidecar: Path
+    folders: list[str]
+
+
 def _with_sidecar(
-    disk: Disk, path: Path, described: Callable[[], StoredFile], bring: Callable[[], None]
+    disk: Disk,
+    path: Path,
+    described: Callable[[], StoredFile],
+    bring: Callable[[], None],
+    shelve: Shelve,
 ) -> Staged:
-    """Make a file durable by *bring*; describe it, and write its sidecar, meanwhile."""
+    """Make a file durable by *bring*; describe it, write its sidecar and shelve it meanwhile."""
 
-    def note() -> StoredFile:
-        record = described()
-        disk.write(_beside(path), json.dumps(record.to_json()).encode())
-        return record
+    def note() -> _Noted:
+        record, draft = described(), _beside(path)
+        disk.write(draft, json.dumps(record.to_json()).encode())
+        return _Noted(record, *shelve(draft, record))
 
-    noting = in_background(note)
+    noting, rest = in_turn(note, lambda noted: disk.sync_all(noted.folders))
     try:
         try:
             bring()
         finally:
-            wait([noting])
-        return Staged(path, noting.result())
+            noting.wait()
+        noted = noting.result()
     except BaseException:
+        rest.wait()
+        with suppress(Exception):
+            noting.result().sidecar.unlink(missing_ok=True)
         for each in (path, _beside(path)):
             with suppress(OSError):
                 each.unlink(missing_ok=True)
         raise
+    return Staged(path, noted.record, noted.sidecar, bool(noted.folders), rest)
