@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from towpath.media import names
 from towpath.media.names import (
     clean_name,
     content_disposition,
@@ -129,3 +130,8 @@ def test_a_mark_goes_before_the_suffix() -> None:
     assert with_mark("a.png", "1f2e") == "a-1f2e.png"
     assert with_mark("noext", "1f2e") == "noext-1f2e"
     assert len(with_mark("x" * 255, "1f2e").encode()) <= 255
+
+
+@given(st.from_regex(names._PLAIN, fullmatch=True))
+def test_plain_names_go_the_short_way_to_the_same_end(name: str) -> None:
+    assert names._base(name) == name

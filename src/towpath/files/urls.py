@@ -1,9 +1,11 @@
 """Which texts are URLs of files."""
 
+import re
 from urllib.parse import urlsplit
 
 __all__ = ["checked_url"]
 
+_PLAIN_HOST = re.compile(r"https?://[a-z0-9][a-z0-9.-]*(:[0-9]+)?/")  # of most URLs
 _SCHEMES = frozenset({"http", "https", "data"})
 
 
@@ -22,6 +24,8 @@ def checked_url(url: str) -> str:
 
 def _has_host(url: str) -> bool:
     """Return whether an http URL names a host."""
+    if _PLAIN_HOST.match(url):
+        return True
     try:
         return bool(urlsplit(url).hostname)
     except ValueError:

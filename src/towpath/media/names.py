@@ -19,6 +19,7 @@ _LONGEST = 255  # bytes; what file systems take
 _LONGEST_IN_URL = 80
 _DEVICES = {"con", "prn", "aux", "nul", *(f"{d}{n}" for d in ("com", "lpt") for n in range(1, 10))}
 _ACTIVE = {"html", "htm", "xhtml", "xht", "svg", "xml", "xsl", "js", "mjs", "css", "swf", "hta"}
+_PLAIN = re.compile(r"[A-Za-z0-9._-]+")  # most names: nothing in them is to be looked at
 _FORBIDDEN = {"Cc", "Cf", "Cs", "Zl", "Zp", "Co", "Cn"}
 
 
@@ -28,14 +29,19 @@ def clean_name(name: str) -> str:
     Keeps the base name after either kind of slash, in NFC, without control and bidi characters;
     leading dots and dashes and device names get an underscore in front.
     """
-    base = re.split(r"[/\\]", unicodedata.normalize("NFC", name))[-1]
-    base = "".join(c for c in base if unicodedata.category(c) not in _FORBIDDEN)
-    base = re.sub(r'[<>:"|?*]', "_", base).strip(" ")
+    base = name if _PLAIN.fullmatch(name) else _base(name)
     if not base.strip(". "):
         return ""
     if base[0] in ".-~" or base.partition(".")[0].lower().strip() in _DEVICES:
         base = f"_{base}"
     return _shortened(base, _LONGEST)
+
+
+def _base(name: str) -> str:
+    """Return what follows the last slash, without what no name should have."""
+    base = re.split(r"[/\\]", unicodedata.normalize("NFC", name))[-1]
+    base = "".join(c for c in base if unicodedata.category(c) not in _FORBIDDEN)
+    return re.sub(r'[<>:"|?*]', "_", base).strip(" ")
 
 
 def _shortened(name: str, longest: int) -> str:

@@ -4,17 +4,16 @@
     m/ab/abcdef….json   the sidecar: all that is needed to rebuild the index
     tmp/                everything is born here, on the same file system
 
-A save writes and syncs the blob, and its sidecar beside it, renames the sidecar, renames the blob,
-and syncs both folders: what the first sync commits, the other need not. The digest is computed
-while the blob goes to the disk, the index gets its row while the folders do. Killed anywhere in
-between a save leaves rubbish in tmp/ or a sidecar without a blob; both are swept.
+A save writes and syncs the blob; a second thread computes the digest meanwhile, writes and syncs
+the sidecar, renames it and syncs its folder. Once the sidecar has its name and the blob is on the
+disk, the blob is renamed and its folder synced, and the index gets its row meanwhile. Killed
+anywhere in between a save leaves rubbish in tmp/ or a sidecar without a blob; both are swept.
 """
 
 import fcntl
 import itertools
 import json
 import os
-import secrets
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, suppress
@@ -140,7 +139,7 @@ class LocalStore:
 
     def _new_path(self) -> Path:
         """Return a name in tmp/ that nobody has."""
-        return Path(f"{self._drafts}/{os.getpid()}-{secrets.token_hex(16)}")
+        return Path(f"{self._drafts}/{os.getpid()}-{os.urandom(16).hex()}")
 
     def publish(self, staged: Staged, meanwhile: Callable[[], None] = lambda: None) -> None:
         """Put a staged file under its id; durable when this returns.

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from towpath.storage.background import Job, in_turn
-from towpath.storage.disk import Disk, told
+from towpath.storage.disk import PIECE, Disk, told
 from towpath.storage.records import StoredFile
 
 __all__ = [
@@ -97,7 +97,7 @@ class Incoming:
         self._file = path.open("xb")
         self._digest = hashlib.sha256()
         self._is_staged = False
-        self.size = 0
+        self._sent = self.size = 0
 
     def close(self) -> None:
         """Remove it, unless it was staged."""
@@ -120,8 +120,16 @@ class Incoming:
         self._check_room(len(data))
         with told(self._path.parent):
             self._file.write(data)
+            self.size += len(data)
+            if self.size - self._sent >= PIECE:
+                self._send()
         self._digest.update(data)
-        self.size += len(data)
+
+    def _send(self) -> None:
+        """Let what has come go to the disk, so that little is left to wait for at the end."""
+        self._file.flush()
+        self._disk.send(self._file.fileno(), self._sent, self.size - self._sent)
+        self._sent = self.size
 
     def staged(self, describe: Describe, shelve: Shelve) -> Staged:
         """Make it durable.
