@@ -150,7 +150,7 @@ def _pictures(root: Path, peers: str, rounds: int, kind: str) -> Table:
     )
     turns = statistics.median(_in_turns(root, f"{ours}{bare}") for _ in range(rounds))
     note = (
-        f"beyond encoding: {turns:.2f} times a durable write, the three done in turns (goal: < 1.5)\n"
+        f"beyond encoding: {turns:.2f} times a durable write, all done in turns (goal: < 1.5)\n"
         f"  each repeated alone: {(whole - encode) / write:.2f}, where encoding and then a bare "
         f"durable write are {(least - encode) / write:.2f}"
     )

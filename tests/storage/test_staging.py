@@ -1,8 +1,11 @@
 """Files on their way into the store: what others may win waits, what is written goes to the disk."""
 
+import errno
 import os
+from contextlib import closing
 from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 from tests.support.stores import folder_store
@@ -85,7 +88,7 @@ def test_a_save_that_fails_half_way_leaves_no_sidecar(
     def fsync(descriptor: int) -> None:
         name = Path(f"/proc/self/fd/{descriptor}").readlink().name
         if name.endswith(".json") == (kind == "sidecar") and len(name) > len("aa"):
-            raise OSError(28, "No space left on device")
+            raise OSError(errno.ENOSPC, "No space left on device")
         real(descriptor)
 
     monkeypatch.setattr(os, "fsync", fsync)
@@ -94,3 +97,28 @@ def test_a_save_that_fails_half_way_leaves_no_sidecar(
     assert sidecars(store) == []
     assert list((store.blobs.root / "tmp").iterdir()) == []
     assert store.totals() == (0, 0)
+
+
+def test_what_came_in_and_finds_no_room_leaves_nothing(
+    store: FileStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(store.incoming()) as incoming:
+        incoming.write(b"x" * 100)  # still in memory
+        monkeypatch.setattr(incoming, "_file", Full(incoming._file))
+        with pytest.raises(StoreFullError):
+            store.save(NewFile(incoming, "a", "text/plain"))
+    assert list((store.blobs.root / "tmp").iterdir()) == []
+
+
+class Full:
+    """A file on a disk that takes no more."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def flush(self) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def close(self) -> None:
+        self._file.close()
+        self.flush()

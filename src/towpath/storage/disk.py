@@ -44,8 +44,7 @@ class Disk:
                 rest = rest[written:]
                 if rest:
                     self.send(file.fileno(), len(data) - len(rest) - written, written)
-            if self.is_durable:
-                os.fsync(file.fileno())
+            self.sync_open(file.fileno())
 
     def send(self, descriptor: int, start: int, size: int) -> None:
         """Let what was written go to the disk while the rest is written; `sync` waits for it.
@@ -55,6 +54,15 @@ class Disk:
         """
         if self.is_durable and _HAS_ADVICE:
             os.posix_fadvise(descriptor, start, size, os.POSIX_FADV_DONTNEED)
+
+    def sync_open(self, descriptor: int) -> None:
+        """Make durable what was written to an open file.
+
+        Raises:
+            OSError: it cannot be.
+        """
+        if self.is_durable:
+            os.fsync(descriptor)
 
     def sync(self, path: Path | str) -> None:
         """Make a file's content durable, or the names in a folder.

@@ -101,7 +101,8 @@ class Incoming:
 
     def close(self) -> None:
         """Remove it, unless it was staged."""
-        self._file.close()
+        with suppress(OSError):  # what is thrown away need not be written
+            self._file.close()
         if not self._is_staged:
             self._path.unlink(missing_ok=True)
 
@@ -137,12 +138,16 @@ class Incoming:
         Raises:
             OSError: it cannot be; nothing is left.
         """
-        self._file.close()
         described = partial(describe, self.size, self.sha256)
-        bring = partial(self._disk.sync, self._path)
-        staged = _with_sidecar(self._disk, self._path, described, bring, shelve)
+        staged = _with_sidecar(self._disk, self._path, described, self._end, shelve)
         self._is_staged = True
         return staged
+
+    def _end(self) -> None:
+        """Wait for the disk by the descriptor that wrote: it is told of all that went wrong."""
+        self._file.flush()
+        self._disk.sync_open(self._file.fileno())
+        self._file.close()
 
 
 def unshelved(draft: Path, _record: StoredFile) -> tuple[Path, list[str]]:
