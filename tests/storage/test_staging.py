@@ -10,7 +10,12 @@ from typing import BinaryIO
 import pytest
 from tests.support.stores import folder_store
 
-from towpath.errors import ObjectExistsError, ObjectNotFoundError, StoreFullError
+from towpath.errors import (
+    ObjectExistsError,
+    ObjectNotFoundError,
+    StoreFullError,
+    StoreUnusableError,
+)
 from towpath.storage.disk import PIECE
 from towpath.storage.file_store import FileStore
 from towpath.storage.folder import FolderObjects
@@ -97,6 +102,30 @@ def test_a_save_that_fails_half_way_leaves_no_sidecar(
     assert sidecars(store) == []
     assert list((store.blobs.root / "tmp").iterdir()) == []
     assert store.totals() == (0, 0)
+
+
+@pytest.mark.parametrize("part", ["o", "m"])
+@pytest.mark.parametrize("is_reserved", [True, False])
+def test_a_folder_that_the_disk_does_not_take_is_an_error_and_leaves_nothing(
+    store: FileStore, monkeypatch: pytest.MonkeyPatch, part: str, *, is_reserved: bool
+) -> None:
+    store.lay_out()
+    place = store.hold() if is_reserved else None
+    real = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        if Path(f"/proc/self/fd/{descriptor}").readlink().parent == store.blobs.root / part:
+            raise OSError(errno.EIO, "Input/output error")
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.raises(StoreUnusableError, match="Input/output"):
+        store.save(NewFile(b"x", "a", "text/plain", reserved=place))
+    blobs = [path for path in (store.blobs.root / "o").rglob("*") if path.is_file()]
+    assert (blobs, sidecars(store), store.totals()) == ([], [], (0, 0))
+    if place is not None:
+        monkeypatch.setattr(os, "fsync", real)
+        assert store.save(NewFile(b"x", "a", "text/plain", reserved=place)).id == place
 
 
 def test_what_came_in_and_finds_no_room_leaves_nothing(

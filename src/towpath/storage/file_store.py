@@ -80,11 +80,17 @@ class FileStore:
         try:
             self.blobs.publish(staged, lambda: self._catalog.add([staged.record]))
         except BaseException:
-            if new.reserved is not None:
-                with suppress(OSError):  # it may be tried again
-                    self.blobs.hold(new.reserved)
+            self._give_up(staged.record.id, is_reserved=new.reserved is not None)
             raise
         return staged.record
+
+    def _give_up(self, file_id: str, *, is_reserved: bool) -> None:
+        """Forget a file that could not be saved; its reserved place may be tried again."""
+        with suppress(Exception):  # a row without bytes is forgotten sooner or later
+            self._catalog.forget([file_id])
+        if is_reserved:
+            with suppress(OSError):
+                self.blobs.hold(file_id)
 
     def _described(self, new: NewFile, size: int, sha256: str) -> StoredFile:
         """Return what is known of a new file."""

@@ -149,7 +149,7 @@ class LocalStore:
             meanwhile: done once it is there, while the folders are synced.
 
         Raises:
-            OSError: it could not be made durable.
+            OSError: it could not be made durable; nothing is left.
         """
         name = staged.record.id
         try:
@@ -161,11 +161,14 @@ class LocalStore:
         beside = in_background(meanwhile)
         try:
             self._disk.sync_all(folders)
-        finally:
-            staged.rest.wait()
+            staged.rest.result()
+            beside.result()
+        except BaseException:
             beside.wait()
-        staged.rest.result()
-        beside.result()
+            staged.rest.wait()
+            with suppress(OSError):
+                self.delete([name])
+            raise
 
     def _shelved(self, draft: Path, record: StoredFile) -> tuple[Path, list[str]]:
         """Bring a sidecar where it stays; return that, and what is to be synced."""
