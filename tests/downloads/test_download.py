@@ -183,7 +183,7 @@ def test_a_cut_body_leaves_nothing_and_the_older_file_stays(origin: Origin, data
     path = download_file(url, "in")
     origin.put("/a.bin", b"new", declared=9999, etag='"2"')
     with pytest.raises(TruncatedError) as caught:
-        download_file(url, "in", patience=0.5)
+        download_file(url, "in", patience=1)
     assert caught.value.retryable
     assert path.read_bytes() == b"good"
     assert leftovers(data_dir / "in") == ["a.bin"]
@@ -195,7 +195,7 @@ def test_a_cut_body_leaves_nothing_and_the_older_file_stays(origin: Origin, data
 def test_a_status_says_its_number_and_what_to_do(origin: Origin, status: int, word: str) -> None:
     with pytest.raises(SourceStatusError, match=word) as caught:
         url = origin.put("/a?token=s3cret", status=status) + "?token=s3cret"
-        download_file(url, "in", patience=0.5)
+        download_file(url, "in", patience=1)
     assert caught.value.status == status
     assert "s3cret" not in str(caught.value)
 

@@ -105,11 +105,11 @@ def test_a_copy_is_good_enough_when_the_caller_says_so(origin: Origin) -> None:
     path = download_file(url, "in")
     origin.put("/a", status=503)
     with pytest.raises(SourceStatusError):
-        download_file(url, "in", patience=0.3)
-    assert download_file(url, "in", patience=0.3, stale_if_error=True) == path
+        download_file(url, "in", patience=1)
+    assert download_file(url, "in", patience=1, stale_if_error=True) == path
     origin.put("/a", status=404)
     with pytest.raises(SourceStatusError):
-        download_file(url, "in", patience=0.3, stale_if_error=True)
+        download_file(url, "in", patience=1, stale_if_error=True)
 
 
 def test_last_modified_spares_the_body_too(origin: Origin) -> None:

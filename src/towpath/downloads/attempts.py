@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from towpath.downloads.retries import pause_before
-from towpath.errors import DownloadError
+from towpath.errors import DownloadError, SourceUnavailableError
 from towpath.errors.redaction import shown_url
 from towpath.net.patience import Patience
 
@@ -45,18 +45,25 @@ class Attempts:
         """Do *work* again after it, or what came before it, failed with *error*.
 
         Raises:
-            DownloadError: what the last attempt raised.
+            DownloadError: what the last attempt raised; what the one before it raised, where the
+                last one only ran out of the time that all of them share.
         """
         while True:
             self._pause(error)
             try:
                 return work()
             except DownloadError as another:
+                if self._is_end(another):
+                    raise error from another
                 error = another
 
     def progressed(self) -> None:
         """Forget earlier failures: a useful amount of bytes came."""
         self._failed = 0
+
+    def _is_end(self, error: DownloadError) -> bool:
+        """Tell whether *error* says no more than that patience is over."""
+        return isinstance(error, SourceUnavailableError) and self.patience.left() <= 0
 
     def _pause(self, error: DownloadError) -> None:
         """Wait before the next attempt, or raise *error* when there is none."""
