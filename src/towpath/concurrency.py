@@ -1,19 +1,22 @@
-"""The one bridge from async code to sync code."""
+"""Work that other threads do: for async code, for several processors, and while one waits."""
 
 import functools
+import os
+import sys
+import threading
 from collections.abc import Awaitable, Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from contextvars import copy_context
-from typing import ParamSpec, TypeVar
+from queue import SimpleQueue
+from typing import Any, Generic, ParamSpec, TypeVar
 
 import anyio.to_thread
 
-__all__ = ["in_thread", "side_by_side"]
+__all__ = ["Crew", "Job", "in_thread", "side_by_side"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
 S = TypeVar("S")
-_MOST_THREADS = 8
 
 
 def in_thread(function: Callable[P, T]) -> Callable[P, Awaitable[T]]:
@@ -34,14 +37,133 @@ def in_thread(function: Callable[P, T]) -> Callable[P, Awaitable[T]]:
     return twin
 
 
-def side_by_side(function: Callable[[S], T], values: Iterable[S]) -> list[T]:
-    """Call *function* with each value in up to 8 threads; return the results in order.
+class Job(Generic[T]):
+    """Something that is done meanwhile.
 
-    The context (current request, settings) goes along. All calls end before an error is raised.
+    Args:
+        work: what is to be done.
     """
-    listed = list(values)
-    if len(listed) < 2:  # noqa: PLR2004 - one needs no company
-        return [function(value) for value in listed]
-    with ThreadPoolExecutor(_MOST_THREADS, thread_name_prefix="towpath") as pool:
-        futures = [pool.submit(copy_context().run, function, value) for value in listed]
-    return [future.result() for future in futures]
+
+    __slots__ = ("_ended", "_error", "_value", "_work")
+
+    def __init__(self, work: Callable[[], T]) -> None:
+        self._work = work
+        self._ended = threading.Lock()
+        self._ended.acquire()
+        self._error: BaseException | None = None
+
+    def do(self) -> None:
+        """Do it; what it raises is kept."""
+        try:
+            self._value = self._work()
+        except BaseException as error:  # noqa: BLE001 - told to the one who waits
+            self._error = error
+
+    def end(self) -> None:
+        """Wake those who wait."""
+        self._ended.release()
+
+    def wait(self) -> None:
+        """Return when it has ended, well or not."""
+        with self._ended:
+            pass
+
+    def result(self) -> T:
+        """Wait for its end; return what came of it.
+
+        Raises:
+            BaseException: what it raised.
+        """
+        self.wait()
+        if self._error is not None:
+            raise self._error
+        return self._value
+
+
+class Crew:
+    """Threads that stay: as many as jobs were open at once, up to a limit.
+
+    A pool of `concurrent.futures` costs 50 to 100 us more for each job, for what nobody asks of it
+    here: futures that are cancelled, have callbacks, or are waited for until a moment
+    (docs/decisions/0007).
+
+    Args:
+        name: what its threads are called.
+        most: how many there may be.
+        queues: whether jobs beyond them wait; else whoever begins one does it.
+    """
+
+    def __init__(self, name: str, most: int, *, queues: bool) -> None:
+        self.name = name
+        self.most = most
+        self.queues = queues
+        self._hire()
+
+    def begin(self, work: Callable[[], T]) -> Job[T]:
+        """Begin *work* in a thread; do it here and now where none takes it.
+
+        So it is when the interpreter is about to end. The caller waits for the job's end, whatever
+        happens: at exit nobody else does.
+        """
+        job = Job(work)
+        if self._process != os.getpid():
+            self._hire()
+        if sys.is_finalizing() or not self._take(job):
+            job.do()
+            job.end()
+        return job
+
+    def _hire(self) -> None:
+        """Begin without threads, as a forked child has to."""
+        self._process = os.getpid()
+        self._waiting: SimpleQueue[Job[Any]] = SimpleQueue()
+        self._lock = threading.Lock()
+        self._open = self._threads = 0
+
+    def _take(self, job: Job[Any]) -> bool:
+        """Begin a job; return False where no thread takes it."""
+        with self._lock:
+            if self._open >= self._threads:
+                self._grow()
+            if not self._threads or (self._open >= self._threads and not self.queues):
+                return False
+            self._open += 1
+        self._waiting.put(job)
+        return True
+
+    def _grow(self) -> None:
+        """Start one thread more, if there may be one."""
+        if self._threads < self.most:
+            with suppress(RuntimeError):  # no thread is started any more
+                threading.Thread(target=self._work, name=self.name, daemon=True).start()
+                self._threads += 1
+
+    def _work(self) -> None:
+        """Do one job after the other."""
+        while True:
+            job = self._waiting.get()
+            job.do()
+            with self._lock:
+                self._open -= 1
+            job.end()
+            del job  # what it holds is not kept until the next one comes
+
+
+_company = Crew("towpath", 8, queues=False)
+
+
+def side_by_side(function: Callable[[S], T], values: Iterable[S]) -> list[T]:
+    """Call *function* with each value, in this thread and up to 8 others; return their results.
+
+    They come in the order of the values. The context (current request, settings) goes along. All
+    calls end before an error is raised.
+    """
+    calls = [functools.partial(copy_context().run, function, each) for each in values]
+    own = [Job(call) for call in calls[:1]]
+    others = [_company.begin(call) for call in calls[1:]]
+    for job in own:
+        job.do()
+        job.end()
+    for job in others:
+        job.wait()
+    return [job.result() for job in (*own, *others)]

@@ -26,7 +26,21 @@ FORMATS = ["avif", "bmp", "gif", "jpeg", "png", "tiff", "webp"]
     ],
 )
 def test_the_encoder_of_a_png(mode: str, has_fpng, encoder: str) -> None:
-    assert plan_of(Picture(mode), "png", has_fpng=has_fpng).encoder == encoder
+    for has_isal in (False, True):
+        plan = plan_of(Picture(mode), "png", has_fpng=has_fpng, has_isal=has_isal)
+        assert plan.encoder == encoder
+
+
+@pytest.mark.parametrize(
+    ("has_fpng", "has_isal", "encoder"),
+    [(True, True, "rows"), (True, False, "fpng"), (False, True, "rows"), (False, False, "rows")],
+)
+def test_a_flat_picture_goes_to_the_writer_that_makes_it_small(
+    has_fpng, has_isal, encoder: str
+) -> None:
+    flat = Picture("RGB", is_flat=True)
+    assert plan_of(flat, "png", has_fpng=has_fpng, has_isal=has_isal).encoder == encoder
+    assert plan_of(flat, "jpeg", has_fpng=has_fpng, has_isal=has_isal).encoder == "pillow"
 
 
 @pytest.mark.parametrize(

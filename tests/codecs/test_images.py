@@ -5,11 +5,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image as PillowImage
-from PIL import ImageChops, ImageCms
+from PIL import ImageChops, ImageCms, ImageDraw
 from PIL.PngImagePlugin import PngInfo
 
+from towpath.codecs import deflate
 from towpath.codecs import png as png_room
+from towpath.codecs.deflate import has_isal
 from towpath.codecs.images import decode, encode, facts_in
+from towpath.codecs.png import fpng_writer
 from towpath.errors import BrokenImageError, UnsupportedFormatError
 
 MODES = ["1", "L", "P", "RGB", "RGBA", "CMYK", "YCbCr", "LAB", "HSV", "I", "F", "LA", "PA"]
@@ -48,16 +51,17 @@ def picture(mode: str) -> PillowImage.Image:
     return (GRADIENT if mode == "F" else COLOURS).convert(mode)
 
 
-@pytest.fixture(params=["fpng", "without"])
-def _with_and_without_fpng(request, monkeypatch) -> None:
-    if request.param == "without":
+@pytest.fixture(params=["fpng", "isal", "zlib"])
+def _each_png_writer(request, monkeypatch) -> None:
+    """Take away the libraries that are faster, as if they had no wheel."""
+    fpng_writer(), has_isal()  # both are looked for
+    if request.param != "fpng":
         monkeypatch.setattr(png_room._Fpng, "write", None)
-        monkeypatch.setattr(png_room._Fpng, "looked", True)
-    elif png_room.fpng_writer() is None:
-        monkeypatch.setattr(png_room._Fpng, "looked", True)
+    if request.param == "zlib":
+        monkeypatch.setattr(deflate._Isal, "module", None)
 
 
-@pytest.mark.usefixtures("_with_and_without_fpng")
+@pytest.mark.usefixtures("_each_png_writer")
 @pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "LA", "I;16"])
 def test_png_loses_nothing(mode: str) -> None:
     source = picture(mode)
@@ -89,7 +93,7 @@ def test_png_shows_the_colours_of_every_mode(mode: str) -> None:
     assert difference.mean() < (30 if mode in {"P", "PA"} else 6)
 
 
-@pytest.mark.usefixtures("_with_and_without_fpng")
+@pytest.mark.usefixtures("_each_png_writer")
 @settings(max_examples=30, deadline=None)
 @given(
     st.integers(1, 40),
@@ -104,7 +108,40 @@ def test_pixels_come_back_as_they_were(width: int, height: int, mode: str, rando
     assert opened(encode(source, "png")).tobytes() == pixels
 
 
-@pytest.mark.usefixtures("_with_and_without_fpng")
+@pytest.mark.usefixtures("_each_png_writer")
+@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA", "I;16"])
+def test_a_picture_of_many_parts_comes_back_as_it_was(mode: str, monkeypatch) -> None:
+    monkeypatch.setattr(deflate, "_processors", lambda: 16)
+    grain = np.random.default_rng(1).normal(0, 3, (1200, 1500, 1))
+    slow = np.add.outer(np.arange(1200) % 200, np.arange(1500) % 150)[..., None]
+    samples = (slow * 0.7 + grain).clip(0, 255).astype(np.uint8)
+    size = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4, "I;16": 2}[mode]
+    source = PillowImage.frombytes(mode, (1500, 1200), samples.repeat(size, 2).tobytes())
+    assert opened(encode(source, "png")).tobytes() == source.tobytes()
+
+
+def test_a_flat_picture_is_not_larger_than_by_pillow() -> None:
+    drawing = PillowImage.new("RGB", (1024, 1024), "white")
+    pen = ImageDraw.Draw(drawing)
+    for line in range(60):
+        pen.text(
+            (10, 17 * line), f"{line}: the quick brown fox jumps over the lazy dog " * 3, "navy"
+        )
+    by_pillow = io.BytesIO()
+    drawing.save(by_pillow, "png", compress_level=1)
+    data = encode(drawing, "png")
+    assert opened(data).tobytes() == drawing.tobytes()
+    assert len(data) < 1.25 * len(by_pillow.getvalue())
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 2), (2, 1), (7, 3), (3, 8)])
+@pytest.mark.parametrize("colour", ["black", "white"])
+def test_the_smallest_pictures_are_written(size: tuple[int, int], colour: str) -> None:
+    source = PillowImage.new("RGB", size, colour)
+    assert opened(encode(source, "png")).tobytes() == source.tobytes()
+
+
+@pytest.mark.usefixtures("_each_png_writer")
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "P", "I;16"])
 def test_profile_texts_and_resolution_stay_in_a_png(mode: str) -> None:
     info = PngInfo()

@@ -11,7 +11,7 @@ from towpath.errors.redaction import shown
 __all__ = ["Encoder", "Picture", "Plan", "Step", "content_type_of", "format_named", "plan_of"]
 
 Encoder = Literal["fpng", "rows", "pillow"]
-"""fpng: the fast PNG writer. rows: ours, on numpy and zlib. pillow: all else."""
+"""fpng: the fast PNG writer. rows: ours, on numpy and ISA-L or zlib. pillow: all else."""
 
 Step = Literal["scale", "ground", "convert"]
 """scale: 16 bits a sample to 8. ground: lay it on white. convert: to the plan's mode."""
@@ -44,12 +44,14 @@ class Picture:
         is_transparent: whether a palette or a colour key makes pixels transparent.
         frames: how many there are.
         came_as: the format that it was opened from, or ''.
+        is_flat: whether most of its samples are as those above them: a drawing, a mask, text.
     """
 
     mode: str
     is_transparent: bool = False
     frames: int = 1
     came_as: str = ""
+    is_flat: bool = False
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,12 @@ def content_type_of(image_format: str) -> str:
 
 
 def plan_of(
-    picture: Picture, image_format: str, *, quality: int | None = None, has_fpng: bool = False
+    picture: Picture,
+    image_format: str,
+    *,
+    quality: int | None = None,
+    has_fpng: bool = False,
+    has_isal: bool = False,
 ) -> Plan:
     """Choose how *picture* is written.
 
@@ -104,13 +111,16 @@ def plan_of(
         quality: 1 to 100, for formats that lose something; None is the format's own default:
             95 without chroma subsampling for JPEG.
         has_fpng: whether the fast PNG writer is installed.
+        has_isal: whether ISA-L is, which packs flat pictures as fast and far smaller.
     """
     mode, steps = _fitted(picture, image_format)
     is_animated = picture.frames > 1 and (
         image_format in _ANIMATED or image_format == picture.came_as == "png"
     )
     return Plan(
-        encoder="pillow" if is_animated else _encoder(image_format, mode, has_fpng=has_fpng),
+        encoder="pillow"
+        if is_animated
+        else _encoder(image_format, mode, has_fpng=has_fpng and not (has_isal and picture.is_flat)),
         mode=mode,
         steps=() if is_animated else steps,
         is_animated=is_animated,

@@ -11,7 +11,7 @@ from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from PIL import UnidentifiedImageError
+from PIL import ImageChops, UnidentifiedImageError
 
 from towpath.codecs.choice import Picture, Plan, plan_of
 from towpath.codecs.counts import (
@@ -21,6 +21,7 @@ from towpath.codecs.counts import (
     gif_frames,
     jpeg_scans,
 )
+from towpath.codecs.deflate import has_isal
 from towpath.codecs.metadata import (
     chunks_of,
     orientation_of,
@@ -47,6 +48,7 @@ _DEEP = frozenset({"I;16", "I;16B", "I;16L", "I;16N", "I"})
 _PREMULTIPLIED = {"La": "LA", "RGBa": "RGBA"}
 _TURNED = (5, 6, 7, 8)
 _FRAME_MS = 100
+_ROWS_SEEN = 8
 _BROKEN = (
     OSError,
     ValueError,
@@ -77,7 +79,11 @@ def encode(image: PILImage, image_format: str, *, quality: int | None = None) ->
         message = f"An image of {image.width}x{image.height} pixels cannot be written."
         raise UnsupportedFormatError(message)
     plan = plan_of(
-        _picture(image), image_format, quality=quality, has_fpng=fpng_writer() is not None
+        _picture(image, image_format),
+        image_format,
+        quality=quality,
+        has_fpng=fpng_writer() is not None,
+        has_isal=has_isal(),
     )
     try:
         return _written(image, image_format, plan)
@@ -89,14 +95,25 @@ def encode(image: PILImage, image_format: str, *, quality: int | None = None) ->
         raise UnsupportedFormatError(message) from error
 
 
-def _picture(image: PILImage) -> Picture:
+def _picture(image: PILImage, image_format: str) -> Picture:
     """Return what the choice of an encoder needs."""
     return Picture(
         image.mode,
         is_transparent="transparency" in image.info,
         frames=int(getattr(image, "n_frames", 1)),
         came_as=(image.format or "").lower(),
+        is_flat=image_format == "png" and image.mode in {"RGB", "RGBA"} and _is_flat(image),
     )
+
+
+def _is_flat(image: PILImage) -> bool:
+    """Tell whether most samples are as those above them, by a few of its rows."""
+    same = 0
+    for n in range(_ROWS_SEEN):
+        top = (image.height - 1) * (2 * n + 1) // (2 * _ROWS_SEEN)
+        above, row = (image.crop((0, y, image.width, y + 1)) for y in (top, top + 1))
+        same += sum(ImageChops.difference(above, row).histogram()[::256])
+    return same > _ROWS_SEEN * image.width * len(image.getbands()) / 2
 
 
 def _written(image: PILImage, image_format: str, plan: Plan) -> bytes:

@@ -10,7 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
-from towpath.storage.background import Job, in_turn
+from towpath.concurrency import Job
+from towpath.storage.background import in_turn
 from towpath.storage.disk import PIECE, Disk, told
 from towpath.storage.records import StoredFile
 
