@@ -115,15 +115,15 @@ def test_a_thread_keeps_nothing_of_a_job_that_ended(crew) -> None:
 
 
 def test_a_crew_that_queues_nothing_leaves_the_rest_to_the_caller() -> None:
-    crew, go = Crew("towpath-test", 2, queues=False), threading.Event()
+    crew, together = Crew("towpath-test", 2, queues=False), threading.Barrier(3, timeout=10)
 
     def wait() -> int:
-        go.wait(10)
+        together.wait()
         return threading.get_ident()
 
     busy = [crew.begin(wait) for _ in range(2)]
     assert crew.begin(threading.get_ident).result() == threading.get_ident()
-    go.set()
+    together.wait()
     assert len({job.result() for job in busy} - {threading.get_ident()}) == 2
 
 
@@ -138,6 +138,25 @@ def test_results_come_in_the_order_of_the_values() -> None:
 def test_values_are_worked_on_at_once() -> None:
     together = threading.Barrier(4, timeout=10)
     side_by_side(lambda _: together.wait(), range(4))
+
+
+def test_a_value_that_takes_long_holds_up_no_other() -> None:
+    go = threading.Event()
+
+    def work(n: int) -> int:
+        if n == 0:
+            assert go.wait(10)
+        elif n == 9:
+            go.set()
+        return n
+
+    assert side_by_side(work, range(10), helpers=1) == list(range(10))
+
+
+def test_no_more_threads_help_than_are_asked_for() -> None:
+    assert set(side_by_side(lambda _: threading.get_ident(), range(9), helpers=0)) == {
+        threading.get_ident()
+    }
 
 
 def test_work_that_splits_further_waits_for_nobody() -> None:

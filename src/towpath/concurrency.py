@@ -4,6 +4,7 @@ import functools
 import os
 import sys
 import threading
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from contextvars import copy_context
@@ -149,21 +150,38 @@ class Crew:
             del job  # what it holds is not kept until the next one comes
 
 
-_company = Crew("towpath", 8, queues=False)
+_MOST_HELPERS = 8
+_company = Crew("towpath", _MOST_HELPERS, queues=False)
 
 
-def side_by_side(function: Callable[[S], T], values: Iterable[S]) -> list[T]:
-    """Call *function* with each value, in this thread and up to 8 others; return their results.
+def side_by_side(
+    function: Callable[[S], T], values: Iterable[S], *, helpers: int = _MOST_HELPERS
+) -> list[T]:
+    """Call *function* with each value, in this thread and others; return the results in order.
 
-    They come in the order of the values. The context (current request, settings) goes along. All
-    calls end before an error is raised.
+    Each takes the next value when it is done with one, so that a thread that comes late holds
+    nobody up. The context (current request, settings) goes along. All calls end before an error
+    is raised.
+
+    Args:
+        function: what is called.
+        values: what it is called with.
+        helpers: how many other threads help; 8 at most, for all callers together.
     """
-    calls = [functools.partial(copy_context().run, function, each) for each in values]
-    own = [Job(call) for call in calls[:1]]
-    others = [_company.begin(call) for call in calls[1:]]
-    for job in own:
-        job.do()
-        job.end()
-    for job in others:
+    jobs = [Job(functools.partial(copy_context().run, function, value)) for value in values]
+    waiting = deque(jobs)
+    for _ in range(min(helpers, len(jobs) - 1)):
+        _company.begin(functools.partial(_work_off, waiting))
+    _work_off(waiting)
+    for job in jobs:
         job.wait()
-    return [job.result() for job in (*own, *others)]
+    return [job.result() for job in jobs]
+
+
+def _work_off(waiting: deque[Job[T]]) -> None:
+    """Do what waits, until nothing does."""
+    with suppress(IndexError):
+        while True:
+            job = waiting.popleft()
+            job.do()
+            job.end()

@@ -41,16 +41,23 @@ def packed(data: bytes, width: int) -> tuple[bytes, list[tuple[int, int]]]:
 def test_a_stream_of_parts_holds_the_bytes_in_their_order(data: bytes, width: int) -> None:
     stream, asked = packed(data, width)
     assert zlib.decompress(stream) == data
-    assert 1 <= len(asked) <= 8
+    assert 1 <= len(asked) <= 16
 
 
 @pytest.mark.usefixtures("_each_library")
 @pytest.mark.parametrize("byte", [b"\0", b"\xff", b"\x80"])
 def test_the_checksum_of_many_equal_bytes_is_right(byte: bytes) -> None:
     data = byte * (3 << 20)
-    stream, asked = packed(data, 4096)
+    stream, _ = packed(data, 4096)
     assert zlib.decompress(stream) == data, "zlib compares it"
-    assert len(asked) == min(8, deflate._processors(), 6)
+
+
+@pytest.mark.parametrize(("processors", "parts"), [(1, 1), (2, 4), (3, 6), (64, 6)])
+def test_parts_are_no_smaller_than_half_a_mebibyte(
+    processors: int, parts: int, monkeypatch
+) -> None:
+    monkeypatch.setattr(deflate, "_processors", lambda: processors)
+    assert len(packed(bytes(3 << 20), 4096)[1]) == parts
 
 
 @pytest.mark.usefixtures("_small_parts")

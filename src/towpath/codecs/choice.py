@@ -44,7 +44,7 @@ class Picture:
         is_transparent: whether a palette or a colour key makes pixels transparent.
         frames: how many there are.
         came_as: the format that it was opened from, or ''.
-        is_flat: whether most of its samples are as those above them: a drawing, a mask, text.
+        is_flat: whether it packs to a quarter: a drawing, a mask, text, smooth colours.
     """
 
     mode: str

@@ -17,13 +17,14 @@ from towpath.concurrency import side_by_side
 if TYPE_CHECKING:
     from types import ModuleType
 
-__all__ = ["Rows", "crc32", "deflated", "has_isal"]
+__all__ = ["Rows", "crc32", "deflated", "has_isal", "packed_size"]
 
 Rows = Callable[[int, int], memoryview]
 """Return the bytes of the rows from one number up to, but not with, another."""
 
 _LEAST_PART = 512 * 1024
-_MOST_PARTS = 8
+_MOST_WORKERS = 8
+_EACH = 2
 _BASE = 65521  # of Adler-32: the largest prime below 2**16
 _HEADER = b"\x78\x01"
 
@@ -64,6 +65,11 @@ def crc32(data: bytes, start: int = 0) -> int:
     return check
 
 
+def packed_size(data: bytes) -> int:
+    """Return about how many bytes *data* takes in a stream."""
+    return len(_part(memoryview(data), is_last=True).blocks)
+
+
 def deflated(rows: Rows, count: int, size: int) -> bytes:
     """Return *count* rows as one zlib stream, its parts packed side by side.
 
@@ -72,10 +78,13 @@ def deflated(rows: Rows, count: int, size: int) -> bytes:
         count: how many there are.
         size: about how many bytes they have.
     """
-    parts = max(1, min(_MOST_PARTS, _processors(), size // _LEAST_PART, count))
+    workers = min(_MOST_WORKERS, _processors())
+    parts = max(1, min(workers * _EACH if workers > 1 else 1, size // _LEAST_PART, count))
     cuts = [count * part // parts for part in range(parts + 1)]
     packed = side_by_side(
-        lambda n: _part(rows(cuts[n], cuts[n + 1]), is_last=n == parts - 1), range(parts)
+        lambda n: _part(rows(cuts[n], cuts[n + 1]), is_last=n == parts - 1),
+        range(parts),
+        helpers=workers - 1,
     )
     adler = 1
     for each in packed:
