@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from towpath.codecs.deflate import crc32, deflated
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
     from PIL.Image import Image as PILImage
 
 __all__ = ["Chunk", "fpng_writer", "write_fpng", "write_rows"]
@@ -76,29 +74,28 @@ def write_fpng(
 
 def write_rows(image: PILImage, chunks: Iterable[Chunk]) -> bytes:
     """Return an L, LA, RGB, RGBA or I;16 *image* as PNG: each row less the one above it."""
-    import numpy as np  # noqa: PLC0415 - when the first picture comes
-
     colour, depth, width = _COLOUR_TYPES[image.mode]
-    raw = image.tobytes()
-    rows = np.frombuffer(raw, np.uint8).reshape(image.height, image.width * width)
-    if depth == 16:  # noqa: PLR2004 - bits; PNG has the high byte first
-        rows = rows.reshape(image.height, -1, 2)[:, :, ::-1].reshape(image.height, -1)
-    pixels = deflated(lambda start, stop: _filtered(rows, start, stop), image.height, len(raw))
+    size = image.width * image.height * width
+    pixels = deflated(lambda start, stop: _filtered(image, start, stop), image.height, size)
     header = struct.pack(">IIBBBBB", image.width, image.height, depth, colour, 0, 0, 0)
     body = (Chunk(b"IHDR", header), *chunks, Chunk(b"IDAT", pixels), Chunk(b"IEND", b""))
     return _SIGNATURE + b"".join(_chunk(*each) for each in body)
 
 
-def _filtered(rows: NDArray[np.uint8], start: int, stop: int) -> memoryview:
-    """Return *rows* from *start* to *stop*, each less the one above it (filter type 2)."""
+def _filtered(image: PILImage, start: int, stop: int) -> memoryview:
+    """Return the rows from *start* to *stop*, each less the one above it (filter type 2)."""
     import numpy as np  # noqa: PLC0415 - when the first picture comes
 
+    above = max(start - 1, 0)
+    raw = image.crop((0, above, image.width, stop)).tobytes()
+    rows = np.frombuffer(raw, np.uint8).reshape(stop - above, -1)
+    if image.mode == "I;16":  # PNG has the high byte first
+        rows = rows.reshape(stop - above, -1, 2)[:, :, ::-1].reshape(stop - above, -1)
     filtered = np.empty((stop - start, rows.shape[1] + 1), np.uint8)
     filtered[:, 0] = _UP
     if not start:
         filtered[0, 1:] = rows[0]
-    above = max(start, 1)
-    np.subtract(rows[above:stop], rows[above - 1 : stop - 1], out=filtered[above - start :, 1:])
+    np.subtract(rows[1:], rows[:-1], out=filtered[1 - start + above :, 1:])
     return filtered.data.cast("B")
 
 
