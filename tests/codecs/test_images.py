@@ -134,6 +134,15 @@ def test_a_flat_picture_is_not_larger_than_by_pillow() -> None:
     assert len(data) < 1.25 * len(by_pillow.getvalue())
 
 
+@pytest.mark.parametrize("image_format", ["png", "jpeg", "webp", "gif"])
+def test_a_picture_whose_file_is_cut_off_is_refused_with_its_size(image_format: str) -> None:
+    buffer = io.BytesIO()
+    COLOURS.resize((400, 300)).save(buffer, "png")
+    cut = PillowImage.open(io.BytesIO(buffer.getvalue()[:500]))
+    with pytest.raises(UnsupportedFormatError, match=f"RGB image of 400x300 .* {image_format}"):
+        encode(cut, image_format)
+
+
 @pytest.mark.parametrize("size", [(1, 1), (1, 2), (2, 1), (7, 3), (3, 8)])
 @pytest.mark.parametrize("colour", ["black", "white"])
 def test_the_smallest_pictures_are_written(size: tuple[int, int], colour: str) -> None:

@@ -78,14 +78,14 @@ def encode(image: PILImage, image_format: str, *, quality: int | None = None) ->
     if 0 in image.size:
         message = f"An image of {image.width}x{image.height} pixels cannot be written."
         raise UnsupportedFormatError(message)
-    plan = plan_of(
-        _picture(image, image_format),
-        image_format,
-        quality=quality,
-        has_fpng=fpng_writer() is not None,
-        has_isal=has_isal(),
-    )
     try:
+        plan = plan_of(
+            _picture(image, image_format),
+            image_format,
+            quality=quality,
+            has_fpng=fpng_writer() is not None,
+            has_isal=has_isal(),
+        )
         return _written(image, image_format, plan)
     except (*_BROKEN, RuntimeError) as error:
         if isinstance(error, UnsupportedFormatError):
