@@ -4,6 +4,7 @@ import os
 import random
 import re
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from towpath.errors import (
     StoreFullError,
     StoreUnusableError,
 )
+from towpath.storage import local
 from towpath.storage.file_store import FileStore, new_file_id
 from towpath.storage.records import ID_PATTERN
 from towpath.storage.staging import NewFile
@@ -168,49 +170,50 @@ def test_the_index_syncs_every_commit(store: FileStore, tmp_path: Path) -> None:
     database.close()
 
 
-@pytest.mark.parametrize(
-    ("is_laid_out", "folders"),
-    [(True, ["sync m/..", "sync o/.."]), (False, ["sync m", "sync m/..", "sync o", "sync o/.."])],
-)
-def test_a_stored_file_is_synced_before_it_appears(
-    store: FileStore,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    *,
-    is_laid_out: bool,
-    folders: list[str],
-) -> None:
-    """The order of the system calls: a sidecar and a blob are synced, renamed, folders synced."""
-    if is_laid_out:
-        store.lay_out()
+@pytest.fixture
+def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What a store asks of the system, in its order."""
     calls: list[str] = []
-    real_sync, real_replace = os.fsync, os.replace
 
     def part(path: str | Path) -> str:
         shard = re.sub("/[a-z2-7]{2}(?=/|$)", "/..", str(path).removeprefix(f"{tmp_path}/store/"))
         return re.sub("tmp/.*(?=json)|tmp/.*|/[a-z2-7]{32}.*", "", shard)
 
-    def fsync(descriptor: int) -> None:
-        real_sync(descriptor)
-        calls.append(f"sync {part(Path(f'/proc/self/fd/{descriptor}').readlink())}")
+    def told(name: str, word: Callable[..., str]) -> None:
+        real = getattr(os, name)
 
-    def replace(source: Path, target: Path | str) -> None:
-        real_replace(source, target)
-        calls.append(f"rename {part(target)}")
+        def call(*arguments: object) -> None:
+            real(*arguments)
+            calls.append(word(*arguments))
 
-    monkeypatch.setattr(os, "fsync", fsync)
-    monkeypatch.setattr(os, "replace", replace)
+        monkeypatch.setattr(os, name, call)
+
+    told("fsync", lambda descriptor: f"sync {part(Path(f'/proc/self/fd/{descriptor}').readlink())}")
+    told("replace", lambda _, target: f"rename {part(target)}")
+    told("setxattr", lambda *_: "label")
+    return calls
+
+
+@pytest.mark.parametrize("is_laid_out", [True, False])
+@pytest.mark.parametrize("is_labelled", [True, False])
+def test_a_stored_file_is_synced_before_it_appears(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, calls, *, is_laid_out: bool, is_labelled: bool
+) -> None:
+    """The order of the system calls: what lies under a name is durable, and then the name is."""
+    monkeypatch.setattr(local, "can_label", lambda _: is_labelled)
+    store = folder_store(tmp_path / "store")
+    if is_laid_out:
+        store.lay_out()
+    calls.clear()
     store.save(NewFile(b"x", "a", "text/plain"))
-    blob, sidecar = "sync ", "sync json"
-    assert sorted(calls) == sorted([blob, sidecar, "rename m/..", "rename o/..", *folders])
-    assert in_order(calls, sidecar, "rename m/..", "rename o/..")
-    assert in_order(calls, blob, "rename o/..", *(name for name in folders[::-1] if "o" in name))
-    assert in_order(calls, "rename m/..", *(name for name in folders[::-1] if "m" in name))
-
-
-def in_order(calls: list[str], *some: str) -> bool:
-    places = [calls.index(each) for each in some]
-    return places == sorted(places)
+    above = [] if is_laid_out else ["sync o"]
+    above_sidecar = [] if is_laid_out else ["sync m"]
+    if is_labelled:
+        assert calls == ["label", "sync ", "rename o/..", "sync o/..", *above]
+    else:
+        sidecar = ["sync json", "rename m/..", "sync m/..", *above_sidecar]
+        assert calls == ["sync ", *sidecar, "rename o/..", "sync o/..", *above]
+    store.close()
 
 
 @pytest.mark.parametrize("kind", ["bytes", "path", "stream", "move"])

@@ -16,6 +16,7 @@ from towpath.errors import (
     StoreFullError,
     StoreUnusableError,
 )
+from towpath.storage import local
 from towpath.storage.disk import PIECE
 from towpath.storage.file_store import FileStore
 from towpath.storage.folder import FolderObjects
@@ -35,15 +36,16 @@ def sidecars(store: FileStore) -> list[Path]:
     return sorted((store.blobs.root / "m").rglob("*.json"))
 
 
-def test_a_sidecar_waits_in_tmp_only_where_another_save_may_win(store: FileStore) -> None:
+def test_a_sidecar_waits_only_where_another_save_may_win(store: FileStore) -> None:
     for reserved in (None, store.hold()):
         new = NewFile(b"x", "a", "text/plain", reserved=reserved)
         staged = store.blobs.stage(new, partial(store._described, new))
-        is_waiting = staged.sidecar.parent == store.blobs.root / "tmp"
-        assert is_waiting == (reserved is not None)
-        assert store.blobs.record_of(staged.record.id) is None, "nobody sees it yet"
+        staged.record()
+        assert len(sidecars(store)) == (reserved is None)
+        assert store.blobs.record_of(staged.id) is None, "nobody sees it yet"
         staged.discard()
     assert sidecars(store) == []
+    assert list((store.blobs.root / "tmp").iterdir()) == []
 
 
 def test_of_two_saves_for_one_place_the_later_leaves_the_first_alone(store: FileStore) -> None:
@@ -85,10 +87,14 @@ def test_what_comes_in_goes_to_the_disk_before_its_end(
 
 
 @pytest.mark.parametrize("kind", ["blob", "sidecar"])
+@pytest.mark.parametrize("is_labelled", [True, False])
 def test_a_save_that_fails_half_way_leaves_no_sidecar(
-    store: FileStore, monkeypatch: pytest.MonkeyPatch, kind: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, *, is_labelled: bool
 ) -> None:
-    real = os.fsync
+    if not is_labelled:
+        monkeypatch.setattr(local, "can_label", lambda _: False)
+    store = folder_store(tmp_path / "store")
+    real, real_write = os.fsync, Path.write_bytes
 
     def fsync(descriptor: int) -> None:
         name = Path(f"/proc/self/fd/{descriptor}").readlink().name
@@ -96,16 +102,24 @@ def test_a_save_that_fails_half_way_leaves_no_sidecar(
             raise OSError(errno.ENOSPC, "No space left on device")
         real(descriptor)
 
+    def write_bytes(path: Path, data: bytes) -> int:
+        if path.suffix == ".json" and kind == "sidecar":
+            path.touch()
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real_write(path, data)
+
     monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(Path, "write_bytes", write_bytes)
     with pytest.raises(StoreFullError):
         store.save(NewFile(b"x", "a", "text/plain"))
     assert sidecars(store) == []
+    assert [path for path in (store.blobs.root / "o").rglob("*") if path.is_file()] == []
     assert list((store.blobs.root / "tmp").iterdir()) == []
     assert store.totals() == (0, 0)
+    store.close()
 
 
-@pytest.mark.parametrize("part", ["o", "m"])
-@pytest.mark.parametrize("is_reserved", [True, False])
+@pytest.mark.parametrize(("part", "is_reserved"), [("o", True), ("o", False), ("m", True)])
 def test_a_folder_that_the_disk_does_not_take_is_an_error_and_leaves_nothing(
     store: FileStore, monkeypatch: pytest.MonkeyPatch, part: str, *, is_reserved: bool
 ) -> None:

@@ -5,9 +5,8 @@ from typing import TypeVar
 
 from towpath.concurrency import Crew, Job
 
-__all__ = ["in_background", "in_turn"]
+__all__ = ["in_background"]
 
-S = TypeVar("S")
 T = TypeVar("T")
 
 _crew = Crew("towpath-disk", 32, queues=True)
@@ -17,18 +16,3 @@ _crew = Crew("towpath-disk", 32, queues=True)
 def in_background(work: Callable[[], T]) -> Job[T]:
     """Begin *work* in a thread, as `Crew.begin` does."""
     return _crew.begin(work)
-
-
-def in_turn(work: Callable[[], S], rest: Callable[[S], T]) -> tuple[Job[S], Job[T]]:
-    """Begin *work*, and then, in the same thread, *rest* of what came of it.
-
-    If *work* fails, *rest* is not done, and fails with the same error.
-    """
-    first = Job(work)
-
-    def both() -> T:
-        first.do()
-        first.end()
-        return rest(first.result())
-
-    return first, in_background(both)

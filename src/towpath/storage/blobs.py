@@ -1,6 +1,6 @@
 """The seam between the store of files and the place where their bytes lie."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -18,10 +18,12 @@ class Listed:
     Attributes:
         whole: ids of files that can be read.
         halves: ids of sidecars without a blob: of saves that are at work, or were killed.
+        bare: those of *whole* without a sidecar: likewise, or of a power cut.
     """
 
-    whole: list[str]
-    halves: list[str]
+    whole: Sequence[str]
+    halves: Sequence[str] = ()
+    bare: Sequence[str] = ()
 
 
 class Blobs(Protocol):

@@ -37,6 +37,17 @@ class Disk:
             FileExistsError: there is one.
             OSError: it cannot be written.
         """
+        with self.written(path, data) as descriptor:
+            self.sync_open(descriptor)
+
+    @contextmanager
+    def written(self, path: Path, data: bytes) -> Iterator[int]:
+        """Write a new file and give its descriptor, for `sync_open`.
+
+        Raises:
+            FileExistsError: there is one.
+            OSError: it cannot be written.
+        """
         rest = memoryview(data)
         with path.open("xb", buffering=0) as file:
             while rest:
@@ -44,7 +55,7 @@ class Disk:
                 rest = rest[written:]
                 if rest:
                     self.send(file.fileno(), len(data) - len(rest) - written, written)
-            self.sync_open(file.fileno())
+            yield file.fileno()
 
     def send(self, descriptor: int, start: int, size: int) -> None:
         """Let what was written go to the disk while the rest is written; `sync` waits for it.

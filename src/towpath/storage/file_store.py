@@ -78,11 +78,11 @@ class FileStore:
             staged.discard()
             raise ObjectNotFoundError(new.reserved)
         try:
-            self.blobs.publish(staged, lambda: self._catalog.add([staged.record]))
+            self.blobs.publish(staged, lambda: self._catalog.add([staged.record()]))
         except BaseException:
-            self._give_up(staged.record.id, is_reserved=new.reserved is not None)
+            self._give_up(staged.id, is_reserved=new.reserved is not None)
             raise
-        return staged.record
+        return staged.record()
 
     def _give_up(self, file_id: str, *, is_reserved: bool) -> None:
         """Forget a file that could not be saved; its reserved place may be tried again."""

@@ -4,19 +4,20 @@
     m/ab/abcdef….json   the sidecar: all that is needed to rebuild the index
     tmp/                everything is born here, on the same file system
 
-A save writes and syncs the blob; a second thread computes the digest meanwhile, writes and syncs
-the sidecar, renames it and syncs its folder. Once the sidecar has its name and the blob is on the
-disk, the blob is renamed and its folder synced, and the index gets its row meanwhile. Killed
-anywhere in between a save leaves rubbish in tmp/ or a sidecar without a blob; both are swept.
+A save writes the blob, labels it with what the sidecar says, syncs both at once, renames the blob
+and syncs its folder, while the index gets its row. A second thread computes the digest and writes
+the sidecar meanwhile; if a power cut comes before the disk has that, it is made again from the
+label. Where there are no labels the sidecar is made durable before the blob is renamed. Killed
+anywhere in between a save leaves rubbish in tmp/ or a sidecar without a blob, which are swept, or a
+blob without a sidecar, which is a file.
 """
 
-import fcntl
 import itertools
-import json
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -25,22 +26,24 @@ from towpath.settings import reserve_of
 from towpath.storage.background import in_background
 from towpath.storage.blobs import Listed
 from towpath.storage.disk import Disk
+from towpath.storage.entries import is_cloned, is_linked, is_owned, moved, names_in, remove_if_old
+from towpath.storage.labels import can_label, read_label, relabel
 from towpath.storage.records import ID_PATTERN, StoredFile
+from towpath.storage.sidecars import read_sidecar, sidecar_of
 from towpath.storage.staging import (
     Describe,
     Incoming,
     NewFile,
-    Shelve,
+    Shelf,
     Staged,
+    digest_of,
     staged_bytes,
     staged_link,
-    unshelved,
 )
 
 __all__ = ["LocalStore"]
 
 _BUFFER = 1024 * 1024
-_FICLONE = 0x40049409
 _FORMAT = "1\n"
 _RESERVED_SECONDS = 24 * 3600.0
 _SHARDS = frozenset(map("".join, itertools.product("abcdefghijklmnopqrstuvwxyz234567", repeat=2)))
@@ -66,6 +69,7 @@ class LocalStore:
         self._drafts = str(root / "tmp")
         self._reserve = reserve
         self._prepare()
+        self._has_labels = can_label(root / "tmp")
 
     def _prepare(self) -> None:
         """Make the folders."""
@@ -86,56 +90,52 @@ class LocalStore:
     # --- saving ---
 
     def stage(self, new: NewFile, describe: Describe) -> Staged:
-        """Bring a file into tmp/, durably; see `draft`.
-
-        The sidecar of one whose id is its own goes where it stays at once.
-        """
-        if new.reserved is not None:
-            return self.draft(new, describe)
-        return self._staged(new, describe, self._shelved)
-
-    def draft(self, new: NewFile, describe: Describe) -> Staged:
-        """Bring a file and its sidecar into tmp/, durably, and nothing of it elsewhere.
+        """Bring a file into tmp/, durably.
 
         Args:
             new: the bytes, where they lie, a stream of them, or what has come in already.
-            describe: called once their size and digest are known.
+            describe: says what is known of it.
 
         Raises:
             StoreFullError: the disk's reserve would be used up.
             OSError: it could not be read or written; nothing is left.
         """
-        return self._staged(new, describe, unshelved)
+        is_own = self._has_labels and new.reserved is None
+        return self._staged(new, describe, self._sidecar if is_own else None)
 
-    def _staged(self, new: NewFile, describe: Describe, shelve: Shelve) -> Staged:
+    def draft(self, new: NewFile, describe: Describe) -> Staged:
+        """Do what `stage` does for a file whose id another one may have, or get."""
+        return self._staged(new, describe, None)
+
+    def _staged(self, new: NewFile, describe: Describe, shelf: Shelf | None) -> Staged:
         """Bring a file into tmp/ in the way its data asks for."""
         data = new.data
         if isinstance(data, Incoming):
-            return data.staged(describe, shelve)
+            return data.staged(describe, shelf)
         if isinstance(data, bytes):
             self._check_room(len(data))
-            return staged_bytes(self._disk, self._new_path(), data, describe, shelve)
+            return staged_bytes(self._disk, self._new_path(), data, describe, shelf)
         if not isinstance(data, Path):
-            return self._copied(data, describe, shelve)
+            return self._copied(data, describe, shelf)
         path = self._new_path()
-        if new.move and _is_linked(data, path):
-            return staged_link(self._disk, path, describe, shelve)
+        if new.move and is_linked(data, path):
+            return staged_link(self._disk, path, describe)
         with data.open("rb") as stream:
             self._check_room(os.fstat(stream.fileno()).st_size)
-            if _is_cloned(stream, path):
-                return staged_link(self._disk, path, describe, shelve)
-            return self._copied(stream, describe, shelve)
+            if is_cloned(stream, path):
+                return staged_link(self._disk, path, describe)
+            return self._copied(stream, describe, shelf)
 
     def incoming(self) -> Incoming:
         """Begin a file whose bytes come one after the other."""
         return Incoming(self._new_path(), self._check_room, self._disk)
 
-    def _copied(self, stream: BinaryIO, describe: Describe, shelve: Shelve) -> Staged:
+    def _copied(self, stream: BinaryIO, describe: Describe, shelf: Shelf | None) -> Staged:
         """Copy a stream."""
         with closing(self.incoming()) as incoming:
             while chunk := stream.read(_BUFFER):
                 incoming.write(chunk)
-            return incoming.staged(describe, shelve)
+            return incoming.staged(describe, shelf)
 
     def _new_path(self) -> Path:
         """Return a name in tmp/ that nobody has."""
@@ -146,34 +146,36 @@ class LocalStore:
 
         Args:
             staged: the file.
-            meanwhile: done once it is there, while the folders are synced.
+            meanwhile: done once it is there, while its folder is synced.
 
         Raises:
             OSError: it could not be made durable; nothing is left.
         """
-        name = staged.record.id
         try:
-            shelved = [] if staged.is_shelved else self._shelved(staged.sidecar, staged.record)[1]
-            folders = shelved + _moved(staged.path, f"{self._blobs}/{name[:2]}", name)
+            if not staged.is_labelled:
+                self.rewrite(staged.record())
+            folders = moved(staged.path, f"{self._blobs}/{staged.id[:2]}", staged.id)
         except BaseException:
-            staged.discard()
+            self._withdraw(staged)
             raise
         beside = in_background(meanwhile)
         try:
             self._disk.sync_all(folders)
-            staged.rest.result()
+            staged.record()
             beside.result()
         except BaseException:
             beside.wait()
-            staged.rest.wait()
+            staged.described.wait()
             with suppress(OSError):
-                self.delete([name])
+                self.delete([staged.id])
             raise
 
-    def _shelved(self, draft: Path, record: StoredFile) -> tuple[Path, list[str]]:
-        """Bring a sidecar where it stays; return that, and what is to be synced."""
-        folder, name = f"{self._sidecars}/{record.id[:2]}", f"{record.id}.json"
-        return Path(f"{folder}/{name}"), _moved(draft, folder, name)
+    def _withdraw(self, staged: Staged) -> None:
+        """Remove a staged file; what has its id already stays as it is."""
+        staged.discard()
+        with suppress(OSError):
+            if not self.blob(staged.id).exists():
+                self._sidecar(staged.id).unlink(missing_ok=True)
 
     def _check_room(self, size: int) -> None:
         """Refuse what would use up the reserve."""
@@ -240,12 +242,27 @@ class LocalStore:
         return self.read_listed(file_id)
 
     def read_listed(self, file_id: str) -> StoredFile | None:
-        """Return what the sidecar of a listed file says, None if it is gone or broken."""
-        try:
-            with open(f"{self._sidecars}/{file_id[:2]}/{file_id}.json", "rb") as file:  # noqa: PTH123 - a rebuild reads them all
-                return StoredFile.from_json(json.loads(file.read()))
-        except (OSError, ValueError, TypeError):
+        """Return what is known of a listed file, None if it is gone, or nothing can be read.
+
+        A sidecar that is not there, or broken, is made again from the label.
+        """
+        record = read_sidecar(f"{self._sidecars}/{file_id[:2]}/{file_id}.json")
+        if record is None or record.id != file_id:
+            return self._restored(file_id)
+        return record
+
+    def _restored(self, file_id: str) -> StoredFile | None:
+        """Return what a file's label says, None if it has none; write the sidecar again."""
+        record = read_label(self.blob(file_id))
+        if record is None or record.id != file_id:
             return None
+        try:
+            record = replace(record, sha256=record.sha256 or digest_of(self.blob(file_id)))
+        except OSError:
+            return None
+        with suppress(OSError):  # a disk that takes nothing can be read all the same
+            self.rewrite(record)
+        return record
 
     def records_of(self, ids: Iterable[str]) -> list[StoredFile]:
         """Return what the sidecars of listed files say; broken ones are left out."""
@@ -258,24 +275,22 @@ class LocalStore:
 
     def listed(self) -> Iterator[Listed]:
         """Yield what lies in the store, a folder after the other."""
-        for folder in sorted((self.root / "m").iterdir()):
-            blobs = set(_names_in(self.root / "o" / folder.name))
-            sidecars = [name.removesuffix(".json") for name in _names_in(folder)]
-            yield Listed(
-                [file_id for file_id in sidecars if file_id in blobs],
-                [file_id for file_id in sidecars if file_id not in blobs],
-            )
+        for folder in sorted({*names_in(self.root / "o"), *names_in(self.root / "m")}):
+            blobs = set(names_in(self.root / "o" / folder))
+            named = {name.removesuffix(".json") for name in names_in(self.root / "m" / folder)}
+            yield Listed(sorted(blobs), sorted(named - blobs), sorted(blobs - named))
 
     def rewrite(self, record: StoredFile) -> None:
-        """Replace the sidecar of a file; durable when this returns."""
-        sidecar, draft = self._sidecar(record.id), self._new_path().with_suffix(".json")
+        """Write the sidecar of a file, in place of the one it has; durable when this returns."""
+        draft = self._new_path().with_suffix(".json")
         try:
-            self._disk.write(draft, json.dumps(record.to_json()).encode())
-            draft.replace(sidecar)
+            self._disk.write(draft, sidecar_of(record))
+            folders = moved(draft, f"{self._sidecars}/{record.id[:2]}", f"{record.id}.json")
         except BaseException:
             draft.unlink(missing_ok=True)
             raise
-        self._disk.sync(sidecar.parent)
+        self._disk.sync_all(folders)
+        relabel(self.blob(record.id), record)
 
     # --- removing ---
 
@@ -288,16 +303,18 @@ class LocalStore:
     def sweep(self, *, older_than: float) -> int:
         """Remove what killed saves left: rubbish in tmp/, sidecars without a blob.
 
-        What a living process owns is left alone until it is *older_than* that moment.
+        What a living process owns is left alone until it is *older_than* that moment. Sidecars
+        that a power cut took are made again.
         """
         removed = 0
         for path in (self.root / "tmp").iterdir():
-            removed += _remove_if_old(path, older_than if _is_owned(path) else float("inf"))
+            removed += remove_if_old(path, older_than if is_owned(path) else float("inf"))
         for place in (self.root / "up").iterdir():
-            removed += _remove_if_old(place, older_than - _RESERVED_SECONDS)
+            removed += remove_if_old(place, older_than - _RESERVED_SECONDS)
         for listed in self.listed():
+            self.records_of(listed.bare)  # which restores their sidecars
             for file_id in listed.halves:
-                removed += _remove_if_old(self._sidecar(file_id), older_than)
+                removed += remove_if_old(self._sidecar(file_id), older_than)
         return removed
 
     def lay_out(self) -> None:
@@ -309,7 +326,7 @@ class LocalStore:
             return
         with suppress(OSError):
             for part in (self.root / "o", self.root / "m"):
-                missing = _SHARDS.difference(_names_in(part))
+                missing = _SHARDS.difference(names_in(part))
                 for name in missing:
                     (part / name).mkdir(mode=0o750, exist_ok=True)
                 if missing:
@@ -323,70 +340,3 @@ def _pieces(stream: BinaryIO, start: int, stop: int) -> Iterator[bytes]:
         while start < stop and (piece := stream.read(min(_BUFFER, stop - start))):
             start += len(piece)
             yield piece
-
-
-def _names_in(folder: Path) -> list[str]:
-    """Return the names in a folder; none if it is not there."""
-    try:
-        with os.scandir(folder) as entries:
-            return [entry.name for entry in entries]
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-
-
-def _is_linked(source: Path, path: Path) -> bool:
-    """Link *source*, or what it points to, to *path*; return False where that cannot be."""
-    with suppress(OSError):
-        real = source.resolve(strict=True)
-        if real.is_file():
-            os.link(real, path)
-            return True
-    return False
-
-
-def _is_cloned(source: BinaryIO, path: Path) -> bool:
-    """Let *path* share the blocks of *source* where the disk can (FICLONE, ioctl_ficlone(2))."""
-    try:
-        with path.open("xb") as clone:
-            fcntl.ioctl(clone.fileno(), _FICLONE, source.fileno())
-    except OSError:
-        path.unlink(missing_ok=True)
-        return False
-    return True
-
-
-def _moved(path: Path, folder: str, name: str) -> list[str]:
-    """Move a file into a folder, which may have to be made; return what is to be synced."""
-    try:
-        os.replace(path, f"{folder}/{name}")  # noqa: PTH105 - on the way of every save
-    except FileNotFoundError:
-        above = Path(folder)
-        above.mkdir(mode=0o750, exist_ok=True)  # the store itself is closed; a list may open this
-        path.replace(above / name)
-        return [str(above.parent), folder]
-    return [folder]
-
-
-def _is_owned(path: Path) -> bool:
-    """Return whether the process that made a file in tmp/ still runs."""
-    owner = path.name.partition("-")[0]
-    if not owner.isdigit():
-        return True
-    try:
-        os.kill(int(owner), 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True
-
-
-def _remove_if_old(path: Path, older_than: float) -> bool:
-    """Remove *path* if nobody touched it since *older_than*."""
-    try:
-        if path.stat().st_mtime >= older_than:
-            return False
-        path.unlink()
-    except OSError:
-        return False
-    return True

@@ -65,7 +65,7 @@ class RemoteBlobs:
         """Send a staged file."""
         try:
             with staged.path.open("rb") as draft:
-                self._files.put(staged.record.id, draft, Attributes.of(staged.record))
+                self._files.put(staged.id, draft, Attributes.of(staged.record()))
         finally:
             staged.discard()
         meanwhile()
@@ -136,9 +136,9 @@ class RemoteBlobs:
         for info in self._files.list():
             batch.append(info.key)
             if len(batch) == _BATCH:
-                yield Listed(batch, [])
+                yield Listed(batch)
                 batch = []
-        yield Listed(batch, [])
+        yield Listed(batch)
 
     def missing(self, ids: list[str]) -> list[str]:
         """Return those of *ids* that a list of the store lacks."""

@@ -1,62 +1,71 @@
-"""Files on their way into the store: durable in its tmp/ with their sidecars, seen by nobody."""
+"""Files on their way into the store: durable in its tmp/, seen by nobody."""
 
 import hashlib
-import json
-import os
-from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
 from towpath.concurrency import Job
-from towpath.storage.background import in_turn
+from towpath.storage.background import in_background
 from towpath.storage.disk import PIECE, Disk, told
+from towpath.storage.labels import label
 from towpath.storage.records import StoredFile
+from towpath.storage.sidecars import write_sidecar
 
 __all__ = [
     "Describe",
     "Incoming",
     "NewFile",
-    "Shelve",
+    "Shelf",
     "Staged",
+    "digest_of",
     "staged_bytes",
     "staged_link",
-    "unshelved",
 ]
 
 Describe = Callable[[int, str], StoredFile]
-"""Says what is known of a file, once its size and its digest are."""
+"""Says what is known of a file, once its size and its digest are; '' is none yet."""
 
-
-Shelve = Callable[[Path, StoredFile], tuple[Path, list[str]]]
-"""Brings a sidecar from tmp/ to where it stays; returns that, and the folders to be synced."""
+Shelf = Callable[[str], Path]
+"""Says where the sidecar of an id lies."""
 
 
 @dataclass(frozen=True, slots=True)
 class Staged:
-    """A file in tmp/, durable there, with its sidecar.
+    """A file in tmp/, durable there.
 
     Attributes:
         path: the bytes.
-        record: what the sidecar says.
-        sidecar: where it lies: beside the bytes, or where it stays.
-        is_shelved: whether it is where it stays.
-        rest: what still goes on: the folder that it came into is synced.
+        id: what they will be found by.
+        described: says all that is known of them; their digest is computed while they go to the
+            disk, and then the sidecar is written, if it may be.
+        sidecar: where it is written; None if nothing may be known of the file before it has its id.
+        is_labelled: whether what is known lies on the disk with the bytes.
     """
 
     path: Path
-    record: StoredFile
-    sidecar: Path
-    is_shelved: bool
-    rest: Job[None]
+    id: str
+    described: Job[StoredFile]
+    sidecar: Path | None
+    is_labelled: bool
+
+    def record(self) -> StoredFile:
+        """Return what is known of the file; wait for its digest.
+
+        Raises:
+            OSError: the bytes could not be read, or the sidecar not be written.
+        """
+        return self.described.result()
 
     def discard(self) -> None:
         """Remove it."""
-        self.rest.wait()
+        self.described.wait()
         self.path.unlink(missing_ok=True)
-        self.sidecar.unlink(missing_ok=True)
+        if self.sidecar is not None:
+            self.sidecar.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,108 +142,114 @@ class Incoming:
         self._disk.send(self._file.fileno(), self._sent, self.size - self._sent)
         self._sent = self.size
 
-    def staged(self, describe: Describe, shelve: Shelve) -> Staged:
-        """Make it durable.
+    def staged(self, describe: Describe, shelf: Shelf | None) -> Staged:
+        """Make it durable; see `staged_bytes`.
 
         Raises:
             OSError: it cannot be; nothing is left.
         """
-        described = partial(describe, self.size, self.sha256)
-        staged = _with_sidecar(self._disk, self._path, described, self._end, shelve)
+        sha256 = self.sha256
+        known = describe(self.size, sha256)
+        staged = _staged(self._disk, self._path, known, lambda: sha256, self._written(), shelf)
         self._is_staged = True
         return staged
 
-    def _end(self) -> None:
-        """Wait for the disk by the descriptor that wrote: it is told of all that went wrong."""
+    @contextmanager
+    def _written(self) -> Iterator[int]:
+        """Write what is left, and give the descriptor that wrote: it is told of what goes wrong."""
         self._file.flush()
-        self._disk.sync_open(self._file.fileno())
+        yield self._file.fileno()
         self._file.close()
 
 
-def unshelved(draft: Path, _record: StoredFile) -> tuple[Path, list[str]]:
-    """Leave a sidecar in tmp/: another save may be the one that gets the id."""
-    return draft, []
+def staged_bytes(
+    disk: Disk, path: Path, data: bytes, describe: Describe, shelf: Shelf | None
+) -> Staged:
+    """Write bytes durably; their digest is computed meanwhile.
 
-
-def staged_bytes(disk: Disk, path: Path, data: bytes, describe: Describe, shelve: Shelve) -> Staged:
-    """Write bytes to *path*; their digest is computed meanwhile.
+    Args:
+        disk: what writes.
+        path: a name in tmp/ that nobody has.
+        data: the bytes.
+        describe: says what is known of them.
+        shelf: where the sidecar goes, before anybody waits for it: they get a label. Without it
+            they get none, and no sidecar yet.
 
     Raises:
         OSError: they cannot be written; nothing is left.
     """
-    return _with_sidecar(
-        disk,
-        path,
-        lambda: describe(len(data), hashlib.sha256(data).hexdigest()),
-        partial(disk.write, path, data),
-        shelve,
-    )
+
+    def digest() -> str:
+        return hashlib.sha256(data).hexdigest()
+
+    known = describe(len(data), "")
+    return _staged(disk, path, known, digest, disk.written(path, data), shelf)
 
 
-def staged_link(disk: Disk, path: Path, describe: Describe, shelve: Shelve) -> Staged:
+def staged_link(disk: Disk, path: Path, describe: Describe) -> Staged:
     """Make the file at *path*, a link of somebody's, durable; it is read meanwhile.
+
+    It gets no label: it may be in the store already, under another id.
 
     Raises:
         OSError: it cannot be; the link is gone.
     """
-    bring = partial(disk.sync, path)
-    return _with_sidecar(disk, path, lambda: describe(*_read(path)), bring, shelve)
+    known = describe(path.stat().st_size, "")
+    return _staged(disk, path, known, partial(digest_of, path), _opened(path), None)
 
 
-def _beside(path: Path) -> Path:
-    """Return where the sidecar of a staged file is."""
-    return Path(f"{path}.json")
+def digest_of(path: Path) -> str:
+    """Return the digest of a file.
 
-
-def _read(path: Path) -> tuple[int, str]:
-    """Return the size and the digest of a file."""
-    with path.open("rb") as file:
-        size = os.fstat(file.fileno()).st_size
-        return size, hashlib.file_digest(file, "sha256").hexdigest()
-
-
-@dataclass(frozen=True, slots=True)
-class _Noted:
-    """A sidecar on the disk.
-
-    Attributes:
-        record: what it says.
-        sidecar: where it lies.
-        folders: what is to be synced: it came there.
+    Raises:
+        OSError: it cannot be read.
     """
-
-    record: StoredFile
-    sidecar: Path
-    folders: list[str]
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _with_sidecar(
+@contextmanager
+def _opened(path: Path) -> Iterator[int]:
+    """Open a file for its descriptor."""
+    with path.open("rb", buffering=0) as file:
+        yield file.fileno()
+
+
+def _staged(
     disk: Disk,
     path: Path,
-    described: Callable[[], StoredFile],
-    bring: Callable[[], None],
-    shelve: Shelve,
+    known: StoredFile,
+    digest: Callable[[], str],
+    written: AbstractContextManager[int],
+    shelf: Shelf | None,
 ) -> Staged:
-    """Make a file durable by *bring*; describe it, write its sidecar and shelve it meanwhile."""
+    """Make a file durable.
 
-    def note() -> _Noted:
-        record, draft = described(), _beside(path)
-        disk.write(draft, json.dumps(record.to_json()).encode())
-        return _Noted(record, *shelve(draft, record))
-
-    noting, rest = in_turn(note, lambda noted: disk.sync_all(noted.folders))
+    Args:
+        disk: what syncs.
+        path: where it is, in tmp/.
+        known: what is known of it; its digest may be missing.
+        digest: computes that.
+        written: writes its bytes, and gives their descriptor.
+        shelf: where the sidecar goes.
+    """
+    sidecar = None if shelf is None else shelf(known.id)
+    described = in_background(partial(_described, known, digest, sidecar))
+    staged = Staged(path, known.id, described, sidecar, is_labelled=False)
     try:
-        try:
-            bring()
-        finally:
-            noting.wait()
-        noted = noting.result()
+        with written as descriptor:
+            is_labelled = sidecar is not None and label(descriptor, known)
+            disk.sync_open(descriptor)
     except BaseException:
-        rest.wait()
-        with suppress(Exception):
-            noting.result().sidecar.unlink(missing_ok=True)
-        for each in (path, _beside(path)):
-            with suppress(OSError):
-                each.unlink(missing_ok=True)
+        with suppress(OSError):
+            staged.discard()
         raise
-    return Staged(path, noted.record, noted.sidecar, bool(noted.folders), rest)
+    return replace(staged, is_labelled=is_labelled)
+
+
+def _described(known: StoredFile, digest: Callable[[], str], sidecar: Path | None) -> StoredFile:
+    """Return all that is known of a file; write it down."""
+    record = replace(known, sha256=digest())
+    if sidecar is not None:
+        write_sidecar(sidecar, record)
+    return record
