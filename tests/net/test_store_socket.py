@@ -1,11 +1,12 @@
 """Sockets to a store that speaks plain HTTP: kept, judged, waited for."""
 
 import asyncio
+import socket
 
 import pytest
 
 from towpath.errors import StoreUnusableError
-from towpath.net import store_reader
+from towpath.net import store_reader, store_socket
 from towpath.net.store_reader import StoreReader
 
 
@@ -102,3 +103,26 @@ def test_a_slow_store_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     body = b"y" * 40
     store = Scripted([[part(body)[:-20], *(body[:1] for _ in range(20))]])
     assert asyncio.run(store.read((0, 40))) == [body]
+
+
+@pytest.mark.parametrize("is_full", [True, False])
+def test_a_request_that_does_not_fit_at_once_is_sent_whole(*, is_full: bool) -> None:
+    async def sent() -> bytes:
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            for sock in (ours, theirs):
+                sock.setblocking(False)
+            before = 0
+            while is_full:  # as long as it takes some
+                try:
+                    before += ours.send(b"x" * 10_000)
+                except BlockingIOError:
+                    break
+            loop, got = asyncio.get_running_loop(), b""
+            sending = asyncio.ensure_future(store_socket._send(ours, b"y" * 3_000_000))
+            while len(got) < before + 3_000_000:
+                got += await loop.sock_recv(theirs, 1 << 20)
+            await sending
+            return got[before:]
+
+    assert asyncio.run(sent()) == b"y" * 3_000_000

@@ -66,10 +66,9 @@ class StoreSockets:
         self, sock: socket.socket, place: Place, url: str, request: bytes
     ) -> tuple[Head, "SocketBody | None"]:
         """Send a request; return its answer. A socket of which none comes is closed."""
-        loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(self._silent):
-                await loop.sock_sendall(sock, request)
+                await _send(sock, request)
                 data, end = await _head_from(sock)
             head = parse_head(url, data[:end])
             size = declared_size(url, head.fields)
@@ -210,6 +209,20 @@ def _request(parts: SplitResult, start: int, stop: int) -> bytes:
         "Accept-Encoding: identity",
     )
     return "\r\n".join((*lines, "", "")).encode("ascii")
+
+
+async def _send(sock: socket.socket, data: bytes) -> None:
+    """Send what is small: it goes at once, and the loop is asked for help only if it does not.
+
+    Raises:
+        OSError: the connection is gone.
+    """
+    try:
+        sent = sock.send(data)
+    except BlockingIOError:
+        sent = 0
+    if sent < len(data):
+        await asyncio.get_running_loop().sock_sendall(sock, data[sent:])
 
 
 async def _head_from(sock: socket.socket) -> tuple[bytes, int]:

@@ -48,6 +48,7 @@ class RemoteBlobs:
     ) -> None:
         self._files = files
         self._lives = lives
+        self._signer = files if isinstance(files, Signs) else None
         self._drafts = LocalStore(root, reserve=reserve, disk=Disk(is_durable=False))
         self.root = root
 
@@ -94,7 +95,7 @@ class RemoteBlobs:
 
     def sign(self, file_id: str, seconds: int) -> str | None:
         """Return a URL of the store's own, None where it has none."""
-        return self._files.sign(file_id, seconds) if isinstance(self._files, Signs) else None
+        return self._signer.sign(file_id, seconds) if self._signer is not None else None
 
     def record_of(self, file_id: str) -> StoredFile | None:
         """Return what is known of a file, if it is there."""
