@@ -218,6 +218,20 @@ def test_a_place_may_be_given_up(tmp_path: Path) -> None:
         File.reserve("text/plain", repository="in_memory")
 
 
+def test_a_place_is_made_filled_and_given_up_off_the_loop(tmp_path: Path) -> None:
+    async def use() -> tuple[File, str]:
+        pending = await File.reserve_async("text/plain", "a.txt")
+        filled = await pending.complete_async(b"later")
+        other = await File.reserve_async("text/plain")
+        await other.abort_async()
+        with pytest.raises(UploadRefusedError, match="given up"):
+            await other.complete_async(b"x")
+        return filled, pending.url
+
+    file, url = asyncio.run(use())
+    assert (file.url, file.as_bytes(), file.file_name) == (url, b"later", "a.txt")
+
+
 def test_two_that_complete_one_place_meet_in_no_file() -> None:
     pending = File.reserve("text/plain")
     results: list[object] = []

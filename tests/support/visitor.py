@@ -1,6 +1,8 @@
 """Somebody at the Playground: a page of a real browser that tells what went wrong in it."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -104,8 +106,17 @@ class Visitor:
 
     def run_to_end(self, seconds: float = 30) -> str:
         """Run, and return what the state says at the end."""
-        self.run()
+        with self.begins():
+            self.run()
         return self.finished(seconds)
+
+    @contextmanager
+    def begins(self) -> Iterator[None]:
+        """Wait until what is done here has begun a run: the state may still show the last one."""
+        state = self.page.locator(".state")
+        before = state.get_attribute("data-began") if state.count() else ""
+        yield
+        expect(state).not_to_have_attribute("data-began", str(before))
 
     def finished(self, seconds: float = 30) -> str:
         ends = re.compile("^(done|failed|cancelled)$")

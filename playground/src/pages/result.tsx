@@ -42,7 +42,7 @@ function Preview(props: Props) {
   if (run.phase === "idle") return <Empty {...props} />;
   return (
     <>
-      <div class="state" data-phase={run.phase}>
+      <div class="state" data-phase={run.phase} data-began={run.began}>
         <Status>{wordsOf(run)}{run.phase === "queued" || run.phase === "running" ? <span class="hint"> {etaOf(run)}</span> : null}</Status>
         <Meter run={run} />
       </div>

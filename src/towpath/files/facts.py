@@ -2,9 +2,16 @@
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    model_serializer,
+)
 
-__all__ = ["MediaFacts"]
+__all__ = ["MediaFacts", "known_facts"]
 
 
 class MediaFacts(BaseModel):
@@ -38,3 +45,12 @@ class MediaFacts(BaseModel):
     def _known(self, handler: SerializerFunctionWrapHandler):  # type: ignore[no-untyped-def]  # noqa: ANN202 - a return type would be its schema
         told: dict[str, Any] = handler(self)
         return {key: value for key, value in told.items() if value is not None}
+
+
+def known_facts(value: object, handler: ValidatorFunctionWrapHandler) -> MediaFacts | None:
+    """Take facts that make sense; what callers call so otherwise counts for nothing."""
+    try:
+        facts: MediaFacts | None = handler(value)
+    except ValidationError:
+        return None
+    return facts

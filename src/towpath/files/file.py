@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from os import PathLike, fspath
 from pathlib import Path
-from typing import BinaryIO, Self, Unpack
+from typing import Annotated, BinaryIO, Self, Unpack
 from urllib.parse import unquote
 
 from pydantic import (
@@ -15,8 +15,7 @@ from pydantic import (
     Field,
     GetCoreSchemaHandler,
     PrivateAttr,
-    ValidationError,
-    ValidatorFunctionWrapHandler,
+    WrapValidator,
     field_validator,
     model_validator,
 )
@@ -33,7 +32,7 @@ from towpath.downloads.reuse import Head
 from towpath.downloads.wanted import wanted
 from towpath.errors import FileTooLargeError
 from towpath.files.decoding import facts_of, media_of
-from towpath.files.facts import MediaFacts
+from towpath.files.facts import MediaFacts, known_facts
 from towpath.files.pending import PendingFile
 from towpath.files.schema import model_fields
 from towpath.files.upload_options import (
@@ -80,7 +79,7 @@ class File(BaseModel):
     file_name: str | None = None
     file_size: int | None = None
     expires_at: str | None = None
-    metadata: MediaFacts | None = Field(
+    metadata: Annotated[MediaFacts | None, WrapValidator(known_facts)] = Field(
         default=None, exclude_if=lambda value: value is None, description="Facts of media."
     )
     _data: bytes | None = PrivateAttr(default=None)
@@ -111,18 +110,6 @@ class File(BaseModel):
     @classmethod
     def _is_url(cls, url: str) -> str:
         return checked_url(url)
-
-    @field_validator("metadata", mode="wrap")
-    @classmethod
-    def _known_facts(
-        cls, value: object, handler: ValidatorFunctionWrapHandler
-    ) -> MediaFacts | None:
-        """Take facts that make sense; what callers call so otherwise counts for nothing."""
-        try:
-            facts: MediaFacts | None = handler(value)
-        except ValidationError:
-            return None
-        return facts
 
     # --- creation ---
 
@@ -378,6 +365,16 @@ class File(BaseModel):
     ) -> Self:
         """Do what `from_stream` does, off the event loop."""
         return await in_thread(cls.from_stream)(stream, content_type, file_name, **options)
+
+    @classmethod
+    async def reserve_async(
+        cls,
+        content_type: str,
+        file_name: str | None = None,
+        **options: Unpack[UploadOptions],
+    ) -> PendingFile[Self]:
+        """Do what `reserve` does, off the event loop."""
+        return await in_thread(cls.reserve)(content_type, file_name, **options)
 
     async def to_path_async(self) -> Path:
         """Do what `to_path` does, off the event loop."""

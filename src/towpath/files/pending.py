@@ -5,6 +5,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Generic, TypeVar
 
+from towpath.concurrency import in_thread
 from towpath.uploads.uploader import Payload, Reservation, Uploaded
 
 __all__ = ["PendingFile"]
@@ -47,3 +48,11 @@ class PendingFile(Generic[F]):
     def abort(self) -> None:
         """Give the place up; the URL stays 404. Doing it twice is no error."""
         self._reservation.abort()
+
+    async def complete_async(self, data: bytes | str | PathLike[str]) -> F:
+        """Do what `complete` does, off the event loop."""
+        return await in_thread(self.complete)(data)
+
+    async def abort_async(self) -> None:
+        """Do what `abort` does, off the event loop."""
+        await in_thread(self.abort)()
