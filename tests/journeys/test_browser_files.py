@@ -15,7 +15,7 @@ from tests.support.browser import browser
 from towpath.codecs.clips import encode_clip
 from towpath.testing import Server, serve
 
-pytestmark = [pytest.mark.engines, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.timeout(300)
 APP = """
 import towpath
 class Echo(towpath.App):
@@ -50,6 +50,8 @@ HOSTILE = {
         "a",
     ),
     "two types": (HTML.encode(), "image/png; text/html", "a.png"),
+    "a list of types": (HTML.encode(), "image/png; a=1, text/html", "a.png"),
+    "a list with a script": (SCRIPT.encode(), "image/png; a=1, text/javascript", "a.png"),
     "utf-7": (b"+ADw-script+AD4-" + SCRIPT.encode(), "text/html; charset=utf-7", "a.html"),
 }
 
@@ -95,7 +97,8 @@ def test_what_strangers_send_is_never_run(server: Server, page: Page, name: str)
 
 
 def test_a_page_of_the_same_origin_cannot_run_a_file_either(server: Server, page: Page) -> None:
-    urls = [uploaded(server, *HOSTILE[name]) for name in ("script", "gif and script")]
+    names = ("script", "gif and script", "a list with a script")
+    urls = [uploaded(server, *HOSTILE[name]) for name in names]
     page.goto(f"{server.url}/playground/")
     for url in urls:
         loaded = page.evaluate(

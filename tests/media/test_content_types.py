@@ -1,6 +1,15 @@
 import pytest
 
-from towpath.media.content_types import extension_of, guess, is_header_safe, sniff, type_of_name
+from towpath.media.content_types import (
+    extension_of,
+    guess,
+    is_header_safe,
+    is_one_type,
+    is_passive,
+    is_script,
+    sniff,
+    type_of_name,
+)
 
 
 @pytest.mark.parametrize(
@@ -66,3 +75,40 @@ def test_types_by_name() -> None:
 )
 def test_only_types_that_headers_can_hold_are_sent(content_type: str, safe: bool) -> None:
     assert is_header_safe(content_type) is safe
+
+
+@pytest.mark.parametrize(
+    ("content_type", "is_one"),
+    [
+        ("image/png", True),
+        ("image/svg+xml;utf8", True),
+        ('video/mp4; codecs="avc1.42E01E, mp4a.40.2"', True),
+        (r'text/plain; a="x\", y"', True),
+        ("image/png, text/html", False),
+        ("image/png; a=1, text/html", False),
+        ('image/png; a="1", text/javascript', False),
+        (r'image/png; a="1\\", text/javascript', False),
+        ('image/png; a="never closed, text/html', False),
+        ("nonsense", False),
+    ],
+)
+def test_what_browsers_read_as_a_list_of_types_is_none(content_type: str, is_one: bool) -> None:
+    assert is_one_type(content_type) is is_one
+    assert is_one or not is_passive(content_type)
+
+
+@pytest.mark.parametrize(
+    ("content_type", "expected"),
+    [
+        ("text/javascript", True),
+        ("Application/JavaScript; charset=utf-8", True),
+        ("application/x-ecmascript", True),
+        ("text/javascript1.5", True),
+        ("text/jscript", True),
+        ("application/json", False),
+        ("application/postscript", False),
+        ("text/plain", False),
+    ],
+)
+def test_types_that_pages_run(content_type: str, expected: bool) -> None:
+    assert is_script(content_type) is expected

@@ -6,7 +6,7 @@ from email.utils import formatdate
 from functools import lru_cache
 
 from towpath.clock import iso
-from towpath.media.content_types import OCTET_STREAM, is_header_safe, is_inline
+from towpath.media.content_types import OCTET_STREAM, is_inline, is_one_type, is_script
 from towpath.media.names import content_disposition
 from towpath.storage.records import StoredFile
 
@@ -97,9 +97,14 @@ def _lasting_headers(record: StoredFile, *, download: bool) -> dict[str, str]:
 
 
 def _content_type(content_type: str, bare: str) -> str:
-    """Return the type as it was given; text without a charset is UTF-8."""
-    if not is_header_safe(content_type):
+    """Return the type as it was given; text without a charset is UTF-8.
+
+    Scripts are sent as text, which no page runs: those of our own origin may run what is a script.
+    """
+    if not is_one_type(content_type):
         return OCTET_STREAM
+    if is_script(bare):
+        return "text/plain; charset=utf-8"
     if bare.startswith("text/") and "charset" not in content_type.lower():
         return f"{content_type}; charset=utf-8"
     return content_type

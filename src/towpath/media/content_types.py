@@ -9,7 +9,9 @@ __all__ = [
     "guess",
     "is_header_safe",
     "is_inline",
+    "is_one_type",
     "is_passive",
+    "is_script",
     "sniff",
     "type_of_name",
 ]
@@ -231,9 +233,23 @@ def is_passive(content_type: str) -> bool:
     """Return whether no browser runs anything in such a file, whatever headers come with it."""
     bare = _bare(content_type)
     family, _, kind = bare.partition("/")
-    if "xml" in kind or "html" in kind or "script" in kind or not is_header_safe(content_type):
+    if "xml" in kind or "html" in kind or "script" in kind or not is_one_type(content_type):
         return False
     return family in {"image", "video", "audio", "font", "model"} or bare in _STREAMS
+
+
+_SCRIPTS = frozenset(
+    {f"application/{x}{name}" for x in ("", "x-") for name in ("ecmascript", "javascript")}
+    | {f"text/{x}{name}" for x in ("", "x-") for name in ("ecmascript", "javascript")}
+    | {f"text/javascript1.{minor}" for minor in range(6)}
+    | {"text/jscript", "text/livescript"}
+)
+"""JavaScript's types (WHATWG MIME Sniffing, 4.6)."""
+
+
+def is_script(content_type: str) -> bool:
+    """Return whether a page may run such a file as a script."""
+    return _bare(content_type) in _SCRIPTS
 
 
 def _bare(content_type: str) -> str:
@@ -245,3 +261,15 @@ def is_header_safe(content_type: str) -> bool:
     return len(content_type) <= 255 and bool(  # noqa: PLR2004
         re.fullmatch(r"[\w!#$&^.+-]+/[\w!#$&^.+*-]+(?:\s*;[\x20-\x7e]*)?", content_type, re.ASCII)
     )
+
+
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
+
+
+def is_one_type(content_type: str) -> bool:
+    """Return whether *content_type* is safe in a header and cannot be read as a list of types.
+
+    Browsers take the last one of a list: `image/png; a=1, text/html` is a page (Fetch, "extract a
+    MIME type").
+    """
+    return is_header_safe(content_type) and "," not in _QUOTED.sub("", content_type)
