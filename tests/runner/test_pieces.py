@@ -189,6 +189,37 @@ def test_a_request_is_over_when_the_last_that_works_for_it_has_left() -> None:
     assert asyncio.run(run()) == [("a", True), ("a", False)]
 
 
+@pytest.mark.engines
+def test_what_is_mounted_later_is_seen_with_a_private_tmp_too(tmp_path: Path) -> None:
+    code = """
+import sys
+from pathlib import Path
+from towpath.runner.private_tmp import mount_private_tmp
+own, shared = map(Path, sys.argv[1:])
+print(mount_private_tmp(own, [shared]), flush=True)
+input()
+print((shared / "disk" / "here").exists())
+"""
+    own, shared = tmp_path / "own", tmp_path / "shared"
+    disk = shared / "disk"
+    own.mkdir()
+    shared.mkdir()
+    subprocess.run(["mount", "--bind", str(shared), str(shared)], check=True)
+    try:
+        subprocess.run(["mount", "--make-shared", str(shared)], check=True)
+        disk.mkdir()
+        words = [sys.executable, "-c", code, str(own), str(shared)]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        with subprocess.Popen(words, **pipes) as process:
+            assert process.stdout.readline() == "True\n"
+            subprocess.run(["mount", "-t", "tmpfs", "tmpfs", str(disk)], check=True)
+            (disk / "here").touch()
+            told, _ = process.communicate("\n", timeout=30)
+        assert told == "True\n"
+    finally:
+        subprocess.run(["umount", "-R", str(shared)], check=True)
+
+
 def test_a_private_tmp_hides_the_old_one_and_keeps_what_is_needed(tmp_path: Path) -> None:
     code = """
 import sys

@@ -10,7 +10,7 @@ __all__ = ["TMP", "mount_private_tmp"]
 TMP = Path("/tmp")  # noqa: S108 - what is made private here
 _NEW_NAMESPACE = 0x20000  # CLONE_NEWNS
 _NEW_USER = 0x10000000  # CLONE_NEWUSER
-_BIND, _RECURSIVE, _PRIVATE = 4096, 16384, 1 << 18  # MS_BIND, MS_REC, MS_PRIVATE
+_BIND, _RECURSIVE, _SLAVE = 4096, 16384, 1 << 19  # MS_BIND, MS_REC, MS_SLAVE
 
 
 def mount_private_tmp(temp: Path, needed: Iterable[Path]) -> bool:
@@ -31,7 +31,7 @@ def mount_private_tmp(temp: Path, needed: Iterable[Path]) -> bool:
         return False
     try:
         _unshare(libc)
-        _mount(libc, None, Path("/"), _RECURSIVE | _PRIVATE)
+        _mount(libc, None, Path("/"), _RECURSIVE | _SLAVE)  # others' mounts come, ours do not go
         for path in _outermost(needed):
             place = temp / path.relative_to(TMP)
             _make_like(path, place)
