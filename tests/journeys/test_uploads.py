@@ -7,6 +7,8 @@ import socket
 import time
 from base64 import b64encode
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 import httpx2
@@ -47,6 +49,20 @@ def nothing_in_tmp(server: Server) -> bool:
             return True
         time.sleep(0.1)
     return False
+
+
+def test_no_file_was_changed_after_it_was_sent(server: Server) -> None:
+    """Last-Modified is never later than Date (RFC 9110, 8.8.2.1), and is a condition all the same."""
+    for _ in range(30):
+        url = upload(server).json()["access_url"]
+        answer = httpx2.get(url)
+        modified, sent = (
+            parsedate_to_datetime(answer.headers[name]) for name in ("last-modified", "date")
+        )
+        assert modified <= sent <= datetime.now(UTC)
+        since = {"if-modified-since": answer.headers["last-modified"]}
+        assert httpx2.get(url, headers=since).status_code == 304
+        time.sleep(0.05)
 
 
 @pytest.mark.parametrize("size", [0, 1, 1024, 1_048_576, LIMIT])

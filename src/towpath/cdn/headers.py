@@ -10,7 +10,7 @@ from towpath.media.content_types import OCTET_STREAM, is_inline, is_one_type, is
 from towpath.media.names import content_disposition
 from towpath.storage.records import StoredFile
 
-__all__ = ["ALWAYS", "etag_of", "file_headers", "file_lines", "lines_of"]
+__all__ = ["ALWAYS", "etag_of", "file_headers", "file_lines", "lines_of", "modified_of"]
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; media-src 'self'"
 _YEAR = 31_536_000
@@ -35,6 +35,15 @@ ALWAYS: dict[str, str] = {
 def etag_of(record: StoredFile) -> str:
     """Return the strong validator of a file."""
     return f'"{record.sha256[:32]}"'
+
+
+def modified_of(record: StoredFile) -> int:
+    """Return the second before a file was saved: its weaker validator.
+
+    The Date of an answer may lag by a fraction of a second, and no Last-Modified may be later
+    than it (RFC 9110, 8.8.2.1).
+    """
+    return int(record.created) - 1
 
 
 def file_headers(record: StoredFile, *, now: float, download: bool) -> dict[str, str]:
@@ -85,7 +94,7 @@ def _lasting_headers(record: StoredFile, *, download: bool) -> dict[str, str]:
         ),
         "accept-ranges": "bytes",
         "etag": etag_of(record),
-        "last-modified": formatdate(int(record.created), usegmt=True),
+        "last-modified": formatdate(modified_of(record), usegmt=True),
         "repr-digest": f"sha-256=:{b64encode(bytes.fromhex(record.sha256)).decode()}:",
     }
     if bare == "application/pdf":

@@ -12,7 +12,14 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import Message, Receive, Scope, Send
 
 from towpath.cdn.body import FileBody
-from towpath.cdn.headers import ALWAYS, etag_of, file_headers, file_lines, lines_of
+from towpath.cdn.headers import (
+    ALWAYS,
+    etag_of,
+    file_headers,
+    file_lines,
+    lines_of,
+    modified_of,
+)
 from towpath.cdn.multipart import Multipart
 from towpath.cdn.ranges import Selection, select
 from towpath.cdn.remote_body import RemoteBody
@@ -112,7 +119,7 @@ class FileEndpoint:
             selection = select(
                 headers,
                 etag=etag_of(record),
-                modified=record.created,
+                modified=modified_of(record),
                 size=record.size,
                 method=scope["method"],
             )

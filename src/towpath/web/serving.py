@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 from typing_extensions import override
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from towpath.clock import system_clock
 from towpath.web.zero_copy import zero_copy
 
 __all__ = ["Listener", "ServerGroup", "run_loop"]
@@ -165,6 +166,13 @@ class _QuietServer(uvicorn.Server):
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.up = asyncio.Event()
+        self._second = 0
+
+    @override
+    async def on_tick(self, counter: int) -> bool:
+        """Let Date change with the second, not once in ten ticks."""
+        before, self._second = self._second, int(system_clock())
+        return await super().on_tick(0 if self._second != before else 1)
 
     @override
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
