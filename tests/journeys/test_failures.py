@@ -242,11 +242,12 @@ def test_a_request_over_its_time_frees_its_place_only_when_its_code_has_ended(
 
 def test_who_leaves_stops_a_direct_call_and_not_a_queued_one(server: Server) -> None:
     url = f"{server.url}/local/busy"
+    httpx2.post(f"{url}/stopped", timeout=30)  # its runner is there
     queued = submit(server.url, "busy", {"seconds": 1, "name": "stays"})
     for path, word in (("async", "gone cancelled"), ("loop", "gone interrupted")):
         with pytest.raises(httpx2.ReadTimeout):
-            httpx2.post(f"{url}/{path}", json={"seconds": 60, "name": "gone"}, timeout=0.5)
-        wait_until(lambda word=word: httpx2.post(f"{url}/stopped").json() == word, 5)
+            httpx2.post(f"{url}/{path}", json={"seconds": 60, "name": "gone"}, timeout=2)
+        wait_until(lambda word=word: httpx2.post(f"{url}/stopped").json() == word, 10)
     with httpx2.stream("POST", f"{url}/astream", json={"count": 10_000}, timeout=10) as stream:
         next(stream.iter_bytes())
     wait_until(lambda: httpx2.post(f"{url}/stopped").json() == "stream closed", 5)

@@ -1,5 +1,6 @@
 """The index of the store, on SQLite and on PostgreSQL: the same answers from both."""
 
+import gc
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -211,3 +212,19 @@ def test_a_broken_index_is_set_aside(tmp_path: Path) -> None:
     with sqlite3.connect(path) as connection:
         assert connection.execute("SELECT count(*) FROM files").fetchone() == (0,)
     connection.close()
+
+
+def test_an_index_that_nobody_holds_any_more_is_closed(tmp_path: Path) -> None:
+    catalog = open_catalog(tmp_path / "index.db")
+    driver = catalog._direct._reader.driver_connection
+    driver.execute("SELECT 1")
+    del catalog
+    gc.collect()
+    with pytest.raises(sqlite3.ProgrammingError, match="closed database"):
+        driver.execute("SELECT 1")
+
+
+def test_an_index_may_be_closed_twice(tmp_path: Path) -> None:
+    catalog = open_catalog(tmp_path / "index.db")
+    catalog.close()
+    catalog.close()

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import weakref
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from operator import attrgetter
@@ -98,6 +99,7 @@ class Catalog:
             _files.c.id == bindparam("id")
         )
         self._direct = _Direct(engine, self._insert, self._by_id) if _is_direct(engine) else None
+        self._closing = weakref.finalize(self, _close, engine, self._direct)
 
     def add(self, records: Iterable[StoredFile]) -> None:
         """Write rows; those that exist stay as they are."""
@@ -201,10 +203,8 @@ class Catalog:
         return int(row[0]), int(row[1])
 
     def close(self) -> None:
-        """Close the database."""
-        if self._direct is not None:
-            self._direct.close()
-        self._engine.dispose()
+        """Close the database; done at collection and exit too."""
+        self._closing()
 
 
 class _Direct:
@@ -241,6 +241,13 @@ class _Direct:
         """Close both connections."""
         self._reader.close()
         self._writer.close()
+
+
+def _close(engine: Engine, direct: _Direct | None) -> None:
+    """Close a database."""
+    if direct is not None:
+        direct.close()
+    engine.dispose()
 
 
 def _is_direct(engine: Engine) -> bool:
