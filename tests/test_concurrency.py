@@ -11,6 +11,7 @@ import weakref
 
 import pytest
 
+from towpath import concurrency
 from towpath.concurrency import Crew, side_by_side
 
 
@@ -21,7 +22,7 @@ def refused() -> None:
 
 @pytest.fixture
 def crew() -> Crew:
-    return Crew("towpath-test", 32, queues=True)
+    return Crew("towpath-test", 32)
 
 
 @pytest.fixture
@@ -86,7 +87,7 @@ def test_a_process_that_ends_waits_for_no_thread_that_is_gone(moment: str) -> No
     code = f"""
 import atexit
 from towpath.concurrency import Crew
-crew = Crew("towpath-test", 2, queues=True)
+crew = Crew("towpath-test", 2)
 def save(): print("saved", crew.begin(lambda: 5).result(), flush=True)
 class Last:
     def __init__(self): self.save, self.print = save, print
@@ -114,19 +115,6 @@ def test_a_thread_keeps_nothing_of_a_job_that_ended(crew) -> None:
     assert kept() is None
 
 
-def test_a_crew_that_queues_nothing_leaves_the_rest_to_the_caller() -> None:
-    crew, together = Crew("towpath-test", 2, queues=False), threading.Barrier(3, timeout=10)
-
-    def wait() -> int:
-        together.wait()
-        return threading.get_ident()
-
-    busy = [crew.begin(wait) for _ in range(2)]
-    assert crew.begin(threading.get_ident).result() == threading.get_ident()
-    together.wait()
-    assert len({job.result() for job in busy} - {threading.get_ident()}) == 2
-
-
 # --- side by side ---
 
 
@@ -138,6 +126,27 @@ def test_results_come_in_the_order_of_the_values() -> None:
 def test_values_are_worked_on_at_once() -> None:
     together = threading.Barrier(4, timeout=10)
     side_by_side(lambda _: together.wait(), range(4))
+
+
+def test_helpers_that_are_busy_come_when_they_are_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    crew, go = Crew("towpath-test", 3), threading.Event()
+    monkeypatch.setattr(concurrency, "_company", crew)
+    busy = [crew.begin(lambda: go.wait(10)) for _ in range(3)]
+    threading.Timer(0.05, go.set).start()
+    together = threading.Barrier(4, timeout=10)
+    side_by_side(lambda _: together.wait(), range(4))
+    assert all(job.result() for job in busy)
+
+
+def test_helpers_that_come_too_late_find_nothing_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    crew, go = Crew("towpath-test", 3), threading.Event()
+    monkeypatch.setattr(concurrency, "_company", crew)
+    busy = [crew.begin(lambda: go.wait(10)) for _ in range(3)]
+    here = threading.get_ident()
+    assert side_by_side(lambda _: threading.get_ident(), range(9)) == [here] * 9
+    go.set()
+    assert all(job.result() for job in busy)
+    assert crew.begin(lambda: 5).result() == 5
 
 
 def test_a_value_that_takes_long_holds_up_no_other() -> None:

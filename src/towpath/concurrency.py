@@ -90,14 +90,12 @@ class Crew:
 
     Args:
         name: what its threads are called.
-        most: how many there may be.
-        queues: whether jobs beyond them wait; else whoever begins one does it.
+        most: how many there may be; jobs beyond them wait.
     """
 
-    def __init__(self, name: str, most: int, *, queues: bool) -> None:
+    def __init__(self, name: str, most: int) -> None:
         self.name = name
         self.most = most
-        self.queues = queues
         self._hire()
 
     def begin(self, work: Callable[[], T]) -> Job[T]:
@@ -126,7 +124,7 @@ class Crew:
         with self._lock:
             if self._open >= self._threads:
                 self._grow()
-            if not self._threads or (self._open >= self._threads and not self.queues):
+            if not self._threads:
                 return False
             self._open += 1
         self._waiting.put(job)
@@ -151,7 +149,7 @@ class Crew:
 
 
 _MOST_HELPERS = 8
-_company = Crew("towpath", _MOST_HELPERS, queues=False)
+_company = Crew("towpath", _MOST_HELPERS)
 
 
 def side_by_side(
@@ -159,9 +157,9 @@ def side_by_side(
 ) -> list[T]:
     """Call *function* with each value, in this thread and others; return the results in order.
 
-    Each takes the next value when it is done with one, so that a thread that comes late holds
-    nobody up. The context (current request, settings) goes along. All calls end before an error
-    is raised.
+    Each takes the next value when it is done with one, so that a thread that comes late, or only
+    when another call has no more work for it, holds nobody up. The context (current request,
+    settings) goes along. All calls end before an error is raised.
 
     Args:
         function: what is called.

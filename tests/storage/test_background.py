@@ -23,5 +23,5 @@ def test_what_a_job_raises_is_told_to_the_one_who_waits() -> None:
 
 
 def test_without_threads_it_is_done_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(background, "_crew", Crew("towpath-test", 0, queues=True))
+    monkeypatch.setattr(background, "_crew", Crew("towpath-test", 0))
     assert in_background(threading.get_ident).result() == threading.get_ident()

@@ -9,7 +9,7 @@ __all__ = ["in_background"]
 
 T = TypeVar("T")
 
-_crew = Crew("towpath-disk", 32, queues=True)
+_crew = Crew("towpath-disk", 32)
 """They wait for the disk, not the processor; one commit of a file system serves many of them."""
 
 
