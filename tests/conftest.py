@@ -4,11 +4,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 
 from tests.support.origin import Origin
 from towpath import settings as settings_room
 from towpath.settings import Settings
 from towpath.storage.hosting import Hosting, hosting_of, using_hosting
+
+# A busy machine makes no test fail: what takes too long meets the limit of the whole run.
+hypothesis_settings.register_profile(
+    "towpath", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+hypothesis_settings.load_profile("towpath")
 
 
 @pytest.fixture(autouse=True)

@@ -103,7 +103,7 @@ def test_a_cut_archive_is_one_error(tmp_path: Path) -> None:
 WHOLE = packed(MEMBERS)  # once: it holds the time of its making
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_random_damage_never_raises_anything_else(data, tmp_path_factory) -> None:
     whole = bytearray(WHOLE)

@@ -124,7 +124,7 @@ def test_a_header_that_asks_for_gigabytes_is_refused(tmp_path: Path) -> None:
         unpack(bytes(data), tmp_path)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_random_damage_never_raises_anything_else(data, tmp_path_factory) -> None:
     coding = data.draw(st.sampled_from(sorted(CODINGS)))

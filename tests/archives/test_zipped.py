@@ -126,7 +126,7 @@ def test_a_broken_checksum_is_found(tmp_path: Path) -> None:
         unpack(data, tmp_path, BUDGET)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(name=st.text(min_size=1, max_size=60))
 def test_no_name_leads_outside(name: str, tmp_path_factory) -> None:
     root = tmp_path_factory.mktemp("zip")

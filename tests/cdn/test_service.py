@@ -110,7 +110,10 @@ def parts_of(answer: httpx2.Response) -> list[tuple[str, bytes]]:
 
 
 @given(st.lists(st.tuples(st.integers(0, 59), st.integers(0, 5)), min_size=2, max_size=7))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    max_examples=30,
+)
 def test_several_ranges_are_the_parts_that_slicing_gives(
     cdn: httpx2.Client, hosting: Hosting, asked: list[tuple[int, int]]
 ) -> None:

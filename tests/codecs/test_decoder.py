@@ -245,7 +245,7 @@ def test_a_decoder_that_says_nothing_is_stopped(clip: Path) -> None:
         media(clip, patience=0.001).facts()
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(data=st.data())
 def test_random_damage_never_raises_anything_else(data, clip: Path) -> None:
     whole = bytearray(clip.read_bytes())

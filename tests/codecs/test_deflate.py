@@ -36,7 +36,7 @@ def packed(data: bytes, width: int) -> tuple[bytes, list[tuple[int, int]]]:
 
 
 @pytest.mark.usefixtures("_each_library", "_small_parts")
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.binary(min_size=1, max_size=3000), st.integers(1, 90))
 def test_a_stream_of_parts_holds_the_bytes_in_their_order(data: bytes, width: int) -> None:
     stream, asked = packed(data, width)

@@ -94,7 +94,7 @@ def test_png_shows_the_colours_of_every_mode(mode: str) -> None:
 
 
 @pytest.mark.usefixtures("_each_png_writer")
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     st.integers(1, 40),
     st.integers(1, 40),

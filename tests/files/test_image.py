@@ -66,7 +66,7 @@ def test_a_format_that_is_not_written_is_named(word: str) -> None:
         Image.from_bytes(b"x", format=word or "nope")
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(1, 40), st.integers(1, 40), st.sampled_from(["RGB", "RGBA"]), st.randoms())
 def test_png_is_lossless(width: int, height: int, mode: str, random) -> None:
     pixels = random.randbytes(width * height * len(mode))
@@ -168,7 +168,7 @@ def test_what_is_not_a_whole_image_is_one_error(data: bytes) -> None:
         decode(data, "RGB", most_pixels=10**6, url=None)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 def test_random_damage_never_raises_anything_else(data) -> None:
     whole = bytearray(png(GRADIENT))

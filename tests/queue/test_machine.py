@@ -180,7 +180,6 @@ def test_the_queue_does_what_the_model_does(kind: str, request: pytest.FixtureRe
         settings=settings(
             max_examples=40 if kind == "sqlite" else 25,
             stateful_step_count=40,
-            deadline=None,
             suppress_health_check=list(HealthCheck),
         ),
     )
