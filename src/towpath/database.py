@@ -3,10 +3,10 @@
 SQLite with the pragmas that make it durable and shareable; PostgreSQL as it comes.
 """
 
+import sqlite3
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from sqlite3 import Connection as SqliteConnection
 from typing import TYPE_CHECKING
 
 from sqlalchemy import (
@@ -22,14 +22,14 @@ from sqlalchemy import (
     inspect,
     select,
 )
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, DatabaseError
 
 from towpath.errors import SettingsError, StoreUnusableError
 
 if TYPE_CHECKING:
     from alembic.operations import Operations
 
-__all__ = ["Step", "migrate", "open_database", "open_sqlite"]
+__all__ = ["Step", "is_broken", "migrate", "open_database", "open_sqlite"]
 
 Step = Callable[["Operations"], object]
 """Changes tables from one form to the next one."""
@@ -37,6 +37,11 @@ Step = Callable[["Operations"], object]
 _BUSY_SECONDS = 30
 _LOCK = 7_090_771
 """Of PostgreSQL's advisory locks: one program at a time changes tables."""
+
+_PRIMARY = 0xFF
+_BROKEN = frozenset(
+    {sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_FORMAT, sqlite3.SQLITE_NOTADB}
+)
 
 _versions = Table(
     "towpath_versions",
@@ -82,7 +87,16 @@ def open_sqlite(path: Path, *, is_derived: bool = False) -> Engine:
     return engine
 
 
-def _configure(syncing: str, connection: SqliteConnection, _record: object) -> None:
+def is_broken(error: DatabaseError) -> bool:
+    """Return whether SQLite says that a file is no database, or none of ours.
+
+    One that is locked, full or read-only is whole, and may be in use
+    (https://www.sqlite.org/rescode.html).
+    """
+    return getattr(error.orig, "sqlite_errorcode", 0) & _PRIMARY in _BROKEN
+
+
+def _configure(syncing: str, connection: sqlite3.Connection, _record: object) -> None:
     """Set the pragmas of one connection."""
     for pragma in ("journal_mode=WAL", f"synchronous={syncing}", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}")

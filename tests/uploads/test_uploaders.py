@@ -1,10 +1,12 @@
 import errno
 import os
+from pathlib import Path
 
 import pytest
 
 from towpath import settings as settings_room
 from towpath.errors import NoUploaderError, UploadError, UploadRefusedError
+from towpath.settings import Settings
 from towpath.storage import hosting as hosting_room
 from towpath.storage.hosting import Hosting
 from towpath.testing import memory_uploads
@@ -53,15 +55,44 @@ def test_all_reasons_are_told_when_none_takes_it() -> None:
         )
 
 
+@pytest.mark.parametrize("is_open", [True, False], ids=["open", "not yet open"])
 @pytest.mark.parametrize("number", [errno.EIO, errno.ENOSPC])
-def test_what_the_disk_answers_is_an_upload_error(hosting: Hosting, monkeypatch, number) -> None:
+def test_what_the_disk_answers_is_an_upload_error(
+    settings: Settings, monkeypatch, number: int, is_open: bool
+) -> None:
+    hosting = hosting_room.hosting_of(settings)
+    if is_open:
+        hosting.hold("a", "text/plain")
+
     def refuse(_descriptor: int) -> None:
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(os, "fsync", refuse)
-    with pytest.raises(UploadRefusedError, match=os.strerror(number)) as refused:
-        DirectUploader(hosting).upload(Payload(b"x", "text/plain", "a", 1), lifetime=None)
-    assert refused.value.status == 507
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", refuse)
+        with pytest.raises(UploadRefusedError, match=os.strerror(number)) as refused:
+            DirectUploader(hosting).upload(Payload(b"x", "text/plain", "a", 1), lifetime=None)
+        assert refused.value.status == 507
+    hosting.store.close()
+
+
+@pytest.mark.parametrize("is_open", [True, False], ids=["open", "not yet open"])
+def test_a_place_that_the_disk_does_not_take_is_an_upload_error(
+    settings: Settings, monkeypatch, is_open: bool
+) -> None:
+    hosting = hosting_room.hosting_of(settings)
+    if is_open:
+        hosting.hold("a", "text/plain")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "touch", refuse)
+        patch.setattr(Path, "mkdir", refuse)
+        with pytest.raises(UploadRefusedError, match="Read-only") as refused:
+            DirectUploader(hosting).reserve(content_type="a/b", file_name="a", lifetime=None)
+        assert refused.value.status == 507
+    hosting.store.close()
 
 
 def test_a_process_without_a_store_names_the_three_ways(strict_settings, monkeypatch) -> None:

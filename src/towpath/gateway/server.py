@@ -115,9 +115,13 @@ def _opened_queue(settings: Settings) -> RequestQueue:
 def _worker(settings: Settings) -> str:
     """Return this server's name among those that share a queue: the same after a restart."""
     path = settings.state / "server.id"
-    if not path.exists():
-        path.write_text(uuid.uuid4().hex)
-    return path.read_text()
+    name = path.read_text() if path.exists() else ""
+    if not name:
+        name = uuid.uuid4().hex
+        draft = path.with_suffix(".new")
+        draft.write_text(name)
+        draft.replace(path)  # a kill leaves no half of it
+    return name
 
 
 def _checked_store(place: StorePlace) -> FileStore:

@@ -1,5 +1,6 @@
 """The index of the store: one row a file, for questions that sidecars answer too slowly."""
 
+import fcntl
 import logging
 import threading
 import weakref
@@ -35,7 +36,8 @@ from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.exc import DatabaseError
 
-from towpath.database import migrate, open_sqlite
+from towpath.database import is_broken, migrate, open_sqlite
+from towpath.errors import StoreUnusableError
 from towpath.storage.records import StoredFile, Usage, Wanted
 
 if TYPE_CHECKING:
@@ -271,13 +273,53 @@ def _record(row: Row[tuple[object, ...]]) -> StoredFile:
 
 
 def open_catalog(path: Path) -> Catalog:
-    """Open the index; a broken one is set aside, since sidecars hold all it knows."""
+    """Open the index; a broken one is set aside, since sidecars hold all it knows.
+
+    One process at a time: of several that make a database at once SQLite tells some that it is
+    locked, and one that is set aside must not be another's new one.
+
+    Raises:
+        StoreUnusableError: it cannot be opened, or a newer towpath has changed it.
+    """
     try:
-        return Catalog(open_sqlite(path, is_derived=True))
-    except DatabaseError:
+        with path.with_name("index.lock").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            return _sound(path)
+    except OSError as error:
+        raise _unusable(path, error.strerror) from error
+    except DatabaseError as error:
+        raise _unusable(path, error.orig) from error
+
+
+def _sound(path: Path) -> Catalog:
+    """Open the index, or a new one in its place."""
+    try:
+        return _opened(path)
+    except DatabaseError as error:
+        if not is_broken(error):
+            raise
         log.warning("index is broken and is rebuilt", extra={"path": str(path)})
-        for suffix in ("", "-wal", "-shm"):
-            broken = path.with_name(path.name + suffix)
-            if broken.exists():
-                broken.replace(broken.with_name(f"{broken.name}.broken"))
-        return Catalog(open_sqlite(path, is_derived=True))
+    for suffix in ("", "-wal", "-shm"):
+        broken = path.with_name(path.name + suffix)
+        if broken.exists():
+            broken.replace(broken.with_name(f"{broken.name}.broken"))
+    return _opened(path)
+
+
+def _opened(path: Path) -> Catalog:
+    """Open the index."""
+    engine = open_sqlite(path, is_derived=True)
+    try:
+        return Catalog(engine)
+    except BaseException:
+        engine.dispose()
+        raise
+
+
+def _unusable(path: Path, trouble: object) -> StoreUnusableError:
+    """Say that the index cannot be opened."""
+    reason = (
+        f"The store's index {path} cannot be opened ({trouble}); nothing was changed. See whether "
+        "its disk is full or read-only, or another program holds it."
+    )
+    return StoreUnusableError(reason)

@@ -1,5 +1,6 @@
 """Which store this process saves to, and under which URLs its files are public."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ __all__ = ["Hosting", "current_hosting", "hosting_of", "using_hosting"]
 
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 _PATH = "/files/"
+_opening = threading.RLock()
+"""Threads that save their first files at once share one store."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,10 @@ class Hosting:
         """Open the store at the first use: the database layer takes a while to load."""
         from towpath.storage.opening import open_store  # noqa: PLC0415 - see above
 
-        return open_store(self.place)
+        with _opening:
+            store: FileStore = vars(self).get("store") or open_store(self.place)
+            vars(self)["store"] = store
+            return store
 
     def save(self, new: NewFile) -> tuple[StoredFile, str]:
         """Save a file; return what is known of it and its public URL."""
@@ -110,11 +116,12 @@ class _Process:
 
 def current_hosting() -> Hosting | None:
     """Return this process's hosting: what a server or runner set, else what the settings name."""
-    if _Process.hosting is None:
-        settings = active()
-        if settings.store and settings.public_url:
-            _Process.hosting = hosting_of(settings)
-    return _Process.hosting
+    with _opening:
+        if _Process.hosting is None:
+            settings = active()
+            if settings.store and settings.public_url:
+                _Process.hosting = hosting_of(settings)
+        return _Process.hosting
 
 
 @contextmanager

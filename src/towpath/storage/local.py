@@ -77,15 +77,31 @@ class LocalStore:
             self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
             for part in ("o", "m", "tmp", "up"):
                 (self.root / part).mkdir(exist_ok=True, mode=0o750 if part == "o" else 0o700)
-            version = self.root / "format"
-            if not version.exists():
-                version.write_text(_FORMAT)
+            version = self._version()
         except OSError as error:
             reason = f"The store's folder {self.root} cannot be used: {error.strerror}."
             raise StoreUnusableError(reason) from None
-        if version.read_text() != _FORMAT:
-            reason = f"The store in {self.root} was made by another version of towpath."
+        if version != _FORMAT:
+            reason = (
+                f"The store in {self.root} was made by another version of towpath: its format is "
+                f"{version.strip()[:20]!r}, this version's is {_FORMAT.strip()!r}."
+            )
             raise StoreUnusableError(reason)
+
+    def _version(self) -> str:
+        """Return the store's format; a new one, or one whose making broke off, gets ours.
+
+        It appears whole, for others may open the store at this moment.
+        """
+        path = self.root / "format"
+        with suppress(FileNotFoundError):
+            if said := path.read_text(errors="replace"):
+                return said
+        draft = self._new_path()
+        self._disk.write(draft, _FORMAT.encode())
+        draft.replace(path)
+        self._disk.sync(self.root)
+        return _FORMAT
 
     # --- saving ---
 

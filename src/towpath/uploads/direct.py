@@ -1,5 +1,7 @@
 """Straight into the store of this machine: no HTTP hop."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from towpath.clock import iso
@@ -35,16 +37,23 @@ class DirectUploader:
         """Save *payload*.
 
         Raises:
-            UploadRefusedError: it is too large, or the disk's reserve would be used up.
+            UploadRefusedError: it is too large, the disk's reserve would be used up, or the disk
+                is broken or read-only.
+            UploadUnavailableError: the object store does not answer.
         """
         return self._save(payload, lifetime, None)
 
     def reserve(
         self, *, content_type: str, file_name: str, lifetime: Lifetime | None
     ) -> "DirectReservation":
-        """Make a place in the store, for a day."""
+        """Make a place in the store, for a day.
+
+        Raises:
+            UploadRefusedError, UploadUnavailableError: as for `upload`.
+        """
         seconds_of(lifetime)  # a wrong one is refused now, not when the bytes are there
-        file_id, url = self.hosting.hold(file_name, content_type)
+        with _told(self.hosting):
+            file_id, url = self.hosting.hold(file_name, content_type)
         return DirectReservation(self, file_id, url, lifetime)
 
     def _save(self, payload: Payload, lifetime: Lifetime | None, file_id: str | None) -> Uploaded:
@@ -61,19 +70,26 @@ class DirectUploader:
             move=payload.move,
             reserved=file_id,
         )
-        try:
+        with _told(self.hosting):
             record, url = self.hosting.save(new)
-        except StoreFullError as error:
-            raise UploadRefusedError(str(error), status=507) from error
-        except ObjectNotFoundError:
-            reason = "its reserved place was given up or completed before; reserve another one"
-            raise UploadRefusedError(reason, status=409) from None
-        except StoreUnusableError as error:
-            if not self.hosting.store.is_local:
-                raise UploadUnavailableError(str(error)) from error
-            raise UploadRefusedError(str(error), status=507) from error
         expires_at = None if record.expires is None else iso(record.expires)
         return Uploaded(url, record.size, expires_at)
+
+
+@contextmanager
+def _told(hosting: Hosting) -> Iterator[None]:
+    """Say what the store answers with the errors of uploads."""
+    try:
+        yield
+    except StoreFullError as error:
+        raise UploadRefusedError(str(error), status=507) from error
+    except ObjectNotFoundError:
+        reason = "its reserved place was given up or completed before; reserve another one"
+        raise UploadRefusedError(reason, status=409) from None
+    except StoreUnusableError as error:
+        if hosting.place.address.scheme != "file":  # what cannot be opened cannot be asked
+            raise UploadUnavailableError(str(error)) from error
+        raise UploadRefusedError(str(error), status=507) from error
 
 
 @dataclass(frozen=True, slots=True)
