@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -51,9 +52,12 @@ class Weed:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return free ports below 22768, since the server listens 10000 above some of them too."""
+    """Return free ports below 22768, since the server listens 10000 above some of them too.
+
+    By chance, for other processes may look for some at this moment.
+    """
     found: list[int] = []
-    for port in range(11_000 + os.getpid() % 5000, 22_768):
+    for port in random.sample(range(11_000, 22_768), 1000):
         with socket.socket() as sock, socket.socket() as above:
             try:
                 sock.bind(("127.0.0.1", port))
@@ -87,31 +91,26 @@ def weed(folder: Path, bucket: str = "files") -> Iterator[Weed]:
     (folder / "s3.json").write_text(json.dumps({"identities": [identity]}))
     (folder / "data").mkdir()
     ports = [f"-master.port={master}", f"-volume.port={volume}", f"-filer.port={filer}"]
-    process = subprocess.Popen(
-        [
-            *(command, "server", f"-dir={folder / 'data'}", "-ip=127.0.0.1", "-s3"),
-            *(
-                f"-s3.port={s3}",
-                f"-s3.config={folder / 's3.json'}",
-                "-s3.port.iceberg=0",
-                "-s3.port.lance=0",
-                *ports,
-            ),
-        ],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    options = ["-s3.port.iceberg=0", "-s3.port.lance=0", f"-s3.config={folder / 's3.json'}"]
+    places = [f"-dir={folder / 'data'}", "-ip=127.0.0.1", "-s3", f"-s3.port={s3}"]
+    said = folder / "said"
+    with said.open("wb") as heard:
+        process = subprocess.Popen(
+            [command, "server", *places, *options, *ports],
+            stdout=subprocess.DEVNULL,
+            stderr=heard,
+        )
     server = Weed(f"http://127.0.0.1:{s3}", bucket)
     try:
-        _wait_for(server)
+        assert _answers(server, process), said.read_text()[-3000:]
         yield server
     finally:
         process.terminate()
         process.wait()
 
 
-def _wait_for(server: Weed) -> None:
-    """Make the bucket and wait until an object can be written and read."""
+def _answers(server: Weed, process: subprocess.Popen[bytes]) -> bool:
+    """Make the bucket; return whether an object can be written and read, in two minutes or more."""
     client = server.client()
     for _ in range(240):
         try:
@@ -120,8 +119,10 @@ def _wait_for(server: Weed) -> None:
             obstore.put(client, "canary", b"x")
             obstore.get(client, "canary").bytes()
         except Exception:
+            if process.poll() is not None:
+                return False
             time.sleep(0.5)
         else:
             obstore.delete(client, "canary")
-            return
-    raise TimeoutError
+            return True
+    return False
