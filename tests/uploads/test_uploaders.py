@@ -92,6 +92,11 @@ def test_a_place_that_the_disk_does_not_take_is_an_upload_error(
         with pytest.raises(UploadRefusedError, match="Read-only") as refused:
             DirectUploader(hosting).reserve(content_type="a/b", file_name="a", lifetime=None)
         assert refused.value.status == 507
+    place = DirectUploader(hosting).reserve(content_type="a/b", file_name="a", lifetime=None)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", refuse)
+        with pytest.raises(UploadRefusedError, match="Read-only"):
+            place.abort()
     hosting.store.close()
 
 

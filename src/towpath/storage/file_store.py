@@ -123,7 +123,8 @@ class FileStore:
 
     def release(self, file_id: str) -> None:
         """Give a place up."""
-        self.blobs.release(file_id)
+        with told(self.blobs.root):
+            self.blobs.release(file_id)
 
     def find(self, file_id: str) -> StoredFile:
         """Return what is known of *file_id*.

@@ -116,6 +116,8 @@ class _Process:
 
 def current_hosting() -> Hosting | None:
     """Return this process's hosting: what a server or runner set, else what the settings name."""
+    if _Process.hosting is not None:  # no wait for a thread that opens its store
+        return _Process.hosting
     with _opening:
         if _Process.hosting is None:
             settings = active()

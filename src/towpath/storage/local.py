@@ -79,12 +79,16 @@ class LocalStore:
                 (self.root / part).mkdir(exist_ok=True, mode=0o750 if part == "o" else 0o700)
             version = self._version()
         except OSError as error:
-            reason = f"The store's folder {self.root} cannot be used: {error.strerror}."
+            reason = (
+                f"The store's folder {self.root} cannot be used: {error.strerror}. Make it "
+                "a folder that can be written to, or name another in TOWPATH_STORE."
+            )
             raise StoreUnusableError(reason) from None
         if version != _FORMAT:
             reason = (
                 f"The store in {self.root} was made by another version of towpath: its format is "
-                f"{version.strip()[:20]!r}, this version's is {_FORMAT.strip()!r}."
+                f"{version.strip()[:20]!r}, this version's is {_FORMAT.strip()!r}. Serve it with "
+                "that version, or name another folder in TOWPATH_STORE."
             )
             raise StoreUnusableError(reason)
 

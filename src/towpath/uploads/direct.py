@@ -118,5 +118,10 @@ class DirectReservation:
         return replace(uploaded, url=self.url)
 
     def abort(self) -> None:
-        """Give the place up."""
-        self.uploader.hosting.store.release(self.file_id)
+        """Give the place up.
+
+        Raises:
+            UploadRefusedError, UploadUnavailableError: as for `complete`.
+        """
+        with _told(self.uploader.hosting):
+            self.uploader.hosting.store.release(self.file_id)
