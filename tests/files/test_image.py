@@ -12,7 +12,7 @@ from towpath import settings as settings_room
 from towpath.codecs.images import decode, encode, size_in
 from towpath.errors import BrokenImageError, ImageTooLargeError, UnsupportedFormatError
 from towpath.media.data_uri import write
-from towpath.toolkit import Image, ImageSize, get_image_size
+from towpath.toolkit import Image, ImageInput, ImageSize, get_image_size
 
 pytestmark = pytest.mark.usefixtures("hosting")
 NOISE = PillowImage.effect_noise((64, 64), 90)
@@ -224,3 +224,18 @@ def test_an_unknown_preset_is_a_type_error() -> None:
         get_image_size("huge")
     with pytest.raises(ValueError):
         ImageSize(width=14143, height=1)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(b"no picture at all", id="a text"),
+        pytest.param(b"RIFF\x24\0\0\0WAVEfmt \x10\0\0\0", id="a sound"),
+        pytest.param(b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom", id="a video"),
+    ],
+)
+@pytest.mark.parametrize("kind", [lambda url: Image(url=url), ImageInput], ids=["file", "input"])
+def test_what_is_asked_of_a_picture_is_not_told_of_something_else(kind, content: bytes) -> None:
+    url = write(content, "application/octet-stream")
+    with pytest.raises(BrokenImageError, match="not an image that is read here"):
+        kind(url).probe()

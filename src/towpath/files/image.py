@@ -14,6 +14,7 @@ from towpath.codecs import images as codec
 from towpath.codecs.arrays import image_of
 from towpath.concurrency import in_thread, side_by_side
 from towpath.errors import UnsupportedFormatError
+from towpath.files.facts import MediaFacts
 from towpath.files.file import File
 from towpath.files.image_size import ImageSize
 from towpath.files.upload_options import UploadOptions, described, upload
@@ -192,6 +193,17 @@ class Image(File):
         most = active().image_max_pixels
         data = self._fetched(most * _BYTES_A_PIXEL + _HEADER)
         return codec.decode(data, mode, most_pixels=most, url=self.url)
+
+    @override
+    def probe(self) -> MediaFacts:
+        """Fill `metadata` with what the picture is like, and return it.
+
+        Raises:
+            DownloadError: the URL cannot be read.
+            MediaError: it is no picture that is read here, or too large.
+        """
+        self.metadata = MediaFacts(**codec.facts_in(self._content(), url=self.url))
+        return self.metadata
 
     def to_array(self, mode: str = "RGB") -> NDArray[np.uint8]:
         """Return the image, orientation applied, as uint8 HxWxC (HxW for a mode of one channel).
