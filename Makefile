@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 UV = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all browser engines check format lock build bench coverage screenshots clean
+.PHONY: help setup demo test test-all browser engines check format lock build bench paired coverage screenshots clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -89,6 +89,9 @@ build: setup ## make the wheel and the sdist in dist/
 
 bench: $(READY) .venv-bench/.ready ## measure beside the peers; BENCH=downloads picks one
 	$(BIN)/python bench/run.py --peers .venv-bench/bin/python $(BENCH)
+
+paired: $(READY) $(PAGE) ## measure this tree beside an older one: make paired BASE=<commit>
+	$(BIN)/python bench/paired.py $(BASE)
 
 screenshots: setup browser ## take pictures of the Playground's main states into build/screenshots
 	$(BIN)/python -m tests.playground.screenshots build/screenshots
