@@ -10,13 +10,13 @@ from starlette.websockets import WebSocketClose
 
 from towpath.errors import ForbiddenError, MissingKeyError, TowpathError
 from towpath.errors.redaction import shown
+from towpath.gateway.addresses import needs_no_key
 from towpath.gateway.answers import error_answer
+from towpath.gateway.entrance import address_of
 from towpath.settings import Settings
 
 __all__ = ["AdminGuard", "KeyGuard", "allowed_origins", "is_origin_allowed", "origin_of"]
 
-_PUBLIC = ("/health", "/ready", "/playground")
-_HEALTH_DEPTH = 3  # /owner/app/health
 _SCHEMES = frozenset({"key", "bearer"})
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _FORWARDED = frozenset({"forwarded", "via", "x-real-ip", "cf-connecting-ip", "true-client-ip"})
@@ -74,9 +74,8 @@ class KeyGuard:
         """Return why this call is refused, or None."""
         headers = Headers(scope=scope)
         if self._settings.keys:
-            return (
-                None if _is_public(scope["path"]) or self._has_key(headers) else MissingKeyError()
-            )
+            is_let_in = self._has_key(headers) or _is_open(scope)
+            return None if is_let_in else MissingKeyError()
         origin = headers.get("origin")
         changes = scope["type"] == "websocket" or scope["method"] not in _SAFE_METHODS
         if origin and changes and not is_origin_allowed(origin, self._settings):
@@ -158,10 +157,7 @@ def _any_equal(offered: bytes, keys: Sequence[str]) -> bool:
     return any(matches)
 
 
-def _is_public(path: str) -> bool:
-    """Return whether a path needs no key."""
-    if path.startswith("/queue/"):
-        return False
-    is_app_health = path.endswith("/health") and path.count("/") == _HEALTH_DEPTH
-    under_public = any(path == p or path.startswith(f"{p}/") for p in _PUBLIC)
-    return path == "/" or is_app_health or under_public
+def _is_open(scope: Scope) -> bool:
+    """Return whether a request needs no key."""
+    names = {name for name, _ in scope["headers"]}
+    return needs_no_key(address_of(scope), scope.get("method", ""), names)
