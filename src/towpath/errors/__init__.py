@@ -17,7 +17,7 @@ TowpathError
     ObjectExpiredError   RangeError   StoreFullError   StoreUnusableError
   RequestError               what a caller of the server did wrong
     BodyTooLargeError   BodyTimeoutError   UnsupportedBodyError   MissingKeyError   ForbiddenError
-    UnknownAppError   UnknownEndpointError
+    UnknownAppError   UnknownEndpointError   ServerBusyError (T) .limit   ClientBusyError (T) .limit
   AppError
     AppDefinitionError   AppSetupError .traceback   StartTimeoutError
     DeadlineError   RunnerLostError (T)   RunnerUnreachableError (T)   RunnerIncompleteError
@@ -78,6 +78,7 @@ from towpath.errors.serving import (
     AppSetupError,
     BodyTimeoutError,
     BodyTooLargeError,
+    ClientBusyError,
     DeadlineError,
     ForbiddenError,
     MissingKeyError,
@@ -87,6 +88,7 @@ from towpath.errors.serving import (
     RunnerIncompleteError,
     RunnerLostError,
     RunnerUnreachableError,
+    ServerBusyError,
     ServerError,
     SettingsError,
     StartTimeoutError,
@@ -113,14 +115,15 @@ from towpath.errors.storage import (
 __all__ = [
     "AddressInUseError", "AnswerTooLargeError", "AppDefinitionError", "AppError", "AppSetupError",
     "BadResponseError", "BlockedAddressError", "BodyTimeoutError", "BodyTooLargeError",
-    "BrokenArchiveError", "BrokenImageError", "BrokenMediaError", "DeadlineError", "DigestError",
-    "DiskFullError", "DownloadError",
+    "BrokenArchiveError", "BrokenImageError", "BrokenMediaError", "ClientBusyError",
+    "DeadlineError", "DigestError", "DiskFullError", "DownloadError",
     "FileTooLargeError", "ForbiddenError", "ImageTooLargeError", "InputError", "InvalidURLError",
     "LeaseLostError", "MediaError", "MissingKeyError", "NoUploaderError", "ObjectExistsError",
     "ObjectExpiredError",
     "ObjectNotFoundError", "QueueError", "QueueFullError", "QueueUnavailableError", "RangeError",
     "RequestCancelled", "RequestCancelledError", "RequestError", "RequestNotFoundError",
-    "RunnerIncompleteError", "RunnerLostError", "RunnerUnreachableError", "ServerError",
+    "RunnerIncompleteError", "RunnerLostError", "RunnerUnreachableError",
+    "ServerBusyError", "ServerError",
     "SettingsError", "SourceChangedError", "SourceStatusError",
     "SourceUnavailableError", "StartTimeoutError",
     "StateInUseError", "StorageError", "StoreFullError", "StoreUnusableError",

@@ -12,6 +12,7 @@ __all__ = [
     "AppSetupError",
     "BodyTimeoutError",
     "BodyTooLargeError",
+    "ClientBusyError",
     "DeadlineError",
     "ForbiddenError",
     "MissingKeyError",
@@ -21,6 +22,7 @@ __all__ = [
     "RunnerIncompleteError",
     "RunnerLostError",
     "RunnerUnreachableError",
+    "ServerBusyError",
     "ServerError",
     "SettingsError",
     "StartTimeoutError",
@@ -64,6 +66,28 @@ class UnsupportedBodyError(RequestError):
         super().__init__(
             f"A body of type {shown(content_type, 80)!r} is not read. Send application/json or "
             "multipart/form-data."
+        )
+
+
+class ServerBusyError(RequestError, TransientError):
+    """The server works on as many requests as it may."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        super().__init__(
+            f"The server is at work on {limit} requests, which is its limit. Send the request "
+            "again in a moment."
+        )
+
+
+class ClientBusyError(RequestError, TransientError):
+    """The caller has as many requests at work as one client may."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        super().__init__(
+            f"{limit} requests from your address are at work, which is the limit. Wait for one "
+            "of them to end, and send the request again."
         )
 
 

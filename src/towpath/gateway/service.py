@@ -42,6 +42,7 @@ from towpath.settings import Settings
 from towpath.storage.file_store import FileStore
 from towpath.storage.hosting import hosting_of
 from towpath.uploads.lifetimes import seconds_of
+from towpath.web.connections import Connections
 from towpath.web.receiving import RequestGuard
 
 __all__ = ["Parts", "create_file_origin", "create_gateway"]
@@ -64,6 +65,7 @@ class Parts:
         store: where files are.
         queue: where requests wait.
         worker: this server's name among those that share the queue.
+        connections: the book of connections.
     """
 
     settings: Settings
@@ -71,6 +73,7 @@ class Parts:
     store: FileStore
     queue: RequestQueue
     worker: str
+    connections: Connections
 
 
 def create_gateway(parts: Parts, clock: Clock = system_clock) -> ASGIApp:
@@ -217,6 +220,7 @@ class _Api:
         self._settings = parts.settings
         self._engine = parts.engine
         self._store = parts.store
+        self._connections = parts.connections
         self._desk = desk
         self._metrics = metrics
         self._reader = reader
@@ -270,6 +274,7 @@ class _Api:
     async def _exposition(self, _: Request) -> Response:
         self._metrics.note_apps(self._engine.statuses())
         self._metrics.note_queue(await self._desk.waiting())
+        self._metrics.note_connections(self._connections.counts)
         self._metrics.note_files(*await in_thread(self._store.totals)())
         return Response(self._metrics.exposition(), media_type=CONTENT_TYPE)
 

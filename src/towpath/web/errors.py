@@ -82,6 +82,8 @@ RULES: dict[type[TowpathError], _Rule] = {
     e.BodyTooLargeError: _Rule(413),
     e.BodyTimeoutError: _Rule(408),
     e.UnsupportedBodyError: _Rule(415),
+    e.ServerBusyError: _Rule(503),
+    e.ClientBusyError: _Rule(429),
     e.MissingKeyError: _Rule(401),
     e.ForbiddenError: _Rule(403),
     e.UnknownAppError: _Rule(404),
@@ -142,6 +144,8 @@ def _extra_headers(error: TowpathError) -> dict[str, str]:
         return {"X-Fal-Needs-Retry": "1"}
     if isinstance(error, e.UnknownAppError | e.UnknownEndpointError):
         return {"x-fal-billable-units": "0"}
+    if isinstance(error, e.ServerBusyError | e.ClientBusyError):
+        return {"Retry-After": "1"}
     if isinstance(error, e.MissingKeyError):
         return {"WWW-Authenticate": "Key"}
     return {}
