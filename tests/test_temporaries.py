@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextvars import copy_context
 from pathlib import Path
+from shutil import rmtree
 
 import pytest
 
@@ -104,9 +105,12 @@ def test_closing_twice_and_an_emptied_tmp_are_no_errors(base: Path) -> None:
     temporary = Temporary()
     temporary.close()
     temporary.close()
-    path.parent.rmdir()
-    with Temporary() as again:
-        assert again.is_dir()
+    assert list(base.iterdir()) == [], "the process's folder goes with its last temporary"
+    with Temporary() as first:
+        rmtree(first.parent)
+        with Temporary() as again:
+            assert again.is_dir()
+    assert list(base.iterdir()) == []
 
 
 # --- processes -----------------------------------------------------------------------------------

@@ -26,7 +26,7 @@ from contextvars import ContextVar
 from pathlib import Path
 from shutil import rmtree
 from types import TracebackType
-from typing import Self
+from typing import ClassVar, Self
 
 from towpath.clock import system_clock
 from towpath.context import places
@@ -37,6 +37,7 @@ _PREFIX = "towpath-temp-"
 _UNLOCKED = "towpath-new-"
 """What a process's folder is called until it is locked, so that nobody sweeps it meanwhile."""
 _LONGEST_UNLOCKED = 3600.0
+_TRIES = 10
 
 
 class Temporary:
@@ -159,49 +160,74 @@ def lasting_temporary() -> Path:
 
 
 class _Process:
-    """The folder of this process, made at the first temporary."""
+    """The folder of this process, by the folder that it lies in, and what holds its lock."""
 
-    lock = threading.Lock()
-    folder: Path | None = None
+    lock = threading.RLock()  # the garbage collector may remove a temporary at any moment
+    folders: ClassVar[dict[Path, tuple[Path, int | None]]] = {}
+    swept: ClassVar[set[Path]] = set()
 
     @classmethod
     def start_over(cls) -> None:
-        """Begin without a folder: a forked child makes one of its own."""
-        cls.lock, cls.folder = threading.Lock(), None
+        """Begin without a folder, as a forked child has to; its parent's stays locked."""
+        cls.lock = threading.RLock()
+        cls.folders.clear()
+
+    @classmethod
+    def end(cls) -> None:
+        """Remove what is left."""
+        for folder, _ in cls.folders.values():
+            rmtree(folder, ignore_errors=True)
 
 
 os.register_at_fork(after_in_child=_Process.start_over)
+atexit.register(_Process.end)
 
 
 def _new_folder() -> Path:
     """Make an empty folder in this process's own."""
-    with suppress(FileNotFoundError):  # somebody emptied /tmp
-        return Path(tempfile.mkdtemp(dir=_process_folder()))
-    with _Process.lock:
-        _Process.folder = None
-    return Path(tempfile.mkdtemp(dir=_process_folder()))
-
-
-def _process_folder() -> Path:
-    """Return this process's folder."""
     base = places().temp or Path(tempfile.gettempdir())
+    for _ in range(_TRIES):
+        with suppress(FileNotFoundError):  # it was removed in between, or somebody emptied /tmp
+            return Path(tempfile.mkdtemp(dir=_process_folder(base)))
+        with _Process.lock:
+            _Process.folders.pop(base, None)
+    return Path(tempfile.mkdtemp(dir=_process_folder(base)))
+
+
+def _process_folder(base: Path) -> Path:
+    """Return this process's folder in *base*; at first remove those of dead processes."""
     with _Process.lock:
-        folder = _Process.folder
-        if folder is None or folder.parent != base:
-            folder = _Process.folder = _made_in(base)
-        return folder
+        if base not in _Process.swept:
+            _Process.swept.add(base)
+            _sweep(base)
+        if base not in _Process.folders:
+            _Process.folders[base] = _made_in(base)
+        return _Process.folders[base][0]
 
 
-def _made_in(base: Path) -> Path:
-    """Make and lock the folder of this process in *base*, after removing those of dead ones."""
-    _sweep(base)
+def _made_in(base: Path) -> tuple[Path, int | None]:
+    """Make a folder in *base*, and lock it; return the descriptor that holds the lock."""
     draft = Path(tempfile.mkdtemp(prefix=_UNLOCKED, dir=base))
-    with suppress(OSError):  # a file system without locks is never swept
-        _locked(draft)  # stays open, and thereby locked, until the process ends
+    descriptor = None
+    with suppress(OSError):  # where there are no locks, nothing is swept
+        descriptor = _locked(draft)
     folder = draft.with_name(f"{_PREFIX}{draft.name.removeprefix(_UNLOCKED)}")
     draft.rename(folder)
-    atexit.register(_remove, folder, os.getpid())
-    return folder
+    return folder, descriptor
+
+
+def _remove(folder: Path, process: int) -> None:
+    """Remove a folder that *process* made; a forked child leaves it to its parent."""
+    if os.getpid() != process:
+        return
+    rmtree(folder, ignore_errors=True)
+    with _Process.lock, suppress(OSError):
+        folder.parent.rmdir()  # the process's own, once it is empty
+        own, descriptor = _Process.folders.get(folder.parent.parent, (None, None))
+        if own == folder.parent:
+            del _Process.folders[folder.parent.parent]
+            if descriptor is not None:
+                os.close(descriptor)
 
 
 def _sweep(base: Path) -> None:
@@ -239,9 +265,3 @@ def _locked(folder: Path) -> int:
         os.close(descriptor)
         raise
     return descriptor
-
-
-def _remove(folder: Path, process: int) -> None:
-    """Remove a folder that *process* made; a forked child leaves it to its parent."""
-    if os.getpid() == process:
-        rmtree(folder, ignore_errors=True)
