@@ -38,6 +38,7 @@ from towpath.runner.limits import OUT_OF_MEMORY, is_gpu_failure, is_out_of_memor
 from towpath.runner.registry import Registry
 from towpath.runner.wire import ENDED_PATH, TRACED_HEADER, context_of, patience_in
 from towpath.settings import Settings
+from towpath.temporaries import Keeper, keeping
 from towpath.web.errors import Problem, problem_of, validation_problem
 from towpath.web.receiving import RequestGuard
 
@@ -137,10 +138,11 @@ class _InContext:
                 MutableHeaders(scope=message)["x-fal-runner-hints"] = hints
             await send(message)
 
-        context = context_of(scope["headers"], scope["path"])
+        context, keeper = context_of(scope["headers"], scope["path"]), Keeper()
         self._registry.enter(context.request_id, is_traced=TRACED_HEADER in context.headers)
+        self._registry.keep(context.request_id, keeper)
         try:
-            with serving(context):
+            with serving(context), keeping(keeper):
                 async with holding():
                     await self._app(scope, receive, hinting_send)
         finally:
