@@ -13,7 +13,7 @@ from towpath.context import Lifetime, RequestContext, current_request
 from towpath.errors import AppDefinitionError
 from towpath.errors.redaction import shown
 
-__all__ = ["App", "BoundEndpoint", "endpoints_of"]
+__all__ = ["App", "BoundEndpoint", "endpoints_of", "has_endpoints"]
 
 
 class App:
@@ -110,6 +110,12 @@ class BoundEndpoint:
     name: str
     spec: EndpointSpec
     call: Callable[..., Any]  # Any: the author's own signature
+
+
+def has_endpoints(kind: type[App]) -> bool:
+    """Return whether an App class has a method that is marked as an endpoint."""
+    names = (name for name in dir(kind) if not name.startswith("__"))
+    return any(spec_of(getattr(kind, name, None)) is not None for name in names)
 
 
 def endpoints_of(app: App | type[App]) -> list[BoundEndpoint]:

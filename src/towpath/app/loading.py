@@ -10,7 +10,7 @@ from types import ModuleType
 
 from typing_extensions import override
 
-from towpath.app.definition import App, endpoints_of
+from towpath.app.definition import App, endpoints_of, has_endpoints
 from towpath.errors import AppDefinitionError
 from towpath.errors.redaction import shown
 
@@ -93,13 +93,15 @@ def _apps_in(module: ModuleType) -> list[type[App]]:
 
 
 def _is_served(kind: type[App]) -> bool:
-    """Return whether a class has endpoints; one without is a base for others."""
-    try:
-        return bool(endpoints_of(kind))
-    except AppDefinitionError as error:
-        if "no endpoints" in str(error):
-            return False
-        raise
+    """Return whether a class has endpoints; one without is a base for others.
+
+    Raises:
+        AppDefinitionError: it has some that cannot be served together.
+    """
+    if not has_endpoints(kind):
+        return False
+    endpoints_of(kind)
+    return True
 
 
 def _load_file(source: str) -> ModuleType:

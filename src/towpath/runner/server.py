@@ -31,10 +31,11 @@ from towpath.errors import (
 from towpath.files.file import File
 from towpath.runner.binding import Plan, http_request, plan_of, route_of
 from towpath.runner.checking import check_inputs, constrained_in
+from towpath.runner.gpu_errors import is_gpu_failure
 from towpath.runner.host import AppHost
 from towpath.runner.invoke import Invoker, holding, is_generator
 from towpath.runner.leaving import CANCEL, leaving
-from towpath.runner.limits import OUT_OF_MEMORY, is_gpu_failure, is_out_of_memory
+from towpath.runner.limits import OUT_OF_MEMORY, is_out_of_memory
 from towpath.runner.registry import Registry
 from towpath.runner.wire import ENDED_PATH, TRACED_HEADER, context_of, patience_in
 from towpath.settings import Settings
