@@ -1,6 +1,5 @@
 """App: the class that an author writes."""
 
-import difflib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -9,9 +8,9 @@ from typing_extensions import override
 
 from towpath.app.endpoints import EndpointSpec, spec_of
 from towpath.app.naming import checked_name, kebab
+from towpath.app.options import check_keyword, check_names, check_values, options_of
 from towpath.context import Lifetime, RequestContext, current_request
 from towpath.errors import AppDefinitionError
-from towpath.errors.redaction import shown
 
 __all__ = ["App", "BoundEndpoint", "endpoints_of", "has_endpoints"]
 
@@ -62,14 +61,12 @@ class App:
     @override
     def __init_subclass__(cls, **keywords: object) -> None:
         super().__init_subclass__()
-        known = [key for key in App.__annotations__ if not key.startswith("_")]
+        known = options_of(App)
         for key, value in keywords.items():
-            if key not in known:
-                near = difflib.get_close_matches(key, known, n=1)
-                hint = f" Did you mean {near[0]!r}?" if near else f" Known: {', '.join(known)}."
-                message = f"{cls.__name__} has an unknown option {shown(key, 40)!r}.{hint}"
-                raise AppDefinitionError(message)
+            check_keyword(cls.__name__, key, known)
             setattr(cls, key, value)
+        check_names(cls.__name__, _own(cls), known)
+        check_values(cls.__name__, App, vars(cls))
         if "name" not in cls.__dict__:
             cls.name = kebab(cls.__name__)
         if not isinstance(cls.name, str):
@@ -101,6 +98,11 @@ class App:
     def current_request(self) -> RequestContext | None:
         """Return the request that this code works for, or None outside of one."""
         return current_request()
+
+
+def _own(kind: type[App]) -> dict[str, object]:
+    """Return what the author wrote into a class, less its endpoints."""
+    return {name: value for name, value in vars(kind).items() if spec_of(value) is None}
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,14 @@ from watchfiles import PythonFilter, awatch
 from towpath.app.loading import parse_reference
 from towpath.cli.banner import banner_lines
 from towpath.cli.logs import set_up_logs
-from towpath.errors import AppError, ServerError, SettingsError, TowpathError
+from towpath.errors import (
+    AppDefinitionError,
+    AppError,
+    AppSetupError,
+    ServerError,
+    SettingsError,
+    TowpathError,
+)
 from towpath.gateway.server import RunningServer, run_server
 from towpath.memory import freeze_heap, share_arenas
 from towpath.settings import Settings, load, using
@@ -51,8 +58,9 @@ def serve_apps(
 
 
 def _say(error: TowpathError, code: int) -> int:
-    """Print why the server cannot start."""
-    print(f"towpath: {error}", file=sys.stderr)
+    """Print why the server cannot start; before it, the lines of the author's code that failed."""
+    trace = error.traceback if isinstance(error, AppDefinitionError | AppSetupError) else ""
+    print(f"{trace}towpath: {error}", file=sys.stderr)
     return code
 
 

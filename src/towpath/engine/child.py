@@ -227,9 +227,11 @@ async def describe(reference: str, settings: Settings) -> list[AppSpec]:
     finally:
         os.close(write_end)
     content = await asyncio.to_thread(_read_json, read_end)
-    await process.wait()
+    status = await process.wait()
     if "apps" not in content:
-        raise AppDefinitionError(str(content.get("error", f"{reference} cannot be loaded.")))
+        ended = f"{reference} cannot be loaded: its process ended with status {status}."
+        trace = str(content.get("traceback", ""))
+        raise AppDefinitionError(str(content.get("error", ended)), traceback=trace)
     return [_checked(AppSpec.from_json(app), requirements) for app in content["apps"]]
 
 

@@ -19,7 +19,7 @@ TowpathError
     BodyTooLargeError   BodyTimeoutError   UnsupportedBodyError   MissingKeyError   ForbiddenError
     UnknownAppError   UnknownEndpointError   ServerBusyError (T) .limit   ClientBusyError (T) .limit
   AppError
-    AppDefinitionError   AppSetupError .traceback   StartTimeoutError
+    AppDefinitionError .traceback   AppSetupError .traceback   StartTimeoutError
     DeadlineError   RunnerLostError (T)   RunnerUnreachableError (T)   RunnerIncompleteError
     RequestCancelledError
   QueueError

@@ -128,7 +128,15 @@ class AppError(TowpathError):
 
 
 class AppDefinitionError(AppError):
-    """The class does not declare an app that can be served."""
+    """The class does not declare an app that can be served.
+
+    Attributes:
+        traceback: of the author's code that failed, without our frames; '' if none did.
+    """
+
+    def __init__(self, message: str, *, traceback: str = "") -> None:
+        self.traceback = traceback
+        super().__init__(message)
 
 
 class AppSetupError(AppError):

@@ -7,7 +7,7 @@ import logging
 import signal
 import socket
 import sys
-import traceback
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,8 +16,10 @@ from starlette.types import ASGIApp
 from towpath.app.definition import App, endpoints_of
 from towpath.app.hints import endpoint_titles, example_in
 from towpath.app.loading import AppReference, load_app, load_apps, parse_reference
+from towpath.app.tracebacks import authors_traceback, last_place
 from towpath.context import ProcessPlaces, set_places, set_reporter
-from towpath.errors import SettingsError, TowpathError
+from towpath.errors import AppDefinitionError, SettingsError
+from towpath.errors.redaction import shown
 from towpath.memory import freeze_heap
 from towpath.runner.events import EventPipe
 from towpath.runner.host import AppHost
@@ -63,9 +65,13 @@ def _describe(reference: AppReference, pipe: int) -> None:
     """Write the specs of the reference's apps, or why there are none."""
     try:
         specs = [_spec(kind, reference).to_json() for kind in load_apps(reference)]
-    except TowpathError as error:
-        traceback.print_exc()
-        write_json(pipe, {"error": str(error)})
+    except AppDefinitionError as error:
+        write_json(pipe, {"error": str(error), "traceback": error.traceback})
+    except Exception as error:  # noqa: BLE001 - what the author's classes make the libraries raise
+        place = last_place(error)
+        said = f"{type(error).__name__}: {shown(str(error))}" + (f" ({place})" if place else "")
+        message = f"{reference.source} cannot be served: {said}"
+        write_json(pipe, {"error": message, "traceback": authors_traceback(error)})
     else:
         write_json(pipe, {"apps": specs})
 
@@ -111,9 +117,11 @@ def _serve(reference: AppReference, arguments: argparse.Namespace) -> None:
         owner = f"{arguments.owner}/{host.kind.name}"
         with using(settings), using_hosting(hosting_of(settings, owner=owner)):
             run_loop(_run(host, create_runner(host, settings, tell_over), arguments.socket))
-    except Exception:  # noqa: BLE001 - the author's code may raise anything
-        folder.failure.write_text(traceback.format_exc())
-        traceback.print_exc()
+    except Exception as error:  # noqa: BLE001 - the author's code may raise anything
+        said = authors_traceback(error) or f"{type(error).__name__}: {error}\n"
+        with suppress(OSError):  # the disk is full; the server has the last lines
+            folder.failure.write_text(said, errors="replace")
+        sys.stderr.write(said)
         sys.exit(1)
 
 
