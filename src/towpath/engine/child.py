@@ -18,6 +18,7 @@ from towpath.app.loading import parse_reference
 from towpath.app.requirements import requirements_in
 from towpath.clock import system_clock
 from towpath.engine.environments import python_of
+from towpath.engine.output import log_output
 from towpath.engine.pipes import Event, Pipes, RunnerPipes
 from towpath.engine.process import ChildProcess
 from towpath.errors import AppDefinitionError, AppSetupError, StartTimeoutError
@@ -166,6 +167,7 @@ class Child:
         self.lifeline = -1
         end_group(self.process.pid)
         await self.process.wait()
+        await asyncio.to_thread(self.pipes.tail)  # its last lines come before its end is told
         await self.upstream.close()
         folder = RunnerFolder.of(self.runners, self.process.pid)
         for path in (self.home, folder.path if folder else None):
@@ -217,22 +219,48 @@ async def describe(reference: str, settings: Settings) -> list[AppSpec]:
     """
     requirements = requirements_in(parse_reference(reference))
     python = await python_of(reference, requirements, settings)
+    content, status = await _described(python, reference, settings)
+    if "apps" not in content:
+        ended = f"{reference} cannot be loaded: its process ended with status {status}."
+        trace = str(content.get("traceback", ""))
+        raise AppDefinitionError(str(content.get("error", ended)), traceback=trace)
+    return [_checked(AppSpec.from_json(app), requirements) for app in content["apps"]]
+
+
+async def _described(
+    python: str, reference: str, settings: Settings
+) -> tuple[Mapping[str, Any], int]:  # Any: JSON
+    """Have a process load the apps; return what it says of them, and its exit status."""
+    started = list[ChildProcess]()
+
+    def tell(event: Event) -> None:
+        log_output(reference, started[0].pid if started else 0, event)
+
+    pipes = Pipes(tell, system_clock)
+    ends = pipes.open()
     read_end, write_end = os.pipe()
     try:
         process = ChildProcess(
             (python, "-m", _MODULE, reference, "--describe", str(write_end)),
             descriptors=(write_end,),
             env=settings.environment_of_runner(),
+            outputs=(ends.out, ends.err),
         )
+    except BaseException:
+        os.close(read_end)
+        pipes.drop()
+        raise
     finally:
         os.close(write_end)
-    content = await asyncio.to_thread(_read_json, read_end)
-    status = await process.wait()
-    if "apps" not in content:
-        ended = f"{reference} cannot be loaded: its process ended with status {status}."
-        trace = str(content.get("traceback", ""))
-        raise AppDefinitionError(str(content.get("error", ended)), traceback=trace)
-    return [_checked(AppSpec.from_json(app), requirements) for app in content["apps"]]
+        ends.close()
+    started.append(process)
+    pipes.start()
+    try:
+        content = await asyncio.to_thread(_read_json, read_end)
+        return content, await process.wait()
+    finally:
+        end_group(process.pid)
+        await asyncio.to_thread(pipes.tail)
 
 
 def _checked(spec: AppSpec, read: Sequence[str]) -> AppSpec:

@@ -4,7 +4,6 @@ import json
 import logging
 import os
 import selectors
-import sys
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -75,8 +74,7 @@ class _Source:
 class Pipes:
     """Reads a runner's pipes in a thread, to their ends.
 
-    What it prints goes on to our standard error; the last lines are kept, because they say why it
-    died.
+    The last lines that it prints are kept, because they say why it died.
 
     Args:
         tell: called in that thread for every event.
@@ -133,9 +131,8 @@ class Pipes:
             for line in lines:
                 self._heard(line)
         else:
-            _print(data)
             for line in lines:
-                text = line.decode(errors="replace").rstrip("\r")
+                text = _last_drawn(line.decode(errors="replace"))
                 self._tail.append(text)
                 self._say(Event("log", "", f"STD{source.name.upper()}", text, self._clock()))
         return bool(data)
@@ -147,8 +144,6 @@ class Pipes:
             event = Event(said["kind"], said["id"], said["level"], said["message"], said["at"])
         except (ValueError, KeyError, TypeError):
             return
-        if event.kind == "log":
-            _print(event.message.encode(errors="replace") + b"\n")
         self._say(event)
 
     def _say(self, event: Event) -> None:
@@ -158,11 +153,6 @@ class Pipes:
             log.debug("event after the end", extra={"kind": event.kind})
 
 
-def _print(data: bytes) -> None:
-    """Write what a runner prints to our standard error: our standard output is for results."""
-    if sys.__stderr__ is None:
-        return
-    try:
-        os.write(sys.__stderr__.fileno(), data)
-    except (OSError, ValueError):
-        return
+def _last_drawn(line: str) -> str:
+    """Return what a terminal would show of a line that was drawn over by carriage returns."""
+    return line.rstrip("\r").rpartition("\r")[2]

@@ -23,6 +23,7 @@ TowpathError
     DeadlineError   RunnerLostError (T)   RunnerUnreachableError (T)   RunnerIncompleteError
     RequestCancelledError
   QueueError
+    IdempotencyKeyError .request_id
     RequestNotFoundError   WrongStateError .state   QueueFullError .waiting .limit   LeaseLostError
     QueueUnavailableError (T) .is_full   AnswerTooLargeError .limit
   ServerError                why a command cannot serve
@@ -60,6 +61,7 @@ from towpath.errors.media import (
 )
 from towpath.errors.queue import (
     AnswerTooLargeError,
+    IdempotencyKeyError,
     LeaseLostError,
     QueueError,
     QueueFullError,
@@ -116,20 +118,17 @@ __all__ = [
     "AddressInUseError", "AnswerTooLargeError", "AppDefinitionError", "AppError", "AppSetupError",
     "BadResponseError", "BlockedAddressError", "BodyTimeoutError", "BodyTooLargeError",
     "BrokenArchiveError", "BrokenImageError", "BrokenMediaError", "ClientBusyError",
-    "DeadlineError", "DigestError", "DiskFullError", "DownloadError",
-    "FileTooLargeError", "ForbiddenError", "ImageTooLargeError", "InputError", "InvalidURLError",
+    "DeadlineError", "DigestError", "DiskFullError", "DownloadError", "FileTooLargeError",
+    "ForbiddenError", "IdempotencyKeyError", "ImageTooLargeError", "InputError", "InvalidURLError",
     "LeaseLostError", "MediaError", "MissingKeyError", "NoUploaderError", "ObjectExistsError",
-    "ObjectExpiredError",
-    "ObjectNotFoundError", "QueueError", "QueueFullError", "QueueUnavailableError", "RangeError",
-    "RequestCancelled", "RequestCancelledError", "RequestError", "RequestNotFoundError",
-    "RunnerIncompleteError", "RunnerLostError", "RunnerUnreachableError",
-    "ServerBusyError", "ServerError",
-    "SettingsError", "SourceChangedError", "SourceStatusError",
-    "SourceUnavailableError", "StartTimeoutError",
+    "ObjectExpiredError", "ObjectNotFoundError", "QueueError", "QueueFullError",
+    "QueueUnavailableError", "RangeError", "RequestCancelled", "RequestCancelledError",
+    "RequestError", "RequestNotFoundError", "RunnerIncompleteError", "RunnerLostError",
+    "RunnerUnreachableError", "ServerBusyError", "ServerError", "SettingsError",
+    "SourceChangedError", "SourceStatusError", "SourceUnavailableError", "StartTimeoutError",
     "StateInUseError", "StorageError", "StoreFullError", "StoreUnusableError",
-    "TooManyRedirectsError", "TowpathError", "TransientError", "TruncatedError",
-    "UnknownAppError", "UnknownEndpointError", "UnsafeArchiveError", "UnsupportedBodyError",
-    "UnsupportedFormatError", "UploadError", "UploadRefusedError", "UploadUnavailableError",
-    "WrongStateError",
+    "TooManyRedirectsError", "TowpathError", "TransientError", "TruncatedError", "UnknownAppError",
+    "UnknownEndpointError", "UnsafeArchiveError", "UnsupportedBodyError", "UnsupportedFormatError",
+    "UploadError", "UploadRefusedError", "UploadUnavailableError", "WrongStateError",
 ]
 # fmt: on
