@@ -6,6 +6,9 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from towpath.downloads.askers import asker_of
+from towpath.media.data_uri import is_data_uri
+
 __all__ = ["Hits", "memory_of"]
 
 _MOST = 4096
@@ -22,12 +25,19 @@ class _Hit:
     facts_path: str
 
 
-def memory_of(options: Mapping[str, object], *rest: Hashable) -> Hashable:
+def memory_of(
+    options: Mapping[str, object],
+    url: object,
+    headers: Mapping[str, str] | None,
+    *rest: Hashable,
+) -> Hashable:
     """Return what a call is remembered under: all it says, so that none skips a check of its own.
 
-    None where the copy has to be hashed again.
+    None where the copy has to be hashed again, and for inline data, which is too long to keep.
     """
-    return None if options.get("verify") else (*rest, repr(options) if options else "")
+    if options.get("verify") or not isinstance(url, str) or is_data_uri(url):
+        return None
+    return (url, asker_of(url, headers), *rest, repr(options) if options else "")
 
 
 class Hits:

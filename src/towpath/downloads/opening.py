@@ -38,7 +38,6 @@ Opener = Callable[[Ask, Watch], Opened]
 """Opens one URL, as often as a download needs it."""
 
 _BUFFER = 1024 * 1024
-_MOST_INLINE = 64 * 2**20
 _CLOUD = frozenset({"s3", "gs", "az"})
 
 
@@ -49,8 +48,6 @@ def opener_of(wanted: Wanted) -> Opener:
         InvalidURLError: it is no URL, or its scheme may not be used by this call.
     """
     url = wanted.url
-    if not isinstance(url, str):
-        raise InvalidURLError(str(url), "a URL is a text")
     if data_uri.is_data_uri(url):
         return lambda _ask, _watch: _inline(wanted)
     hosting = current_hosting()
@@ -162,7 +159,7 @@ def _version() -> str:
 
 def _inline(wanted: Wanted) -> Opened:
     """Decode a data: URI."""
-    limit = _MOST_INLINE if wanted.limit is None else wanted.limit
+    limit = data_uri.MOST_INLINE if wanted.limit is None else wanted.limit
     data, kind = data_uri.parse(wanted.url, limit=limit)
     # The name is the key of the URI and the extension of its type: see downloads.errand.
     head = Head(wanted.url, "", len(data), kind)

@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 __all__ = ["shown", "shown_url"]
 
 _LONGEST = 200
+_LONGEST_TYPE = 60
 
 
 def shown(value: str, longest: int = _LONGEST) -> str:
@@ -18,7 +19,8 @@ def shown(value: str, longest: int = _LONGEST) -> str:
 def shown_url(url: str) -> str:
     """Return *url* as a message may show it: no query, no user info, no inline data."""
     if url[:5].lower() == "data:":
-        return f"{shown(url[: url.find(',') + 1] or 'data:', 60)}… ({len(url)} characters)"
+        comma = url.find(",", 5, _LONGEST_TYPE)  # what is sliced here is copied
+        return f"{shown(url[: comma + 1] or 'data:')}… ({len(url)} characters)"
     try:
         parts = urlsplit(url)
         host = parts.netloc.rpartition("@")[2]
