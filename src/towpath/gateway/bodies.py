@@ -1,10 +1,10 @@
 """Callers' bodies, whole before anything is taken for them.
 
-A runner's place that is taken while a body still comes belongs to whoever sends slowest: a caller who
-declares a thousand bytes and sends one keeps the place until its body times out. So a body is
-received first: a small one into memory, of which all bodies together have a share, a larger one onto the
-disk, within its reserve. A runner gets it as fast as it reads. The files have no names where the
-system can do that (O_TMPFILE): a kill leaves nothing behind.
+A runner's place that is taken while a body still comes belongs to whoever sends slowest: a caller
+who declares a thousand bytes and sends one keeps the place until its body times out. So a body is
+received first: a small one into memory, of which all bodies together have a share, a larger one
+onto the disk, within its reserve. A runner gets it as fast as it reads. The files have no names
+where the system can do that (O_TMPFILE): a kill leaves nothing behind.
 """
 
 import tempfile
@@ -58,9 +58,6 @@ class Body:
         return self.data if self.file is None else pieces_of(self.file)
 
 
-EMPTY = Body(b"", 0)
-
-
 async def pieces_of(file: BinaryIO) -> AsyncIterator[bytes]:
     """Yield the bytes of a file, from its beginning."""
     file.seek(0)
@@ -84,6 +81,7 @@ class Bodies:
     """
 
     def __init__(self, folder: Path, reserve: int | None) -> None:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._folder = folder
         self._room = Room(folder, reserve)
         self._held = 0
@@ -144,9 +142,8 @@ class Bodies:
 
     def _nameless(self) -> BinaryIO:
         """Return a file that nobody else sees."""
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with told(self._folder):
-            return tempfile.TemporaryFile(dir=self._folder, buffering=0)  # type: ignore[return-value] # unbuffered
+            return tempfile.TemporaryFile(dir=self._folder, buffering=0)
 
 
 async def _tiny(receive: Receive) -> bytes:
