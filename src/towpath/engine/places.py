@@ -44,6 +44,11 @@ class Runner:
     served: int = 0
     failures: int = 0
 
+    def drop(self, request_id: str) -> None:
+        """Forget a request."""
+        self.requests.discard(request_id)
+        self.long.discard(request_id)
+
     @property
     def is_free(self) -> bool:
         """Return whether it can take one more."""

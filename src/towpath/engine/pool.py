@@ -187,8 +187,7 @@ class Pool:
 
     def _free(self, runner: Runner, request_id: str | None) -> None:
         if request_id is not None:
-            runner.requests.discard(request_id)
-            runner.long.discard(request_id)
+            runner.drop(request_id)
         if runner.served:
             self._failures = 0
         self._places.release(runner, self._now())
