@@ -41,6 +41,14 @@ class App:
     """Runners that there may be; None is 1 on one machine."""
     max_multiplexing: ClassVar[int] = 1
     """Requests that one runner works on at once; others wait their turn."""
+    max_websockets: ClassVar[int] = 64
+    """Websockets that one runner has open at once, besides the requests that it works on; more
+    are refused. Opening one waits for its turn like a request."""
+    websocket_idle_timeout: ClassVar[float | None] = 300
+    """Seconds without a message either way, after which a websocket is closed; None is never."""
+    stall_timeout: ClassVar[float | None] = 20
+    """Seconds that a caller may take nothing of an answer that is on its way, such as a stream of
+    events, before the call is ended; None is 60, the limit of every connection."""
     concurrency_buffer: ClassVar[int] = 0
     """Runners that are kept idle above what the requests need."""
     scaling_delay: ClassVar[float] = 0

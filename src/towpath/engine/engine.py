@@ -47,6 +47,12 @@ class RunnerLease(Protocol):
     def begin(self, request_id: str) -> None:
         """Note that a request goes to the runner."""
 
+    def stay(self, request_id: str, most: int) -> bool:
+        """Change the place for one of *most* that long-lived connections have on the runner.
+
+        The request's own place is free for others then. Return False where none of them is free.
+        """
+
     def finish(self, status: int, hints: str = "") -> None:
         """Note that its answer came, to the last byte, and what the runner says it has warm."""
 

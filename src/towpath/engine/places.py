@@ -21,6 +21,7 @@ class Runner:
         slots: requests that it works on at once.
         since: when it was ready, by the loop's clock.
         requests: that it works on.
+        long: those of them that are long-lived connections: they have places of their own.
         taken: places that are given away, to those and to who has not sent anything yet.
         idle_since: since when it has nothing to do.
         leaving: whether it gets no new ones.
@@ -34,6 +35,7 @@ class Runner:
     slots: int
     since: float
     requests: set[str] = field(default_factory=set)
+    long: set[str] = field(default_factory=set)
     taken: int = 0
     idle_since: float = 0
     leaving: bool = False
@@ -42,10 +44,20 @@ class Runner:
     served: int = 0
     failures: int = 0
 
+    def drop(self, request_id: str) -> None:
+        """Forget a request."""
+        self.requests.discard(request_id)
+        self.long.discard(request_id)
+
     @property
     def is_free(self) -> bool:
         """Return whether it can take one more."""
-        return not self.leaving and not self.is_lost and self.taken < self.slots
+        return not self.leaving and not self.is_lost and self.at_work < self.slots
+
+    @property
+    def at_work(self) -> int:
+        """Return how many places are taken, less those of long-lived connections."""
+        return self.taken - len(self.long)
 
 
 @dataclass(slots=True, eq=False)
@@ -63,15 +75,20 @@ class Lease:
     Args:
         enter: waits for a place, and returns its runner.
         leave: takes the place back.
+        give: gives free places to who waits.
     """
 
-    __slots__ = ("_enter", "_leave", "request_id", "runner", "status")
+    __slots__ = ("_enter", "_give", "_leave", "request_id", "runner", "status")
 
     def __init__(
-        self, enter: Callable[[], Awaitable[Runner]], leave: "Callable[[Lease], None]"
+        self,
+        enter: Callable[[], Awaitable[Runner]],
+        leave: "Callable[[Lease], None]",
+        give: Callable[[], None],
     ) -> None:
         self._enter = enter
         self._leave = leave
+        self._give = give
         self.runner: Runner
         self.request_id: str | None = None
         self.status: int | None = None
@@ -92,6 +109,17 @@ class Lease:
         """Note that a request goes to the runner."""
         self.request_id = request_id
         self.runner.requests.add(request_id)
+
+    def stay(self, request_id: str, most: int) -> bool:
+        """Change the place for one of *most* that long-lived connections have.
+
+        Return False where none of them is free.
+        """
+        if len(self.runner.long) >= most:
+            return False
+        self.runner.long.add(request_id)
+        self._give()
+        return True
 
     def finish(self, status: int, hints: str = "") -> None:
         """Note that its answer came, to the last byte."""
@@ -162,4 +190,4 @@ class Places:
         if not free:
             return None
         warm = [runner for runner in free if hint is not None and hint in runner.hints]
-        return min(warm or free, key=lambda runner: (runner.taken, -runner.idle_since))
+        return min(warm or free, key=lambda runner: (runner.at_work, -runner.idle_since))

@@ -77,7 +77,7 @@ class Pool:
 
     def acquire(self, hint: str | None) -> Lease:
         """Wait for a place; see `Engine.acquire`."""
-        return Lease(partial(self._enter, hint), self._give_back)
+        return Lease(partial(self._enter, hint), self._give_back, self._places.give)
 
     async def _enter(self, hint: str | None) -> Runner:
         """Take a place, unless there are no runners and none can be started now."""
@@ -187,7 +187,7 @@ class Pool:
 
     def _free(self, runner: Runner, request_id: str | None) -> None:
         if request_id is not None:
-            runner.requests.discard(request_id)
+            runner.drop(request_id)
         if runner.served:
             self._failures = 0
         self._places.release(runner, self._now())
@@ -232,7 +232,7 @@ class Pool:
         """Ask how many runners are wanted; none are started while starts fail."""
         now, runners = self._now(), self._here()
         demand = Demand(
-            busy=sum(runner.taken for runner in runners),
+            busy=sum(runner.at_work for runner in runners),
             waits=[now - waiter.since for waiter in self._places.waiting],
             starting=len(self._starting),
             ready=len(runners),

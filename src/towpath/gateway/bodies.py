@@ -1,25 +1,23 @@
 """Callers' bodies, whole before anything is taken for them.
 
-A runner's place that is taken while a body still comes belongs to whoever sends slowest: a caller who
-declares a thousand bytes and sends one keeps the place until its body times out. So a body is
-received first: a small one into memory, of which all bodies together have a share, a larger one onto the
-disk, within its reserve. A runner gets it as fast as it reads. The files have no names where the
-system can do that (O_TMPFILE): a kill leaves nothing behind.
+A runner's place that is taken while a body still comes belongs to whoever sends slowest: a caller
+who declares a thousand bytes and sends one keeps the place until its body times out. So a body is
+received first: a small one into memory, of which all bodies together have a share, a larger one
+onto the disk, within its reserve. A runner gets it as fast as it reads. The files have no names
+where the system can do that (O_TMPFILE): a kill leaves nothing behind.
 """
 
-import tempfile
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO
 
 from starlette.types import Message, Receive
 
 from towpath.concurrency import in_thread
 from towpath.errors import RequestError
-from towpath.storage.disk import told
-from towpath.storage.room import Room
+from towpath.storage.spool import Spool, Spools
 
 __all__ = ["Bodies", "Body", "pieces_of"]
 
@@ -58,21 +56,11 @@ class Body:
         return self.data if self.file is None else pieces_of(self.file)
 
 
-EMPTY = Body(b"", 0)
-
-
 async def pieces_of(file: BinaryIO) -> AsyncIterator[bytes]:
     """Yield the bytes of a file, from its beginning."""
     file.seek(0)
     while piece := await in_thread(file.read)(_PIECE):
         yield piece
-
-
-class Taker(Protocol):
-    """Makes the file of a large body."""
-
-    def __call__(self) -> BinaryIO:
-        """Return a new empty file."""
 
 
 class Bodies:
@@ -81,15 +69,17 @@ class Bodies:
     Args:
         folder: where large ones go.
         reserve: bytes that stay free on its disk, as set.
+
+    Attributes:
+        spools: makes their files.
     """
 
     def __init__(self, folder: Path, reserve: int | None) -> None:
-        self._folder = folder
-        self._room = Room(folder, reserve)
+        self.spools = Spools(folder, reserve)
         self._held = 0
 
     async def receive(
-        self, receive: Receive, length: int | None, *, make: Taker | None = None
+        self, receive: Receive, length: int | None, *, make: Callable[[], Spool] | None = None
     ) -> Body:
         """Return a body when all of it is here.
 
@@ -105,7 +95,7 @@ class Bodies:
         if length is not None and length <= _TINY:
             data = await _tiny(receive)
             return Body(data, len(data))
-        arriving = _Arriving(self, receive, make or self._nameless)
+        arriving = _Arriving(self, receive, make or self.spools)
         try:
             return await arriving.whole(length)
         except BaseException:
@@ -123,31 +113,6 @@ class Bodies:
         """Take memory back."""
         self._held -= size
 
-    def check(self, size: int) -> None:
-        """Refuse what would use up the disk's reserve.
-
-        Raises:
-            StoreFullError: it would.
-        """
-        self._room.check(size)
-
-    def write(self, file: BinaryIO, data: bytes) -> None:
-        """Write to the file of a large body.
-
-        Raises:
-            StoreFullError: the disk's reserve would be used up.
-            StoreUnusableError: the disk is broken.
-        """
-        self._room.check(len(data))
-        with told(self._folder):
-            file.write(data)
-
-    def _nameless(self) -> BinaryIO:
-        """Return a file that nobody else sees."""
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with told(self._folder):
-            return tempfile.TemporaryFile(dir=self._folder, buffering=0)  # type: ignore[return-value] # unbuffered
-
 
 async def _tiny(receive: Receive) -> bytes:
     """Return a body of a few bytes."""
@@ -162,18 +127,18 @@ async def _tiny(receive: Receive) -> bytes:
 class _Arriving:
     """A body on its way: in memory as long as it is small and there is some, then in a file."""
 
-    def __init__(self, bodies: Bodies, receive: Receive, make: Taker) -> None:
+    def __init__(self, bodies: Bodies, receive: Receive, make: Callable[[], Spool]) -> None:
         self._bodies = bodies
         self._receive = receive
         self._make = make
         self._batch = bytearray()
-        self._file: BinaryIO | None = None
-        self._lent = self._size = 0
+        self._spool: Spool | None = None
+        self._lent = 0
 
     async def whole(self, length: int | None) -> Body:
         """Receive all of it."""
         if length is not None and length > _SMALL:
-            self._bodies.check(length)
+            self._bodies.spools.room.check(length)
             await self._open()
         elif not self._bodies.lend(_SMALL):
             await self._open()
@@ -190,7 +155,7 @@ class _Arriving:
 
     async def _ended(self) -> Body:
         """Return the body."""
-        if self._file is None:
+        if self._spool is None:
             lent, self._lent = self._lent, 0
             return Body(
                 bytes(self._batch),
@@ -198,20 +163,18 @@ class _Arriving:
                 release=partial(self._bodies.give_back, lent),
             )
         await self._flush()
-        return Body(b"", self._size, self._file)
+        return Body(b"", self._spool.size, self._spool.file)
 
     async def _flush(self) -> None:
         """Write what has come; the file takes the place of the memory."""
-        if self._file is None:
-            await self._open()
-        assert self._file is not None  # noqa: S101 - for the type checker
-        await in_thread(self._bodies.write)(self._file, bytes(self._batch))
-        self._size += len(self._batch)
+        spool = self._spool or await self._open()
+        await in_thread(spool.write)(bytes(self._batch))
         self._batch.clear()
         self._give_back()
 
-    async def _open(self) -> None:
-        self._file = await in_thread(self._make)()
+    async def _open(self) -> Spool:
+        self._spool = await in_thread(self._make)()
+        return self._spool
 
     def _give_back(self) -> None:
         self._bodies.give_back(self._lent)
@@ -220,8 +183,8 @@ class _Arriving:
     def close(self) -> None:
         """Let go of what came."""
         self._give_back()
-        if self._file is not None:
-            self._file.close()
+        if self._spool is not None:
+            self._spool.close()
 
 
 def _piece(message: Message) -> bytes:

@@ -28,6 +28,7 @@ from towpath.errors import TowpathError
 from towpath.gateway.addresses import Service, prefix_of
 from towpath.gateway.admin import AdminRoutes
 from towpath.gateway.answers import error_answer
+from towpath.gateway.bodies import Bodies
 from towpath.gateway.desk import QueueDesk
 from towpath.gateway.entrance import Entrance
 from towpath.gateway.keys import AdminGuard, KeyGuard, allowed_origins
@@ -86,12 +87,13 @@ def create_gateway(parts: Parts, clock: Clock = system_clock) -> ASGIApp:
     settings, store = parts.settings, parts.store
     metrics = Metrics()
     reader = StoreReader()
+    bodies = Bodies(settings.state / "bodies", settings.store_reserve)
     desk = QueueDesk(parts.queue, parts.engine, settings, worker=parts.worker)
     api = _Api(parts, desk, metrics, reader).app()
     files = _files(settings, store, clock, reader)
     uploads = _uploads(settings, store)
     admin = _admin(settings, store, desk)
-    run = _run(settings, parts.engine)
+    run = _run(settings, parts.engine, bodies)
     services: dict[Service, ASGIApp] = {
         "files": files,
         "upload": uploads,
@@ -133,9 +135,9 @@ def _uploads(settings: Settings, store: FileStore) -> ASGIApp:
     )
 
 
-def _run(settings: Settings, engine: LocalEngine) -> ASGIApp:
+def _run(settings: Settings, engine: LocalEngine, bodies: Bodies) -> ASGIApp:
     """Return the app of direct calls; without the layers that only browsers and forms need."""
-    calls = _Calls(engine)
+    calls = _Calls(engine, bodies)
     guarded = RequestGuard(calls, limit=settings.max_body_bytes)
     return _ForBrowsers(KeyGuard(guarded, settings), settings)
 
@@ -143,9 +145,9 @@ def _run(settings: Settings, engine: LocalEngine) -> ASGIApp:
 class _Calls:
     """Calls of apps: requests and websockets."""
 
-    def __init__(self, engine: LocalEngine) -> None:
+    def __init__(self, engine: LocalEngine, bodies: Bodies) -> None:
         self._engine = engine
-        self._run = RunEndpoint(engine)
+        self._run = RunEndpoint(engine, bodies)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one of them."""

@@ -191,13 +191,13 @@ def _handler(
 
 
 def _socket_handler(endpoint: BoundEndpoint) -> Callable[..., Awaitable[None]]:
-    """Return what FastAPI calls for a websocket: the author's method in its turn."""
+    """Return what FastAPI calls for a websocket: the author's method, beside the requests."""
 
     @functools.wraps(endpoint.call)
     async def handle(**kwargs: object) -> None:
         sockets = [value for value in kwargs.values() if isinstance(value, WebSocket)]
         invoker = cast("Invoker", sockets[0].app.state.invoker)
-        await invoker.call(endpoint.call, kwargs)
+        await invoker.call(endpoint.call, kwargs, is_aside=True)
 
     return handle
 

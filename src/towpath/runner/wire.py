@@ -96,6 +96,9 @@ class AppSpec:
         requirements: packages that it needs besides ours.
         min_runners, max_runners: how many there may be; max_runners is None where it was not said.
         slots: requests that one runner works on at once.
+        max_websockets: that one runner has open at once, besides.
+        websocket_idle_timeout: seconds without a message after which a websocket is closed.
+        stall_timeout: seconds that a caller may take nothing of an answer on its way.
         buffer: runners that are idle above what is needed.
         scaling_delay: seconds that a request waits before another runner is started for it.
         keep_alive: seconds that a runner stays idle before it is stopped.
@@ -120,6 +123,9 @@ class AppSpec:
     min_runners: int = 0
     max_runners: int | None = None
     slots: int = 1
+    max_websockets: int = 64
+    websocket_idle_timeout: float | None = 300
+    stall_timeout: float | None = 20
     buffer: int = 0
     scaling_delay: float = 0
     keep_alive: float = 60
@@ -149,6 +155,9 @@ class AppSpec:
             min_runners=kind.min_concurrency,
             max_runners=kind.max_concurrency,
             slots=slots_of(kind),
+            max_websockets=kind.max_websockets,
+            websocket_idle_timeout=kind.websocket_idle_timeout,
+            stall_timeout=kind.stall_timeout,
             buffer=kind.concurrency_buffer,
             scaling_delay=kind.scaling_delay,
             keep_alive=kind.keep_alive,

@@ -142,7 +142,7 @@ class HardenedProtocol(HttpToolsProtocol):
 
     @override
     def send_400_response(self, msg: str) -> None:
-        if not getattr(self.cycle, "response_complete", True):
+        if self.pipeline:
             self.transport.abort()  # it would be taken for the answer to a request before
         else:
             self._answer_error(400, msg)
