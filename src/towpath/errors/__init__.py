@@ -8,13 +8,14 @@ TowpathError
     SourceChangedError   DigestError .algorithm .expected .got
   MediaError                 .url
     UnsupportedFormatError (ValueError)   BrokenImageError   ImageTooLargeError .pixels .limit
-    BrokenMediaError   BrokenArchiveError   UnsafeArchiveError .member
+    BrokenMediaError   BrokenArchiveError .member   UnsafeArchiveError .member
   InputError                 .field .type .ctx .at
   UploadError
     NoUploaderError   UploadRefusedError .status   UploadUnavailableError (T)
   StorageError               .key
     ObjectNotFoundError (FileNotFoundError)   ObjectExistsError (FileExistsError)
     ObjectExpiredError   RangeError   StoreFullError   StoreUnusableError
+    TemporaryFullError .free
   RequestError               what a caller of the server did wrong
     BodyTooLargeError   BodyTimeoutError   UnsupportedBodyError   MissingKeyError   ForbiddenError
     UnknownAppError   UnknownEndpointError
@@ -104,6 +105,7 @@ from towpath.errors.storage import (
     StorageError,
     StoreFullError,
     StoreUnusableError,
+    TemporaryFullError,
     UploadError,
     UploadRefusedError,
     UploadUnavailableError,
@@ -124,6 +126,7 @@ __all__ = [
     "SettingsError", "SourceChangedError", "SourceStatusError",
     "SourceUnavailableError", "StartTimeoutError",
     "StateInUseError", "StorageError", "StoreFullError", "StoreUnusableError",
+    "TemporaryFullError",
     "TooManyRedirectsError", "TowpathError", "TransientError", "TruncatedError",
     "UnknownAppError", "UnknownEndpointError", "UnsafeArchiveError", "UnsupportedBodyError",
     "UnsupportedFormatError", "UploadError", "UploadRefusedError", "UploadUnavailableError",
