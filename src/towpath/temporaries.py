@@ -14,8 +14,10 @@ systemd-tmpfiles respects the same lock: https://systemd.io/TEMPORARY_DIRECTORIE
 """
 
 import atexit
+import errno
 import fcntl
 import os
+import shutil
 import stat
 import tempfile
 import threading
@@ -24,20 +26,28 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
-from shutil import rmtree
 from types import TracebackType
 from typing import ClassVar, Self
 
 from towpath.clock import system_clock
 from towpath.context import places
+from towpath.errors import TemporaryFullError
 
-__all__ = ["Keeper", "Temporary", "keeping", "kept_temporary", "lasting_temporary"]
+__all__ = [
+    "Keeper",
+    "Temporary",
+    "keeping",
+    "kept_temporary",
+    "lasting_temporary",
+    "telling_full",
+]
 
 _PREFIX = "towpath-temp-"
 _UNLOCKED = "towpath-new-"
 """What a process's folder is called until it is locked, so that nobody sweeps it meanwhile."""
 _LONGEST_UNLOCKED = 3600.0
 _TRIES = 10
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 class Temporary:
@@ -156,6 +166,22 @@ def lasting_temporary() -> Path:
     return _new_folder()
 
 
+@contextmanager
+def telling_full() -> Iterator[None]:
+    """Say that a disk is full with our error; other errors go on as they are.
+
+    Raises:
+        TemporaryFullError: there is no room for a temporary file.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        free = shutil.disk_usage(places().temp or tempfile.gettempdir()).free
+        raise TemporaryFullError(free=free) from error
+
+
 # --- the folder of this process ------------------------------------------------------------------
 
 
@@ -176,7 +202,7 @@ class _Process:
     def end(cls) -> None:
         """Remove what is left."""
         for folder, _ in cls.folders.values():
-            rmtree(folder, ignore_errors=True)
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 os.register_at_fork(after_in_child=_Process.start_over)
@@ -186,6 +212,12 @@ atexit.register(_Process.end)
 def _new_folder() -> Path:
     """Make an empty folder in this process's own."""
     base = places().temp or Path(tempfile.gettempdir())
+    with telling_full():
+        return _made_below(base)
+
+
+def _made_below(base: Path) -> Path:
+    """Make an empty folder in this process's own in *base*."""
     for _ in range(_TRIES):
         with suppress(FileNotFoundError):  # it was removed in between, or somebody emptied /tmp
             return Path(tempfile.mkdtemp(dir=_process_folder(base)))
@@ -220,7 +252,7 @@ def _remove(folder: Path, process: int) -> None:
     """Remove a folder that *process* made; a forked child leaves it to its parent."""
     if os.getpid() != process:
         return
-    rmtree(folder, ignore_errors=True)
+    shutil.rmtree(folder, ignore_errors=True)
     with _Process.lock, suppress(OSError):
         folder.parent.rmdir()  # the process's own, once it is empty
         own, descriptor = _Process.folders.get(folder.parent.parent, (None, None))
@@ -241,7 +273,7 @@ def _sweep(base: Path) -> None:
             if not is_ours or (name.startswith(_UNLOCKED) and age < _LONGEST_UNLOCKED):
                 continue
             descriptor = _locked(path)
-            rmtree(path, ignore_errors=True)
+            shutil.rmtree(path, ignore_errors=True)
             os.close(descriptor)
 
 

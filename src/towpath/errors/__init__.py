@@ -8,13 +8,14 @@ TowpathError
     SourceChangedError   DigestError .algorithm .expected .got
   MediaError                 .url
     UnsupportedFormatError (ValueError)   BrokenImageError   ImageTooLargeError .pixels .limit
-    BrokenMediaError   BrokenArchiveError   UnsafeArchiveError .member
+    BrokenMediaError   BrokenArchiveError .member   UnsafeArchiveError .member
   InputError                 .field .type .ctx .at
   UploadError
     NoUploaderError   UploadRefusedError .status   UploadUnavailableError (T)
   StorageError               .key
     ObjectNotFoundError (FileNotFoundError)   ObjectExistsError (FileExistsError)
     ObjectExpiredError   RangeError   StoreFullError   StoreUnusableError
+    TemporaryFullError .free
   RequestError               what a caller of the server did wrong
     BodyTooLargeError   BodyTimeoutError   UnsupportedBodyError   MissingKeyError   ForbiddenError
     UnknownAppError   UnknownEndpointError   ServerBusyError (T) .limit   ClientBusyError (T) .limit
@@ -108,6 +109,7 @@ from towpath.errors.storage import (
     StorageError,
     StoreFullError,
     StoreUnusableError,
+    TemporaryFullError,
     UploadError,
     UploadRefusedError,
     UploadUnavailableError,
@@ -126,7 +128,7 @@ __all__ = [
     "RequestError", "RequestNotFoundError", "RunnerIncompleteError", "RunnerLostError",
     "RunnerUnreachableError", "ServerBusyError", "ServerError", "SettingsError",
     "SourceChangedError", "SourceStatusError", "SourceUnavailableError", "StartTimeoutError",
-    "StateInUseError", "StorageError", "StoreFullError", "StoreUnusableError",
+    "StateInUseError", "StorageError", "StoreFullError", "StoreUnusableError", "TemporaryFullError",
     "TooManyRedirectsError", "TowpathError", "TransientError", "TruncatedError", "UnknownAppError",
     "UnknownEndpointError", "UnsafeArchiveError", "UnsupportedBodyError", "UnsupportedFormatError",
     "UploadError", "UploadRefusedError", "UploadUnavailableError", "WrongStateError",

@@ -12,6 +12,7 @@ __all__ = [
     "StorageError",
     "StoreFullError",
     "StoreUnusableError",
+    "TemporaryFullError",
     "UploadError",
     "UploadRefusedError",
     "UploadUnavailableError",
@@ -118,3 +119,18 @@ class StoreFullError(StorageError):
 
 class StoreUnusableError(StorageError):
     """The store cannot be used, or does not answer."""
+
+
+class TemporaryFullError(StorageError):
+    """The disk has no room for a temporary file.
+
+    Attributes:
+        free: bytes that are free on it.
+    """
+
+    def __init__(self, *, free: int) -> None:
+        self.free = free
+        super().__init__(
+            f"There is no room for a temporary file: {free} bytes are free on its disk. Free some "
+            "space."
+        )

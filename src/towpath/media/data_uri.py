@@ -7,7 +7,7 @@ it. So the first thing that is done with one is `check_length`, which only count
 import base64
 import binascii
 import re
-from urllib.parse import unquote_to_bytes
+from urllib.parse import quote, unquote, unquote_to_bytes
 
 from towpath.errors import FileTooLargeError, InvalidURLError
 from towpath.media.content_types import is_header_safe
@@ -22,6 +22,8 @@ _SLACK = 4096  # characters of white space that any data may have in it
 
 _BLANKS = b" \t\r\n\f\v"
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")
+_BLANKS_AROUND = re.compile(r"\s*;\s*")
+_SAFE = "/;=+:@!$&'()*?"
 _BASE64 = re.compile(rb"[A-Za-z0-9+/]*={0,2}")
 
 
@@ -84,7 +86,7 @@ def _split_header(uri: str, header: str) -> tuple[str, bool]:
     """Return the content type and whether the data is base64."""
     stem, semicolon, last = header.rpartition(";")
     is_base64 = last.strip().lower() == "base64" and (bool(semicolon) or last == header)
-    kind = (stem if is_base64 else header).strip()
+    kind = unquote(stem if is_base64 else header).strip()
     if kind.startswith(";"):
         kind = f"text/plain{kind}"
     if kind and not is_header_safe(kind):
@@ -130,5 +132,10 @@ def _check_size(uri: str, size: int, limit: int | None) -> None:
 
 
 def write(data: bytes, content_type: str) -> str:
-    """Return *data* as a base64 data: URI."""
-    return f"data:{content_type};base64,{base64.b64encode(data).decode()}"
+    """Return *data* as a base64 data: URI; `parse` returns the same bytes and the same type.
+
+    A comma in the type would end it, and a `#` the URI: they are escaped (RFC 2397, section 3),
+    as all that no URI may hold. Blanks around `;` are left out, since browsers do not decode them.
+    """
+    kind = quote(_BLANKS_AROUND.sub(";", content_type), safe=_SAFE)
+    return f"data:{kind};base64,{base64.b64encode(data).decode()}"

@@ -12,6 +12,7 @@ from towpath.errors.redaction import shown, shown_url
 __all__ = ["RULES", "Problem", "problem_of", "shown_input", "validation_problem"]
 
 _MOST_ERRORS = 20
+_NO_ROOM = 507
 _LONGEST_INPUT = 200
 _LONGEST_MESSAGE = 1000
 
@@ -78,6 +79,7 @@ RULES: dict[type[TowpathError], _Rule] = {
     e.RangeError: _Rule(416),
     e.StoreFullError: _Rule(507),
     e.StoreUnusableError: _Rule(503),
+    e.TemporaryFullError: _Rule(507, "infra", "internal_error"),
     e.RequestError: _Rule(400),
     e.BodyTooLargeError: _Rule(413),
     e.BodyTimeoutError: _Rule(408),
@@ -133,8 +135,16 @@ def problem_of(
     headers: dict[str, str] = {}
     if rule.shape == "infra":
         body["error_type"] = headers["X-Fal-Error-Type"] = rule.word
-    full = isinstance(error, e.QueueUnavailableError) and error.is_full
-    return Problem(507 if full else rule.status, body, headers | _extra_headers(error))
+    return Problem(
+        _NO_ROOM if _is_full(error) else rule.status, body, headers | _extra_headers(error)
+    )
+
+
+def _is_full(error: TowpathError) -> bool:
+    """Return whether a disk is full, where the class alone does not say it."""
+    if isinstance(error, e.UploadRefusedError):
+        return error.status == _NO_ROOM
+    return isinstance(error, e.QueueUnavailableError) and error.is_full
 
 
 def _extra_headers(error: TowpathError) -> dict[str, str]:
