@@ -17,6 +17,7 @@ TowpathError
     ObjectExpiredError   RangeError   StoreFullError   StoreUnusableError
   RequestError               what a caller of the server did wrong
     BodyTooLargeError   BodyTimeoutError   UnsupportedBodyError   MissingKeyError   ForbiddenError
+    ContentCodingError .coding   TransferCodingError .coding   MissingTokenError
     UnknownAppError   UnknownEndpointError
   AppError
     AppDefinitionError   AppSetupError .traceback   StartTimeoutError
@@ -30,6 +31,9 @@ TowpathError
     SettingsError (ValueError)   AddressInUseError   StateInUseError
 TransientError (T)           mix-in: the same call may work a moment later
 RequestCancelled             a BaseException: raised inside of an endpoint whose caller has gone
+
+`str(error)` is for authors and operators; `error.told` is what callers of a server read: without
+`error.advice`, which names settings, and without what only the operator may know.
 
 A message says what failed, on what, why, with the numbers, and what to do. URLs appear without
 their query and user info, because signed URLs are secrets.
@@ -80,9 +84,11 @@ from towpath.errors.serving import (
     AppSetupError,
     BodyTimeoutError,
     BodyTooLargeError,
+    ContentCodingError,
     DeadlineError,
     ForbiddenError,
     MissingKeyError,
+    MissingTokenError,
     RequestCancelled,
     RequestCancelledError,
     RequestError,
@@ -93,6 +99,7 @@ from towpath.errors.serving import (
     SettingsError,
     StartTimeoutError,
     StateInUseError,
+    TransferCodingError,
     UnknownAppError,
     UnknownEndpointError,
     UnsupportedBodyError,
@@ -115,11 +122,13 @@ from towpath.errors.storage import (
 __all__ = [
     "AddressInUseError", "AnswerTooLargeError", "AppDefinitionError", "AppError", "AppSetupError",
     "BadResponseError", "BlockedAddressError", "BodyTimeoutError", "BodyTooLargeError",
-    "BrokenArchiveError", "BrokenImageError", "BrokenMediaError", "DeadlineError", "DigestError",
+    "BrokenArchiveError", "BrokenImageError", "BrokenMediaError", "ContentCodingError",
+    "DeadlineError", "DigestError",
     "DiskFullError", "DownloadError",
     "FileTooLargeError", "ForbiddenError", "IdempotencyKeyError", "ImageTooLargeError",
     "InputError", "InvalidURLError",
-    "LeaseLostError", "MediaError", "MissingKeyError", "NoUploaderError", "ObjectExistsError",
+    "LeaseLostError", "MediaError", "MissingKeyError", "MissingTokenError",
+    "NoUploaderError", "ObjectExistsError",
     "ObjectExpiredError",
     "ObjectNotFoundError", "QueueError", "QueueFullError", "QueueUnavailableError", "RangeError",
     "RequestCancelled", "RequestCancelledError", "RequestError", "RequestNotFoundError",
@@ -127,7 +136,8 @@ __all__ = [
     "SettingsError", "SourceChangedError", "SourceStatusError",
     "SourceUnavailableError", "StartTimeoutError",
     "StateInUseError", "StorageError", "StoreFullError", "StoreUnusableError",
-    "TooManyRedirectsError", "TowpathError", "TransientError", "TruncatedError",
+    "TooManyRedirectsError", "TowpathError", "TransferCodingError", "TransientError",
+    "TruncatedError",
     "UnknownAppError", "UnknownEndpointError", "UnsafeArchiveError", "UnsupportedBodyError",
     "UnsupportedFormatError", "UploadError", "UploadRefusedError", "UploadUnavailableError",
     "WrongStateError",
