@@ -60,8 +60,9 @@ def opener_of(wanted: Wanted) -> Opener:
     if scheme not in wanted.sources:
         raise InvalidURLError(
             url,
-            f"its scheme is {shown(scheme, 20)!r}, which is read with our own credentials; if the "
-            f"URL is yours, pass sources={{{scheme!r}}} or set TOWPATH_SOURCES={scheme}",
+            f"its scheme is {shown(scheme, 20)!r}, which is read with our own credentials.",
+            advice=f"If the URL is yours, pass sources={{{scheme!r}}} or set "
+            f"TOWPATH_SOURCES={scheme}.",
         )
     return _special(wanted, scheme)
 

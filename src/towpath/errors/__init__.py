@@ -19,6 +19,7 @@ TowpathError
   RequestError               what a caller of the server did wrong
     BodyTooLargeError   BodyTimeoutError   UnsupportedBodyError   MissingKeyError   ForbiddenError
     UnknownAppError   UnknownEndpointError   ServerBusyError (T) .limit   ClientBusyError (T) .limit
+    ContentCodingError .coding   TransferCodingError .coding   MissingTokenError
   AppError
     AppDefinitionError .traceback   AppSetupError .traceback   StartTimeoutError
     DeadlineError   RunnerLostError (T)   RunnerUnreachableError (T)   RunnerIncompleteError
@@ -31,6 +32,9 @@ TowpathError
     SettingsError (ValueError)   AddressInUseError   StateInUseError
 TransientError (T)           mix-in: the same call may work a moment later
 RequestCancelled             a BaseException: raised inside of an endpoint whose caller has gone
+
+`str(error)` is for authors and operators; `error.told` is what callers of a server read: without
+`error.advice`, which names settings, and without what only the operator may know.
 
 A message says what failed, on what, why, with the numbers, and what to do. URLs appear without
 their query and user info, because signed URLs are secrets.
@@ -82,9 +86,11 @@ from towpath.errors.serving import (
     BodyTimeoutError,
     BodyTooLargeError,
     ClientBusyError,
+    ContentCodingError,
     DeadlineError,
     ForbiddenError,
     MissingKeyError,
+    MissingTokenError,
     RequestCancelled,
     RequestCancelledError,
     RequestError,
@@ -96,6 +102,7 @@ from towpath.errors.serving import (
     SettingsError,
     StartTimeoutError,
     StateInUseError,
+    TransferCodingError,
     UnknownAppError,
     UnknownEndpointError,
     UnsupportedBodyError,
@@ -120,16 +127,17 @@ __all__ = [
     "AddressInUseError", "AnswerTooLargeError", "AppDefinitionError", "AppError", "AppSetupError",
     "BadResponseError", "BlockedAddressError", "BodyTimeoutError", "BodyTooLargeError",
     "BrokenArchiveError", "BrokenImageError", "BrokenMediaError", "ClientBusyError",
-    "DeadlineError", "DigestError", "DiskFullError", "DownloadError", "FileTooLargeError",
-    "ForbiddenError", "IdempotencyKeyError", "ImageTooLargeError", "InputError", "InvalidURLError",
-    "LeaseLostError", "MediaError", "MissingKeyError", "NoUploaderError", "ObjectExistsError",
-    "ObjectExpiredError", "ObjectNotFoundError", "QueueError", "QueueFullError",
-    "QueueUnavailableError", "RangeError", "RequestCancelled", "RequestCancelledError",
-    "RequestError", "RequestNotFoundError", "RunnerIncompleteError", "RunnerLostError",
-    "RunnerUnreachableError", "ServerBusyError", "ServerError", "SettingsError",
-    "SourceChangedError", "SourceStatusError", "SourceUnavailableError", "StartTimeoutError",
-    "StateInUseError", "StorageError", "StoreFullError", "StoreUnusableError", "TemporaryFullError",
-    "TooManyRedirectsError", "TowpathError", "TransientError", "TruncatedError", "UnknownAppError",
+    "ContentCodingError", "DeadlineError", "DigestError", "DiskFullError", "DownloadError",
+    "FileTooLargeError", "ForbiddenError", "IdempotencyKeyError", "ImageTooLargeError",
+    "InputError", "InvalidURLError", "LeaseLostError", "MediaError", "MissingKeyError",
+    "MissingTokenError", "NoUploaderError", "ObjectExistsError", "ObjectExpiredError",
+    "ObjectNotFoundError", "QueueError", "QueueFullError", "QueueUnavailableError", "RangeError",
+    "RequestCancelled", "RequestCancelledError", "RequestError", "RequestNotFoundError",
+    "RunnerIncompleteError", "RunnerLostError", "RunnerUnreachableError", "ServerBusyError",
+    "ServerError", "SettingsError", "SourceChangedError", "SourceStatusError",
+    "SourceUnavailableError", "StartTimeoutError", "StateInUseError", "StorageError",
+    "StoreFullError", "StoreUnusableError", "TemporaryFullError", "TooManyRedirectsError",
+    "TowpathError", "TransferCodingError", "TransientError", "TruncatedError", "UnknownAppError",
     "UnknownEndpointError", "UnsafeArchiveError", "UnsupportedBodyError", "UnsupportedFormatError",
     "UploadError", "UploadRefusedError", "UploadUnavailableError", "WrongStateError",
 ]

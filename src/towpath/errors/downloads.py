@@ -30,10 +30,11 @@ class DownloadError(TowpathError):
         url: the URL as it was given; messages show it without query and user info.
     """
 
-    def __init__(self, url: str, reason: str) -> None:
+    def __init__(self, url: str, reason: str, *, advice: str = "") -> None:
         self.url = url
         self.reason = reason
-        super().__init__(f"Could not download {shown_url(url)}: {reason}")
+        self.advice = advice
+        super().__init__(f"Could not download {shown_url(url)}: {reason} {advice}".rstrip())
 
     @property
     def retryable(self) -> bool:
