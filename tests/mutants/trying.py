@@ -23,7 +23,7 @@ _PARTS = ("src", "tests", "docs", "examples", "bench", "playground/src", "pyproj
 _PAGES = ("README.md", "CHANGELOG.md", "SECURITY.md", "CONTRIBUTING.md", "hatch_build.py")
 # The stories of the gateway go over real sockets, so they are told in the journeys.
 _STORIES = {"gateway": ("test_queue.py", "test_endpoints.py")}
-_FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
+_FAILED = re.compile(r"^(?:FAILED|ERROR) (.+?)(?: - .*)?$", re.MULTILINE)
 _COLLECTED_NOTHING = 5
 _PATIENCE = 1200
 _PYTEST = (
