@@ -55,18 +55,20 @@ class Tree:
     def catches(self, given: tuple[Mutant, float]) -> str | None:
         """Return the test that a mutant makes fail within the given seconds; None if none does.
 
-        A test counts when it fails twice: a busy machine catches no mutant.
+        A test counts when it fails twice, and passes without the mutant right after: a busy
+        machine catches no mutant.
         """
         mutant, patience = given
-        with self._mutated(mutant):
-            tests = self._tests(mutant.room, mutant.path)
-            while tests:
+        tests = self._tests(mutant.room, mutant.path)
+        while tests:
+            with self._mutated(mutant):
                 failed = self._failure(tests, patience)
                 if failed is None or not failed.startswith("tests/"):
                     return failed
-                if self._failure([failed], patience) is not None:
-                    return failed
-                tests = _after(tests, failed)
+                fails_again = self._failure([failed], patience) is not None
+            if fails_again and self._failure([failed], patience) is None:
+                return failed
+            tests = _after(tests, failed)
         return None
 
     def _tests(self, room: str, path: str) -> list[str]:
