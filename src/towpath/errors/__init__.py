@@ -21,6 +21,7 @@ TowpathError
   AppError
     AppDefinitionError   AppSetupError .traceback   StartTimeoutError
     DeadlineError   RunnerLostError (T)   RunnerUnreachableError (T)   RunnerIncompleteError
+    ServerShortageError (T)
     RequestCancelledError
   QueueError
     RequestNotFoundError   WrongStateError .state   QueueFullError .waiting .limit   LeaseLostError
@@ -88,6 +89,7 @@ from towpath.errors.serving import (
     RunnerLostError,
     RunnerUnreachableError,
     ServerError,
+    ServerShortageError,
     SettingsError,
     StartTimeoutError,
     StateInUseError,
@@ -121,6 +123,7 @@ __all__ = [
     "ObjectNotFoundError", "QueueError", "QueueFullError", "QueueUnavailableError", "RangeError",
     "RequestCancelled", "RequestCancelledError", "RequestError", "RequestNotFoundError",
     "RunnerIncompleteError", "RunnerLostError", "RunnerUnreachableError", "ServerError",
+    "ServerShortageError",
     "SettingsError", "SourceChangedError", "SourceStatusError",
     "SourceUnavailableError", "StartTimeoutError",
     "StateInUseError", "StorageError", "StoreFullError", "StoreUnusableError",

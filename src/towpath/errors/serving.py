@@ -22,6 +22,7 @@ __all__ = [
     "RunnerLostError",
     "RunnerUnreachableError",
     "ServerError",
+    "ServerShortageError",
     "SettingsError",
     "StartTimeoutError",
     "StateInUseError",
@@ -158,6 +159,16 @@ class RunnerUnreachableError(AppError, TransientError):
 
     def __init__(self, app: str) -> None:
         super().__init__(f"The runner of {app} does not answer. Send the request again.")
+
+
+class ServerShortageError(AppError, TransientError):
+    """The server cannot open a connection to a runner: it has no descriptor or memory left."""
+
+    def __init__(self, app: str) -> None:
+        super().__init__(
+            f"The server has no room for another connection to {app} right now. Send the request "
+            "again in a moment."
+        )
 
 
 class RunnerIncompleteError(AppError):

@@ -18,13 +18,14 @@ from towpath.errors import (
 )
 from towpath.gateway.answers import error_answer
 from towpath.gateway.attempts import failure_of
-from towpath.net.upstream import Answer, Upstream, UpstreamError
+from towpath.net.upstream import Answer, UpstreamError
 from towpath.runner.wire import (
     APP_HEADER,
     ENDPOINT_HEADER,
     HOP_BY_HOP,
     OWN_PATHS,
     REQUEST_ID_HEADER,
+    STEERING,
     TRACED_HEADER,
     AppSpec,
     forwarded,
@@ -36,13 +37,13 @@ from towpath.web.zero_copy import LINES
 __all__ = ["RunEndpoint", "Target", "target_of"]
 
 _SPARE_SECONDS = 1.0
-_HINTS = "x-fal-runner-hints"
 _SMALL = 256 * 1024
 _OURS = frozenset({REQUEST_ID_HEADER, "x-request-id", APP_HEADER, ENDPOINT_HEADER, TRACED_HEADER})
 _DROPPED = _OURS | {"authorization", "cookie"}
 _READS = ("GET", "HEAD")
 _REPLACED = {"server", "date", REQUEST_ID_HEADER}
-_NOT_PASSED = frozenset(n.encode() for n in (HOP_BY_HOP | _REPLACED) - {"content-length"})
+_LOST = (HOP_BY_HOP | _REPLACED | STEERING) - {"content-length"}
+_NOT_PASSED = frozenset(n.encode() for n in _LOST)
 
 
 class Target:
@@ -145,7 +146,7 @@ class RunEndpoint:
             return GZipMiddleware(JSONResponse(dict(spec.document)))  # needs no runner
         async with _Leased(self._engine, target) as lease:
             lease.begin(target.request_id)
-            sending = _send(lease.upstream, scope["method"], target, receive)
+            sending = _send(lease, scope["method"], target, receive)
             answer = await _in_time(sending, spec)
             async with answer:
                 takes_lines = LINES in scope.get("extensions", {})
@@ -192,7 +193,7 @@ async def _in_time(sending: Coroutine[None, None, Answer], spec: AppSpec) -> Ans
         raise DeadlineError(seconds, what="did not finish", by_user=False) from None
 
 
-async def _send(upstream: Upstream, method: str, target: Target, receive: Receive) -> Answer:
+async def _send(lease: RunnerLease, method: str, target: Target, receive: Receive) -> Answer:
     """Send the request; return when the head of the answer is here."""
     length, body = target.length, _Body(receive)
     headers = target.upstream_headers()
@@ -203,9 +204,9 @@ async def _send(upstream: Upstream, method: str, target: Target, receive: Receiv
         data = body.chunks()
         headers += [("content-length", str(length))] if length is not None else []
     try:
-        return await upstream.request(method, target.path, headers=headers, data=data)
+        return await lease.upstream.request(method, target.path, headers=headers, data=data)
     except UpstreamError as error:
-        raise failure_of(error, target.app) from None
+        raise await failure_of(error, lease, target.app) from None
 
 
 class _Body:
@@ -253,13 +254,12 @@ async def _pass_back(
     """Give the runner's answer to the caller."""
     length, headers = answer.content_length, _passed_headers(answer)
     start = {"type": "http.response.start", "status": answer.status, "headers": headers}
-    hints = answer.headers.get(_HINTS, "")
     if length is not None and length <= _SMALL:
         try:
             body = await answer.read()
         except UpstreamError as error:
-            raise failure_of(error, app) from None
-        lease.finish(answer.status, hints)
+            raise await failure_of(error, lease, app) from None
+        lease.finish(answer.status, answer.headers)
         if takes_lines and len(body) == length:  # not after HEAD
             start |= {"headers": [], "lines": _lines(headers), "length": length}
         await send(start)
@@ -271,7 +271,7 @@ async def _pass_back(
             await send(body_part(chunk))
     except UpstreamError:
         raise _BrokenOffError(app) from None
-    lease.finish(answer.status, hints)
+    lease.finish(answer.status, answer.headers)
     await send(body_part(b"", more=False))
 
 
