@@ -21,6 +21,7 @@ TowpathError
   AppError
     AppDefinitionError   AppSetupError .traceback   StartTimeoutError
     DeadlineError   RunnerLostError (T)   RunnerUnreachableError (T)   RunnerIncompleteError
+    ServerShortageError (T)
     RequestCancelledError
   QueueError
     RequestNotFoundError   WrongStateError .state   QueueFullError .waiting .limit   LeaseLostError
@@ -90,6 +91,7 @@ from towpath.errors.serving import (
     RunnerUnreachableError,
     ServerBusyError,
     ServerError,
+    ServerShortageError,
     SettingsError,
     StartTimeoutError,
     StateInUseError,
@@ -123,7 +125,7 @@ __all__ = [
     "ObjectNotFoundError", "QueueError", "QueueFullError", "QueueUnavailableError", "RangeError",
     "RequestCancelled", "RequestCancelledError", "RequestError", "RequestNotFoundError",
     "RunnerIncompleteError", "RunnerLostError", "RunnerUnreachableError",
-    "ServerBusyError", "ServerError",
+    "ServerBusyError", "ServerError", "ServerShortageError",
     "SettingsError", "SourceChangedError", "SourceStatusError",
     "SourceUnavailableError", "StartTimeoutError",
     "StateInUseError", "StorageError", "StoreFullError", "StoreUnusableError",

@@ -95,7 +95,7 @@ class Bodies:
         if length is not None and length <= _TINY:
             data = await _tiny(receive)
             return Body(data, len(data))
-        arriving = _Arriving(self, receive, make or self.spools)
+        arriving = _Arriving(self, receive, make or self.spools.new)
         try:
             return await arriving.whole(length)
         except BaseException:

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from starlette.routing import BaseRoute
 
 from towpath.clock import steady_clock
-from towpath.concurrency import in_thread
 from towpath.engine.local import LocalEngine
 from towpath.gateway.admin_requests import AdminRequestRoutes
 from towpath.gateway.changes import Changes
@@ -13,6 +12,7 @@ from towpath.gateway.dispatcher import Dispatcher
 from towpath.gateway.journal import Journal
 from towpath.gateway.queue_routes import QueueRoutes
 from towpath.queue.store import RequestQueue
+from towpath.queue.threads import in_queue_thread
 from towpath.settings import Settings
 from towpath.storage.file_store import FileStore
 
@@ -77,4 +77,4 @@ class QueueDesk:
 
     async def waiting(self) -> dict[str, int]:
         """Return how many requests wait, by app."""
-        return await in_thread(self._queue.waiting)()
+        return await in_queue_thread(self._queue.waiting)()

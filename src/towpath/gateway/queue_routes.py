@@ -12,7 +12,6 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
 from towpath.clock import Clock
-from towpath.concurrency import in_thread
 from towpath.engine.local import LocalEngine
 from towpath.errors import RequestError, RequestNotFoundError, UnknownAppError, WrongStateError
 from towpath.gateway.addresses import Address, Ask
@@ -23,6 +22,7 @@ from towpath.gateway.queue_answers import CANCELLED_WORDS, eta_of, status_json, 
 from towpath.gateway.run_routes import Target, spec_of
 from towpath.queue.requests import LogLine, NewRequest, QueuedRequest
 from towpath.queue.store import RequestQueue
+from towpath.queue.threads import in_queue_thread
 from towpath.runner.wire import patience_in
 from towpath.settings import Settings
 
@@ -101,7 +101,7 @@ class QueueRoutes:
             return JSONResponse({"detail": detail}, 501)
         body = await request.body()
         new = _new_request(request, body, spec.request_start_timeout)
-        kept = await in_thread(self._queue.submit)(new)
+        kept = await in_queue_thread(self._queue.submit)(new)
         self._dispatcher.poke()
         request.state.request_id = kept.request_id
         return JSONResponse(submitted_json(kept, self._settings.origin))
@@ -112,7 +112,8 @@ class QueueRoutes:
         lines = None
         if _wants_logs(request):
             lines = [
-                line for _, line in await in_thread(self._queue.records.logs)(asked.request_id)
+                line
+                for _, line in await in_queue_thread(self._queue.records.logs)(asked.request_id)
             ]
         return JSONResponse(self._json(asked, lines), 200 if asked.state == "done" else 202)
 
@@ -126,7 +127,7 @@ class QueueRoutes:
     async def _result(self, request: Request, address: Address) -> Response:
         """Give the app's answer, verbatim."""
         asked = await self._found(request, address)
-        answer = await in_thread(self._queue.records.answer)(asked.request_id)
+        answer = await in_queue_thread(self._queue.records.answer)(asked.request_id)
         if answer is None:
             word = {"queued": "in the queue", "running": "in progress"}.get(asked.state, "gone")
             raise WrongStateError(
@@ -157,7 +158,7 @@ class QueueRoutes:
         Raises:
             RequestNotFoundError: there is none, or it is another app's.
         """
-        found = await in_thread(self._queue.read)(address.request_id[:64])
+        found = await in_queue_thread(self._queue.read)(address.request_id[:64])
         if found.app != f"{address.owner}/{address.app}":
             raise RequestNotFoundError(found.request_id)
         request.state.request_id = found.request_id
@@ -175,10 +176,10 @@ class QueueRoutes:
         """Yield one event for each change, with the lines that are new."""
         place, before, quiet = 0, b"", 0.0
         while True:
-            asked = await in_thread(self._queue.read)(request_id)
+            asked = await in_queue_thread(self._queue.read)(request_id)
             lines: list[LogLine] | None = None
             if with_logs:
-                fresh = await in_thread(self._queue.records.logs)(request_id, first=place)
+                fresh = await in_queue_thread(self._queue.records.logs)(request_id, first=place)
                 lines = [line for _, line in fresh]
                 place = fresh[-1][0] + 1 if fresh else place
             said = self._json(asked, lines)

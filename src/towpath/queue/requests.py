@@ -4,10 +4,14 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from towpath.app.retrying import Condition
+
 __all__ = [
     "CancelAnswer",
     "Claim",
+    "Failures",
     "Headers",
+    "Line",
     "LogLine",
     "NewRequest",
     "Outcome",
@@ -21,6 +25,8 @@ Headers = tuple[tuple[str, str], ...]
 State = Literal["queued", "running", "done"]
 CancelAnswer = Literal["removed", "requested", "completed"]
 """It waited and is gone; it runs and is asked to stop; it was over already."""
+Line = Literal["all", "usual", "suspect"]
+"""Whom a worker takes: everybody, those under whom no runner has died, or the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +98,20 @@ class QueuedRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class Failures:
+    """How often a request has failed, by what went wrong; each has a budget of its own."""
+
+    server_error: int = 0
+    timeout: int = 0
+    connection_error: int = 0
+
+    def of(self, condition: Condition) -> int:
+        """Return the count of *condition*."""
+        count: int = getattr(self, condition)
+        return count
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
     """One attempt at a request, held by one worker.
 
@@ -101,6 +121,7 @@ class Claim:
         tries: attempts that count, this one included; one that was given up does not.
         worker: who holds it.
         retries: whether it may be tried again.
+        failures: of the tries before.
     """
 
     request_id: str
@@ -113,6 +134,7 @@ class Claim:
     retries: bool
     headers: Headers = ()
     body: bytes = field(default=b"", repr=False)
+    failures: Failures = Failures()
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +148,7 @@ class Outcome:
         error: a sentence, when it failed.
         error_type: of a failure that is not the app's own.
         delay: seconds to wait before it is tried again.
+        condition: what went wrong, where that counts against the request.
     """
 
     kind: Literal["ok", "error", "cancelled", "retry", "given up"]
@@ -135,6 +158,7 @@ class Outcome:
     error: str | None = None
     error_type: str | None = None
     delay: float = 0
+    condition: Condition | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,12 +179,14 @@ class LogLine:
         level: where it was written to, or how serious its writer found it.
         source: who wrote it.
         message: without its end of line.
+        attempt: at which it was written; None for lines of older versions.
     """
 
     at: float
     level: str
     message: str
     source: str = "USER"
+    attempt: int | None = None
 
 
 class Queue(Protocol):

@@ -2,17 +2,29 @@
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, get_args
 
-from towpath.queue.requests import Claim, Headers, NewRequest, Outcome, QueuedRequest, State
+from towpath.app.retrying import Condition
+from towpath.queue.requests import (
+    Claim,
+    Failures,
+    Headers,
+    Line,
+    NewRequest,
+    Outcome,
+    QueuedRequest,
+    State,
+)
 from towpath.queue.statements import SHOWN
-from towpath.queue.tables import DELAYED, DONE, QUEUED, RUNNING
+from towpath.queue.tables import DELAYED, DONE, LONGEST_WORD, QUEUED, RUNNING
 
 __all__ = [
+    "LINES",
     "STATES",
     "claim_of",
     "columns_of",
     "columns_of_outcome",
+    "columns_of_retry",
     "fresh",
     "headers_of",
     "named",
@@ -20,6 +32,12 @@ __all__ = [
     "request_of",
 ]
 
+_MOST_DEATHS = 2**15 - 1
+LINES: dict[Line, dict[str, int]] = {
+    "all": {"least_deaths": 0, "most_deaths": _MOST_DEATHS},
+    "usual": {"least_deaths": 0, "most_deaths": 0},
+    "suspect": {"least_deaths": 1, "most_deaths": _MOST_DEATHS},
+}
 STATES: dict[int, State] = {QUEUED: "queued", DELAYED: "queued", RUNNING: "running", DONE: "done"}
 
 
@@ -30,7 +48,7 @@ def of_claim(claim: Claim) -> dict[str, object]:
 
 def claim_of(row: Sequence[Any], worker: str) -> Claim:  # Any: columns
     """Return a row that was claimed, with its payload, as a claim."""
-    _, request_id, app, path, method, attempt, tries, retries, _, headers, body = row
+    _, request_id, app, path, method, attempt, tries, retries, *failures, _, headers, body = row
     return Claim(
         request_id,
         app,
@@ -42,13 +60,23 @@ def claim_of(row: Sequence[Any], worker: str) -> Claim:  # Any: columns
         bool(retries),
         headers_of(headers) if headers else (),
         bytes(body) if body else b"",
+        Failures(*failures),
     )
 
 
 def columns_of_outcome(outcome: Outcome) -> dict[str, object]:
     """Return an outcome's columns."""
+    word = outcome.error_type
     given = {"kind": outcome.kind, "status": outcome.status, "error": outcome.error}
-    return {f"its_{k}": v for k, v in {**given, "error_type": outcome.error_type}.items()}
+    given["error_type"] = None if word is None else word[:LONGEST_WORD]
+    return {f"its_{k}": v for k, v in given.items()}
+
+
+def columns_of_retry(outcome: Outcome) -> dict[str, object]:
+    """Return what an attempt that is to be repeated counts as."""
+    of = outcome.condition
+    counts = {f"by_{word}": int(word == of) for word in get_args(Condition)}
+    return {**counts, "uncounted": int(outcome.kind == "given up")}
 
 
 def columns_of(new: NewRequest, priority: int, now: float) -> dict[str, object]:

@@ -21,16 +21,19 @@ from towpath.queue.records import Records
 from towpath.queue.requests import (
     CancelAnswer,
     Claim,
+    Line,
     LogLine,
     NewRequest,
     Outcome,
     QueuedRequest,
 )
 from towpath.queue.rows import (
+    LINES,
     STATES,
     claim_of,
     columns_of,
     columns_of_outcome,
+    columns_of_retry,
     fresh,
     named,
     of_claim,
@@ -78,13 +81,16 @@ class RequestQueue:
         kept = self._transactions.alone(partial(self._submit_at_once, request))
         return kept or self._transactions.write(partial(self._submit, request))
 
-    def claim(self, apps: Collection[str], *, worker: str, now: float) -> Claim | None:
-        """Give *worker* the first request that waits for one of *apps*.
+    def claim(
+        self, apps: Collection[str], *, worker: str, now: float, line: Line = "all"
+    ) -> Claim | None:
+        """Give *worker* the first request that waits for one of *apps* in a *line*.
 
         Apps take turns: the one that was served longest ago comes first.
         """
         for app in sorted(apps, key=lambda name: self._served.get(name, 0)):
-            claim = self._claimed(app, worker, now)
+            given = {"of_app": app, "by_worker": worker, "at_start": now, **LINES[line]}
+            claim = self._claimed(given)
             if claim is not None:
                 self._served[app] = 1 + max(self._served.values(), default=0)
                 return claim
@@ -130,10 +136,14 @@ class RequestQueue:
 
     # --- what workers need besides ---
 
-    def hint(self, app: str) -> str | None:
+    def hint(self, app: str, line: Line = "all") -> str | None:
         """Return what the first request that waits for *app* would like a runner to have warm."""
-        rows = self._read_rows("head", of_app=app)
+        rows = self._read_rows("head", of_app=app, **LINES[line])
         return rows[0][0] if rows else None
+
+    def suspects(self) -> dict[str, int]:
+        """Return how many requests wait under whom a runner has died, by app."""
+        return {app: int(count) for app, count in self._read_rows("suspects")}
 
     def waiting(self) -> dict[str, int]:
         """Return how many requests wait, by app."""
@@ -154,7 +164,10 @@ class RequestQueue:
         return [row[0] for row in self._read_rows("stopping", by_worker=worker)]
 
     def take_back(self, attempts: Iterable[tuple[str, int]]) -> int:
-        """Put attempts whose worker is gone back in their places; return how many."""
+        """Put attempts whose worker is gone back in their places; return how many.
+
+        That a server ends is not the request's fault: such an attempt does not count.
+        """
         listed = list(attempts)
         return self._transactions.write(partial(self._take_back, listed)) if listed else 0
 
@@ -200,14 +213,13 @@ class RequestQueue:
         number, ahead = session.rows(self._does["submit_at_once"], **given, headers=headers)[0]
         return None if number is None else fresh(new, int(ahead), now)
 
-    def _claimed(self, app: str, worker: str, now: float) -> Claim | None:
-        given = {"of_app": app, "by_worker": worker, "at_start": now}
+    def _claimed(self, given: Mapping[str, Any]) -> Claim | None:  # Any: columns
         rows = self._transactions.alone(
             lambda session: session.rows(self._does["claim_at_once"], **given)
         )
         if rows is None:
-            return self._transactions.write(partial(self._claim, app, worker, now))
-        return claim_of(rows[0], worker) if rows else None
+            return self._transactions.write(partial(self._claim, given))
+        return claim_of(rows[0], given["by_worker"]) if rows else None
 
     def _finish_at_once(self, claim: Claim, outcome: Outcome, session: Session) -> bool:
         given = {**of_claim(claim), **columns_of_outcome(outcome), "at_end": self._clock()}
@@ -244,14 +256,14 @@ class RequestQueue:
         rows = session.rows(self._does["read_by_key"], of_app=new.app, of_key=new.idempotency_key)
         return request_of(rows[0], self._position(session, named(rows[0]))) if rows else None
 
-    def _claim(self, app: str, worker: str, now: float, session: Session) -> Claim | None:
-        rows = session.rows(self._does["claim"], of_app=app, by_worker=worker, at_start=now)
+    def _claim(self, given: Mapping[str, Any], session: Session) -> Claim | None:  # Any: columns
+        rows = session.rows(self._does["claim"], **given)
         if not rows:
             return None
         number, priority = rows[0][0], rows[0][-1]
         kept = session.rows(self._does["payload_of"], of_number=number) or [(None, None)]
-        self._count(session, (number, priority, app), -1)
-        return claim_of((*rows[0], *kept[0]), worker)
+        self._count(session, (number, priority, given["of_app"]), -1)
+        return claim_of((*rows[0], *kept[0]), given["by_worker"])
 
     def _finish(self, claim: Claim, outcome: Outcome, session: Session) -> None:
         if outcome.kind in {"retry", "given up"}:
@@ -283,7 +295,7 @@ class RequestQueue:
             **of_claim(claim),
             its_state=DELAYED if delayed else QUEUED,
             its_due=due,
-            uncounted=int(outcome.kind == "given up"),
+            **columns_of_retry(outcome),
         )
         if not rows:
             self._refuse_late(claim, session)
@@ -322,7 +334,7 @@ class RequestQueue:
             row = self._row(session, request_id)
             if row["attempt"] == attempt and row["state"] == RUNNING:
                 claim = Claim(request_id, row["app"], "", "", attempt, 0, "", retries=True)
-                self._put_back(claim, Outcome("retry"), session)
+                self._put_back(claim, Outcome("given up"), session)
                 back += 1
         return back
 
@@ -339,7 +351,7 @@ class RequestQueue:
             number = self._row(session, claim.request_id)["number"]
             rows = [
                 {"number": number, "line": place, "at": line.at, "level": line.level}
-                | {"source": line.source, "message": line.message}
+                | {"source": line.source, "message": line.message, "attempt": line.attempt}
                 for place, line in noted
             ]
             session.send_many(self._does["log"], rows)

@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from typing_extensions import override
 
 from towpath.errors import QueueUnavailableError
+from towpath.queue.texts import writable
 
 __all__ = ["Prepared", "Session", "Transactions", "open_transactions", "prepared"]
 
@@ -51,8 +52,10 @@ class Prepared:
                 del self._fixed[name]
 
     def values(self, given: Mapping[str, object]) -> Any:  # noqa: ANN401 - as the driver takes them
-        """Return the parameters as the driver takes them."""
-        named = {**self._fixed, **given}
+        """Return the parameters as the driver takes them; texts are made writable."""
+        named = dict(self._fixed)
+        for name, value in given.items():
+            named[name] = writable(value) if type(value) is str else value
         return named if self._order is None else tuple(named[name] for name in self._order)
 
 

@@ -110,7 +110,11 @@ def _serve(reference: AppReference, arguments: argparse.Namespace) -> None:
         host = AppHost(load_app(reference))
         owner = f"{arguments.owner}/{host.kind.name}"
         with using(settings), using_hosting(hosting_of(settings, owner=owner)):
-            run_loop(_run(host, create_runner(host, settings, tell_over), arguments.socket))
+            run_loop(
+                _run(
+                    host, create_runner(host, settings, tell_over, events.failed), arguments.socket
+                )
+            )
     except Exception:  # noqa: BLE001 - the author's code may raise anything
         folder.failure.write_text(traceback.format_exc())
         traceback.print_exc()
