@@ -11,6 +11,7 @@ from tests.queue.conftest import Clock
 
 from towpath.clock import steady_clock
 from towpath.errors import (
+    IdempotencyKeyError,
     LeaseLostError,
     QueueFullError,
     QueueUnavailableError,
@@ -100,6 +101,45 @@ def test_the_same_idempotency_key_is_the_same_request(queue) -> None:
     queue.finish(claimed(queue), Outcome("ok"))
     assert queue.submit(new("4", idempotency_key="k")).state == "done"
     assert queue.claim([A], worker="w", now=5.0) is None
+
+
+@pytest.mark.parametrize(
+    ("change", "is_same"),
+    [
+        ({}, True),
+        ({"caller": "you"}, False),
+        ({"caller": ""}, False),
+        ({"path": "/y?q=1"}, False),
+        ({"app": B}, False),
+        ({"idempotency_key": "K"}, False),
+        ({"headers": (("traceparent", "2"),)}, True),
+    ],
+)
+def test_a_key_counts_for_its_caller_and_endpoint(queue, change, is_same: bool) -> None:
+    """Callers share no space of names: see trust T5."""
+    given = {"path": "/x?q=1", "body": b"{}", "idempotency_key": "k", "caller": "me"}
+    queue.submit(NewRequest("1", **{"app": A, **given}))
+    found = queue.submit(NewRequest("2", **{"app": A, **given, **change}))
+    assert (found.request_id == "1") is is_same
+
+
+@pytest.mark.parametrize("change", [{"body": b"{} "}, {"path": "/x?q=2"}, {"path": "/x"}])
+@pytest.mark.parametrize("is_done", [False, True])
+def test_another_payload_under_the_same_key_is_refused(queue, change, is_done: bool) -> None:
+    """The caller would get the old request without a word: see trust T5."""
+    given = {"path": "/x?q=1", "body": b"{}", "idempotency_key": "k" * 255, "keep_io": False}
+    queue.submit(NewRequest("1", A, **given))
+    if is_done:
+        queue.finish(claimed(queue), Outcome("ok"))
+    with pytest.raises(IdempotencyKeyError, match="belongs to request 1, which has another body"):
+        queue.submit(NewRequest("2", A, **{**given, **change}))
+    assert queue.submit(NewRequest("3", A, **given)).request_id == "1"
+    assert queue.waiting() == ({} if is_done else {A: 1})
+
+
+def test_an_empty_key_is_none(queue) -> None:
+    for name in ("1", "2"):
+        assert queue.submit(new(name, idempotency_key="")).request_id == name
 
 
 def test_many_at_once_with_the_same_key_are_one_row(queue) -> None:

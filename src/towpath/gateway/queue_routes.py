@@ -220,6 +220,7 @@ def _new_request(request: Request, body: bytes, start_within: float | None) -> N
         retries=headers.get("x-fal-no-retry", "").lower() not in _YES,
         keep_io=headers.get("x-fal-store-io", "1") != "0",
         max_length=_max_length(request),
+        caller=target.caller,
     )
 
 

@@ -25,16 +25,16 @@ from towpath.gateway.answers import error_answer
 from towpath.gateway.attempts import failure_of
 from towpath.gateway.bodies import Bodies, Body
 from towpath.gateway.entrance import address_of
+from towpath.gateway.passing import passed
 from towpath.net.upstream import Answer, UpstreamError
 from towpath.runner.wire import (
     APP_HEADER,
+    CALLER_HEADER,
     ENDPOINT_HEADER,
     HOP_BY_HOP,
     REQUEST_ID_HEADER,
     STEERING,
-    TRACED_HEADER,
     AppSpec,
-    forwarded,
     patience_in,
 )
 from towpath.web.messages import body_part
@@ -46,8 +46,6 @@ log = logging.getLogger(__name__)
 
 _SPARE_SECONDS = 1.0
 _SMALL = 256 * 1024
-_OURS = frozenset({REQUEST_ID_HEADER, "x-request-id", APP_HEADER, ENDPOINT_HEADER, TRACED_HEADER})
-_DROPPED = _OURS | {"authorization", "cookie"}
 _READS = ("GET", "HEAD")
 _REPLACED = {"server", "date", REQUEST_ID_HEADER}
 _LOST = (HOP_BY_HOP | _REPLACED | STEERING) - {"content-length"}
@@ -82,6 +80,12 @@ class Target:
         return found
 
     @property
+    def caller(self) -> str:
+        """Return the id of the caller's key; '' without one."""
+        found: str = self._state.get("caller", "")
+        return found
+
+    @property
     def length(self) -> int | None:
         """Return the declared length of the body; None when it has none, or is in chunks."""
         given = self.headers.get("content-length", "")
@@ -93,11 +97,13 @@ class Target:
         return "content-length" in self.headers or "transfer-encoding" in self.headers
 
     def upstream_headers(self) -> list[tuple[str, str]]:
-        """Return what the runner gets: the caller's headers, less its key, and who asks what."""
-        kept = [(n, v) for n, v in forwarded(self._pairs) if n not in _DROPPED]
+        """Return what the runner gets: the caller's headers, less ours, and who asks what."""
+        kept = passed(self._pairs)
         endpoint = f"{self.name}{self.endpoint}".rstrip("/")
         kept += [(REQUEST_ID_HEADER, self.request_id), ("x-request-id", self.request_id)]
         kept += [(APP_HEADER, self.name), (ENDPOINT_HEADER, endpoint)]
+        if self.caller:
+            kept.append((CALLER_HEADER, self.caller))
         return kept
 
 

@@ -35,8 +35,10 @@ from towpath.queue.rows import (
     columns_of_outcome,
     columns_of_retry,
     fresh,
+    key_of,
     named,
     of_claim,
+    repeated,
     request_of,
 )
 from towpath.queue.statements import statements
@@ -75,6 +77,7 @@ class RequestQueue:
         """Keep *request*; once this returns, it survives every crash.
 
         Raises:
+            IdempotencyKeyError: its caller sent its key before, with another payload.
             QueueFullError: as many of its app wait as may.
             QueueUnavailableError: the database cannot be written to.
         """
@@ -234,7 +237,7 @@ class RequestQueue:
     def _submit(self, new: NewRequest, session: Session) -> QueuedRequest:
         waiting = self._waiting(session, new.app)
         limit = self._limit(new)
-        found = self._by_key(session, new) if new.idempotency_key is not None else None
+        found = self._by_key(session, new)
         if found is not None:
             return found
         if sum(waiting.values()) >= limit:
@@ -251,10 +254,11 @@ class RequestQueue:
         return fresh(new, before, now)
 
     def _by_key(self, session: Session, new: NewRequest) -> QueuedRequest | None:
-        if new.idempotency_key is None:
+        if not new.idempotency_key:
             return None
-        rows = session.rows(self._does["read_by_key"], of_app=new.app, of_key=new.idempotency_key)
-        return request_of(rows[0], self._position(session, named(rows[0]))) if rows else None
+        rows = session.rows(self._does["read_by_key"], of_app=new.app, of_key=key_of(new))
+        row = repeated(rows[0], new) if rows else None
+        return request_of(row, self._position(session, named(row))) if row else None
 
     def _claim(self, given: Mapping[str, Any], session: Session) -> Claim | None:  # Any: columns
         rows = session.rows(self._does["claim"], **given)
