@@ -15,6 +15,7 @@ from towpath.errors import RequestError
 from towpath.errors.redaction import shown
 from towpath.gateway.admin import limit_of
 from towpath.gateway.dispatcher import Dispatcher
+from towpath.gateway.filed import copied
 from towpath.gateway.queue_answers import (
     CANCELLED_WORDS,
     log_json,
@@ -139,6 +140,7 @@ class AdminRequestRoutes:
         new_id = new_request_id()
         copy = await in_queue_thread(self._queue.records.copy_of)(request.path_params["id"], new_id)
         copy = replace(copy, headers=_named(copy.headers, new_id))
+        copy = await in_thread(copied)(copy, self._queue.payloads)
         kept = await in_queue_thread(self._queue.submit)(copy)
         self._dispatcher.poke()
         return JSONResponse(submitted_json(kept, self._settings.origin))

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import os
 import secrets
 from dataclasses import replace
 
@@ -15,8 +16,11 @@ from towpath.errors import (
     RunnerLostError,
     RunnerUnreachableError,
     ServerShortageError,
+    StoreFullError,
+    StoreUnusableError,
     TowpathError,
 )
+from towpath.gateway.filed import file_of, kept_answer, pieces_in
 from towpath.net.upstream import (
     Answer,
     BrokenError,
@@ -26,6 +30,7 @@ from towpath.net.upstream import (
 )
 from towpath.queue.leases import retry_delay, verdict
 from towpath.queue.outcomes import outcome_of
+from towpath.queue.payloads import Payloads
 from towpath.queue.requests import Claim, Headers, Outcome
 from towpath.runner.wire import STEERING, TRACED_HEADER, AppSpec, forwarded
 
@@ -35,20 +40,28 @@ log = logging.getLogger(__name__)
 
 _SPARE_SECONDS = 1.0  # the runner's own clock comes first
 _PAUSE_SECONDS = 1.0
-_MOST_BYTES = 64 * 2**20
 _ERROR_TYPE = "x-fal-error-type"
 _BUDGETS = "x-fal-retry-config"
 _NOT_KEPT = frozenset({"server", "date"})
 _BAD = 400
 
 
-async def attempt(claim: Claim, lease: RunnerLease, spec: AppSpec) -> Outcome:
-    """Send a claimed request to the runner of *lease*; return what came of it."""
+async def attempt(
+    claim: Claim, lease: RunnerLease, spec: AppSpec, payloads: Payloads | None = None
+) -> Outcome:
+    """Send a claimed request to the runner of *lease*; return what came of it.
+
+    Args:
+        claim: the request.
+        lease: a place on a runner.
+        spec: the app's.
+        payloads: where large bodies are, and large answers go.
+    """
     lease.begin(claim.request_id)
     limit = None if spec.request_timeout is None else spec.request_timeout + _SPARE_SECONDS
     try:
         async with asyncio.timeout(limit) as timer:
-            return await _sent(claim, lease, spec)
+            return await _sent(claim, lease, payloads)
     except TimeoutError:
         if not timer.expired():
             raise
@@ -56,37 +69,26 @@ async def attempt(claim: Claim, lease: RunnerLease, spec: AppSpec) -> Outcome:
         return outcome_of(DeadlineError(seconds, what="did not finish", by_user=False))
     except UpstreamError as broken:
         return await _broken(broken, lease, spec)
-    except AnswerTooLargeError as too_large:
-        return outcome_of(too_large)
+    except (AnswerTooLargeError, StoreFullError, StoreUnusableError) as unkept:
+        return outcome_of(unkept)
 
 
-async def _sent(claim: Claim, lease: RunnerLease, spec: AppSpec) -> Outcome:
+async def _sent(claim: Claim, lease: RunnerLease, payloads: Payloads | None) -> Outcome:
     """Send a request and read its answer."""
+    headers, file = file_of(claim.headers, payloads)
+    data = (claim.body or None) if file is None else pieces_in(file)
+    length = [] if file is None else [("content-length", str(os.fstat(file.fileno()).st_size))]
     answer = await lease.upstream.request(
         claim.method,
         claim.path,
-        headers=[*claim.headers, (TRACED_HEADER, "1")],
-        data=claim.body or None,
+        headers=[*headers, *length, (TRACED_HEADER, "1")],
+        data=data,
     )
     async with answer:
-        body = await _read(answer, spec)
+        body, mark = await kept_answer(answer, claim, payloads)
     lease.finish(answer.status, answer.headers)
-    return _outcome(answer, body)
-
-
-async def _read(answer: Answer, spec: AppSpec) -> bytes:
-    """Read an answer that is to be kept.
-
-    Raises:
-        AnswerTooLargeError: it is larger than can be kept.
-        UpstreamError: it broke off.
-    """
-    body = bytearray()
-    async for chunk in answer.chunks():
-        body += chunk
-        if len(body) > _MOST_BYTES:
-            raise AnswerTooLargeError(spec.name, limit=_MOST_BYTES)
-    return bytes(body)
+    outcome = _outcome(answer, body)
+    return replace(outcome, headers=(*outcome.headers, *mark))
 
 
 async def _broken(broken: UpstreamError, lease: RunnerLease, spec: AppSpec) -> Outcome:

@@ -189,6 +189,16 @@ class Dispatcher:
         while await in_queue_thread(self._queue.records.forget_before)(now - self._retention):
             pass
         await in_queue_thread(self._queue.sweep_counts)()
+        if self._queue.payloads is not None:
+            await in_queue_thread(self._queue.payloads.sweep)(self._is_known)
+
+    def _is_known(self, request_id: str) -> bool:
+        """Return whether there is such a request."""
+        try:
+            self._queue.read(request_id)
+        except RequestNotFoundError:
+            return False
+        return True
 
     async def _end_late(self, request_id: str) -> None:
         """End a request that was to be started by now."""

@@ -232,7 +232,7 @@ async def _in_time(sending: Coroutine[None, None, Answer], spec: AppSpec) -> Ans
 async def _send(lease: RunnerLease, method: str, target: Target, body: Body | None) -> Answer:
     """Send the request; return when the head of the answer is here."""
     headers = target.upstream_headers()
-    if body is not None and body.file is not None:
+    if body is not None and body.spool is not None:
         headers += [("content-length", str(body.size))]
     try:
         data = None if body is None else body.sendable()

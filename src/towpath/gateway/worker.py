@@ -12,12 +12,14 @@ from collections.abc import Callable
 
 from towpath.app.retrying import MOST_TRIES
 from towpath.clock import Clock
+from towpath.concurrency import in_thread
 from towpath.engine.engine import RunnerLease
 from towpath.engine.local import LocalEngine
 from towpath.engine.tasks import Tasks
 from towpath.errors import QueueUnavailableError, RequestCancelledError, TowpathError
 from towpath.gateway.attempts import attempt, failed, judged
 from towpath.gateway.changes import Changes
+from towpath.gateway.filed import forget_body
 from towpath.gateway.journal import Journal
 from towpath.queue.outcomes import outcome_of
 from towpath.queue.requests import Claim, Line, Outcome
@@ -144,7 +146,9 @@ class Worker:
             log.error("no attempt", extra={"reason": str(error), "request_id": claim.request_id})  # noqa: TRY400
             return Outcome("given up", delay=_PAUSE_SECONDS)
         began = self._clock()
-        work = asyncio.create_task(attempt(claim, lease, spec), name=f"attempt {claim.request_id}")
+        work = asyncio.create_task(
+            attempt(claim, lease, spec, self._queue.payloads), name=f"attempt {claim.request_id}"
+        )
         self.attempts[claim.request_id] = (claim, work)
         self._changes.note(claim.request_id)
         await asyncio.wait({work})
@@ -179,6 +183,7 @@ class Worker:
             await self._write_down(claim, outcome_of(RuntimeError()))
         finally:
             self._journal.drop(request_id)
+            await in_thread(forget_body)(claim, self._queue)
             self.attempts.pop(request_id, None)
             self._cancelled.discard(request_id)
             self._changes.note(request_id)

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal, Protocol
 
 from towpath.app.retrying import Condition
@@ -38,7 +39,8 @@ class NewRequest:
         app: `owner/name`.
         path: below the app, with its query.
         headers: what the runner is to get, as pairs.
-        body: as it came.
+        body: as it came; nothing where it is in a file.
+        file: where a large body is; its name is among the headers.
         method: of HTTP.
         low_priority: whether it stands behind every request that is not.
         hint: what a runner should have warm.
@@ -57,6 +59,7 @@ class NewRequest:
     headers: Headers = ()
     body: bytes = b""
     method: str = "POST"
+    file: Path | None = None
     low_priority: bool = False
     hint: str | None = None
     idempotency_key: str | None = None

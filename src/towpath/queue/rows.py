@@ -7,6 +7,7 @@ from typing import Any, get_args
 from towpath.app.retrying import Condition
 from towpath.errors import IdempotencyKeyError
 from towpath.queue.idempotency import fingerprint_of, scoped_key
+from towpath.queue.payloads import fingerprint_of_file
 from towpath.queue.requests import (
     Claim,
     Failures,
@@ -90,7 +91,7 @@ def columns_of(new: NewRequest, priority: int, now: float) -> dict[str, object]:
         "id": new.request_id,
         "app": new.app,
         "key": key_of(new),
-        "fingerprint": fingerprint_of(new.path, new.body) if new.idempotency_key else None,
+        "fingerprint": _fingerprint(new) if new.idempotency_key else None,
         "path": new.path,
         "method": new.method,
         "priority": priority,
@@ -108,6 +109,13 @@ def key_of(new: NewRequest) -> str | None:
     return scoped_key(new.caller, new.path, key) if key else None
 
 
+def _fingerprint(new: NewRequest) -> str:
+    """Return what tells the payload of *new* from others."""
+    if new.file is not None:
+        return fingerprint_of_file(new.path, new.file)
+    return fingerprint_of(new.path, new.body)
+
+
 def repeated(row: Sequence[Any], new: NewRequest) -> Sequence[Any]:  # Any: columns
     """Return the columns of the request that has the key of *new*, less its fingerprint.
 
@@ -115,7 +123,7 @@ def repeated(row: Sequence[Any], new: NewRequest) -> Sequence[Any]:  # Any: colu
         IdempotencyKeyError: it has another payload.
     """
     *shown, fingerprint = row
-    if fingerprint not in {None, fingerprint_of(new.path, new.body)}:
+    if fingerprint not in {None, _fingerprint(new)}:
         raise IdempotencyKeyError(new.idempotency_key or "", str(named(shown)["id"]))
     return shown
 

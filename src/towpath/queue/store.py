@@ -17,6 +17,7 @@ from towpath.errors import (
 )
 from towpath.queue.at_once import at_once
 from towpath.queue.outcomes import outcome_of
+from towpath.queue.payloads import Payloads
 from towpath.queue.records import Records
 from towpath.queue.requests import (
     CancelAnswer,
@@ -59,13 +60,22 @@ class RequestQueue:
         engine: the database; its tables are made, or brought to their newest form.
         clock: moments that are written down.
         max_length: requests of one app that may wait.
+        payloads: where large bodies and answers are; None = in their rows.
     """
 
-    def __init__(self, engine: Engine, clock: Clock, *, max_length: int = 100_000) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        clock: Clock,
+        *,
+        max_length: int = 100_000,
+        payloads: Payloads | None = None,
+    ) -> None:
         migrate(engine, "queue", metadata, STEPS)
         own = at_once() if engine.dialect.name == "postgresql" else {}
         self._does = prepared({**statements(engine), **own}, engine)
         self._transactions = open_transactions(engine)
+        self.payloads = payloads
         self.records = Records(self._transactions, self._does)
         self._clock = clock
         self._max_length = max_length

@@ -12,6 +12,7 @@ from towpath.errors.redaction import shown, shown_url
 __all__ = ["RULES", "Problem", "problem_of", "shown_input", "validation_problem"]
 
 _MOST_ERRORS = 20
+_FULL = 507
 _LONGEST_INPUT = 200
 _LONGEST_MESSAGE = 1000
 
@@ -135,7 +136,8 @@ def problem_of(
     if rule.shape == "infra":
         body["error_type"] = headers["X-Fal-Error-Type"] = rule.word
     full = isinstance(error, e.QueueUnavailableError) and error.is_full
-    return Problem(507 if full else rule.status, body, headers | _extra_headers(error))
+    full = full or (isinstance(error, e.UploadRefusedError) and error.status == _FULL)
+    return Problem(_FULL if full else rule.status, body, headers | _extra_headers(error))
 
 
 def _extra_headers(error: TowpathError) -> dict[str, str]:
