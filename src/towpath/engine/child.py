@@ -6,8 +6,8 @@ import os
 import socket
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from shutil import rmtree
 from typing import Any
@@ -65,6 +65,7 @@ class Child:
         runners: where runners have their own folders.
         pipes: what it prints and says.
         removed: called once it is gone.
+        requests: that it works on.
     """
 
     spec: AppSpec
@@ -75,6 +76,7 @@ class Child:
     runners: Path
     pipes: Pipes
     removed: Callable[[], None]
+    requests: set[str] = field(default_factory=set)
 
     @classmethod
     async def start(cls, wanted: "Wanted", settings: Settings) -> "Child":
@@ -85,24 +87,22 @@ class Child:
         """
         spec = wanted.spec
         python = await python_of(spec.name, spec.requirements, settings)
-        pipes = Pipes(wanted.tell, system_clock)
-        home = Path(tempfile.mkdtemp(prefix=f"towpath-{os.getpid()}-", dir=_short_temp()))
-        path = home / "r.sock"
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        with ExitStack() as made, ExitStack() as inherited:  # the second is the runner's, not ours
+            home = Path(tempfile.mkdtemp(prefix=f"towpath-{os.getpid()}-", dir=_short_temp()))
+            made.callback(rmtree, home, ignore_errors=True)
+            path = home / "r.sock"
+            listener = inherited.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
             listener.bind(str(path))
             listener.listen(512)
             read_end, write_end = os.pipe()
+            inherited.callback(os.close, read_end)
+            made.callback(os.close, write_end)
+            pipes = Pipes(wanted.tell, system_clock)
+            made.callback(pipes.drop)
             ends = pipes.open()
-            try:
-                process = _spawn(wanted, settings, python, (listener.fileno(), read_end, ends))
-            except BaseException:
-                os.close(write_end)
-                pipes.drop()
-                rmtree(home, ignore_errors=True)
-                raise
-            finally:
-                os.close(read_end)
-                ends.close()
+            inherited.callback(ends.close)
+            process = _spawn(wanted, settings, python, (listener.fileno(), read_end, ends))
+            made.pop_all()
         pipes.start()
         runners, upstream = settings.state / "runners", Upstream(str(path))
         return cls(spec, process, upstream, write_end, home, runners, pipes, wanted.removed)
@@ -147,8 +147,9 @@ class Child:
         return f"{self.pipes.tail()}\nthe runner ended with status {self.process.returncode}"
 
     def kill(self) -> None:
-        """End the runner and what it started, now."""
-        end_group(self.process.pid)
+        """End the runner and what it started, now; one that has ended may have left its number."""
+        if self.process.returncode is None:
+            end_group(self.process.pid)
 
     async def stop(self, *, grace: float) -> None:
         """Ask the runner to finish; end it when it does not within *grace* seconds."""

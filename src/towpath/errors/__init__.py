@@ -23,6 +23,7 @@ TowpathError
   AppError
     AppDefinitionError .traceback   AppSetupError .traceback   StartTimeoutError
     DeadlineError   RunnerLostError (T)   RunnerUnreachableError (T)   RunnerIncompleteError
+    ServerShortageError (T)
     RequestCancelledError
   QueueError
     IdempotencyKeyError .request_id
@@ -99,6 +100,7 @@ from towpath.errors.serving import (
     RunnerUnreachableError,
     ServerBusyError,
     ServerError,
+    ServerShortageError,
     SettingsError,
     StartTimeoutError,
     StateInUseError,
@@ -134,11 +136,12 @@ __all__ = [
     "ObjectNotFoundError", "QueueError", "QueueFullError", "QueueUnavailableError", "RangeError",
     "RequestCancelled", "RequestCancelledError", "RequestError", "RequestNotFoundError",
     "RunnerIncompleteError", "RunnerLostError", "RunnerUnreachableError", "ServerBusyError",
-    "ServerError", "SettingsError", "SourceChangedError", "SourceStatusError",
-    "SourceUnavailableError", "StartTimeoutError", "StateInUseError", "StorageError",
-    "StoreFullError", "StoreUnusableError", "TemporaryFullError", "TooManyRedirectsError",
-    "TowpathError", "TransferCodingError", "TransientError", "TruncatedError", "UnknownAppError",
-    "UnknownEndpointError", "UnsafeArchiveError", "UnsupportedBodyError", "UnsupportedFormatError",
-    "UploadError", "UploadRefusedError", "UploadUnavailableError", "WrongStateError",
+    "ServerError", "ServerShortageError", "SettingsError", "SourceChangedError",
+    "SourceStatusError", "SourceUnavailableError", "StartTimeoutError", "StateInUseError",
+    "StorageError", "StoreFullError", "StoreUnusableError", "TemporaryFullError",
+    "TooManyRedirectsError", "TowpathError", "TransferCodingError", "TransientError",
+    "TruncatedError", "UnknownAppError", "UnknownEndpointError", "UnsafeArchiveError",
+    "UnsupportedBodyError", "UnsupportedFormatError", "UploadError", "UploadRefusedError",
+    "UploadUnavailableError", "WrongStateError",
 ]
 # fmt: on

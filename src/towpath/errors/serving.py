@@ -26,6 +26,7 @@ __all__ = [
     "RunnerUnreachableError",
     "ServerBusyError",
     "ServerError",
+    "ServerShortageError",
     "SettingsError",
     "StartTimeoutError",
     "StateInUseError",
@@ -235,6 +236,16 @@ class RunnerUnreachableError(AppError, TransientError):
 
     def __init__(self, app: str) -> None:
         super().__init__(f"The runner of {app} does not answer. Send the request again.")
+
+
+class ServerShortageError(AppError, TransientError):
+    """The server cannot open a connection to a runner: it has no descriptor or memory left."""
+
+    def __init__(self, app: str) -> None:
+        super().__init__(
+            f"The server has no room for another connection to {app} right now. Send the request "
+            "again in a moment."
+        )
 
 
 class RunnerIncompleteError(AppError):

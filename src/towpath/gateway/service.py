@@ -89,7 +89,7 @@ def create_gateway(parts: Parts, clock: Clock = system_clock) -> ASGIApp:
     metrics = Metrics()
     reader = StoreReader()
     bodies = Bodies(settings.state / "bodies", settings.store_reserve)
-    desk = QueueDesk(parts.queue, parts.engine, settings, worker=parts.worker)
+    desk = QueueDesk(parts.queue, parts.engine, settings, worker=parts.worker, bodies=bodies)
     api = _Api(parts, desk, metrics, reader).app()
     files = _files(settings, store, clock, reader)
     uploads = _uploads(settings, store)

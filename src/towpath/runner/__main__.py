@@ -116,13 +116,19 @@ def _serve(reference: AppReference, arguments: argparse.Namespace) -> None:
         host = AppHost(load_app(reference))
         owner = f"{arguments.owner}/{host.kind.name}"
         with using(settings), using_hosting(hosting_of(settings, owner=owner)):
-            run_loop(_run(host, create_runner(host, settings, tell_over), arguments.socket))
+            runner = create_runner(host, settings, tell_over, events.failed)
+            run_loop(_run(host, runner, arguments.socket))
     except Exception as error:  # noqa: BLE001 - the author's code may raise anything
-        said = authors_traceback(error) or f"{type(error).__name__}: {error}\n"
-        with suppress(OSError):  # the disk is full; the server has the last lines
-            folder.failure.write_text(said, errors="replace")
-        sys.stderr.write(said)
+        _write_failure(error, folder)
         sys.exit(1)
+
+
+def _write_failure(error: Exception, folder: RunnerFolder) -> None:
+    """Write down why the app could not start, for the server and for who reads its log."""
+    said = authors_traceback(error) or f"{type(error).__name__}: {error}\n"
+    with suppress(OSError):  # the disk is full; the server has the last lines
+        folder.failure.write_text(said, errors="replace")
+    sys.stderr.write(said)
 
 
 def _check_private(settings: Settings, *, is_private: bool) -> None:

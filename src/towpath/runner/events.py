@@ -62,6 +62,11 @@ class EventPipe:
             self._held.pop(request_id, None)
             self._write("progress", request_id, "", content)
 
+    def failed(self, request_id: str, failure: str) -> None:
+        """Tell, as JSON, how a request failed whose answer had begun."""
+        with self._lock:
+            self._write("failed", request_id, "", failure)
+
     def end(self, request_id: str) -> None:
         """Tell that a request is over; nothing follows of it."""
         with self._lock:

@@ -100,6 +100,7 @@ RULES: dict[type[TowpathError], _Rule] = {
     e.DeadlineError: _Rule(504, "infra", "request_timeout"),
     e.RunnerLostError: _Rule(503, "infra", "runner_disconnected"),
     e.RunnerUnreachableError: _Rule(503, "infra", "runner_connection_refused"),
+    e.ServerShortageError: _Rule(503, "infra", "runner_connection_error"),
     e.RunnerIncompleteError: _Rule(502, "infra", "runner_incomplete_response"),
     e.RequestCancelledError: _Rule(499, "infra", "client_cancelled"),
     e.QueueError: _Rule(500),
