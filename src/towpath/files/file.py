@@ -2,7 +2,6 @@
 
 import io
 from collections.abc import Iterable
-from dataclasses import replace
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Annotated, BinaryIO, Self, Unpack
@@ -305,7 +304,8 @@ class File(BaseModel):
                 raise FileTooLargeError(self.url, size=size, limit=limit)
             return self._path.read_bytes()
         if self._data is None:
-            data = fetch_bytes(replace(wanted(self.url), limit=limit))
+            most = None if limit is None else limit / 2**20
+            data = fetch_bytes(wanted(self.url, filesize_limit=most))
             self.holding(data)
             return data
         if limit is not None and len(self._data) > limit:

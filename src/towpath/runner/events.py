@@ -6,7 +6,10 @@ import select
 import threading
 import time
 
-__all__ = ["EventPipe"]
+__all__ = ["OPERATOR", "EventPipe"]
+
+OPERATOR = "operator"
+"""Stands for the id of a request in lines that are in no request's log."""
 
 _MOST_PENDING = 4 * 2**20
 _PROGRESS_SECONDS = 0.1
@@ -40,7 +43,7 @@ class EventPipe:
     def log(self, request_id: str, level: str, message: str) -> None:
         """Tell a line of a request's log."""
         with self._lock:
-            before = self._bytes.get(request_id, 0)
+            before = 0 if request_id == OPERATOR else self._bytes.get(request_id, 0)
             if before > self._most:
                 return
             size = len(message.encode(errors="replace"))
