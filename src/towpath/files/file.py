@@ -258,6 +258,7 @@ class File(BaseModel):
 
         The file is removed at the end of the request. Outside of a request it is removed when
         neither this object nor the path is held any more: a text of the path does not keep it.
+        Do not write to it: a file of 16 MiB and more of our own store is linked, not copied.
 
         Raises:
             DownloadError: the URL cannot be read.

@@ -98,7 +98,8 @@ def _serve(reference: AppReference, arguments: argparse.Namespace) -> None:
     if settings.private_tmp == "auto" and not is_private:
         sys.stderr.write(f"{TMP} is not private on this system; use TMPDIR, {folder.temp}\n")
     die_with_parent(arguments.lifeline)
-    set_places(ProcessPlaces(temp=None if is_private else folder.temp))
+    mounted = ProcessPlaces(tmp_mount=(TMP, folder.temp))
+    set_places(mounted if is_private else ProcessPlaces(temp=folder.temp))
     set_limits(memory=settings.runner_memory_bytes, open_files=settings.runner_open_files)
     events = EventPipe(arguments.events, most_bytes=settings.request_log_bytes)
     finish_lines = route_output(events.log, level=settings.log_level.upper())
