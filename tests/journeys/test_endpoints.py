@@ -154,7 +154,7 @@ def test_an_app_says_how_long_its_files_live_and_what_it_has_warm(client: httpx2
 
 def test_the_code_knows_its_request(client: httpx2.Client) -> None:
     headers = {
-        "X-Fal-Custom": "yes",
+        "X-My-Trace": "yes",
         "X-Fal-Object-Lifecycle-Preference": "{}",
         "Authorization": "Key a:b",
     }

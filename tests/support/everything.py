@@ -128,7 +128,7 @@ CODE = '''
             assert request is context
             return {
                 "id": request.request_id, "app": request.app, "endpoint": request.endpoint,
-                "header": request.headers.get("x-fal-custom"),
+                "header": request.headers.get("x-my-trace"),
                 "preference": request.lifecycle_preference,
                 "key": request.headers.get("authorization"),
             }

@@ -24,6 +24,7 @@ TowpathError
     ServerShortageError (T)
     RequestCancelledError
   QueueError
+    IdempotencyKeyError .request_id
     RequestNotFoundError   WrongStateError .state   QueueFullError .waiting .limit   LeaseLostError
     QueueUnavailableError (T) .is_full   AnswerTooLargeError .limit
   ServerError                why a command cannot serve
@@ -61,6 +62,7 @@ from towpath.errors.media import (
 )
 from towpath.errors.queue import (
     AnswerTooLargeError,
+    IdempotencyKeyError,
     LeaseLostError,
     QueueError,
     QueueFullError,
@@ -117,7 +119,8 @@ __all__ = [
     "BadResponseError", "BlockedAddressError", "BodyTimeoutError", "BodyTooLargeError",
     "BrokenArchiveError", "BrokenImageError", "BrokenMediaError", "DeadlineError", "DigestError",
     "DiskFullError", "DownloadError",
-    "FileTooLargeError", "ForbiddenError", "ImageTooLargeError", "InputError", "InvalidURLError",
+    "FileTooLargeError", "ForbiddenError", "IdempotencyKeyError", "ImageTooLargeError",
+    "InputError", "InvalidURLError",
     "LeaseLostError", "MediaError", "MissingKeyError", "NoUploaderError", "ObjectExistsError",
     "ObjectExpiredError",
     "ObjectNotFoundError", "QueueError", "QueueFullError", "QueueUnavailableError", "RangeError",

@@ -5,6 +5,7 @@ from towpath.errors.root import TowpathError, TransientError
 
 __all__ = [
     "AnswerTooLargeError",
+    "IdempotencyKeyError",
     "LeaseLostError",
     "QueueError",
     "QueueFullError",
@@ -34,6 +35,21 @@ class WrongStateError(QueueError):
     def __init__(self, request_id: str, state: str, wanted: str) -> None:
         self.state = state
         super().__init__(f"Request {shown(request_id, 64)!r} is {state}; {wanted}.")
+
+
+class IdempotencyKeyError(QueueError):
+    """The caller sent the same key before, with another payload.
+
+    Attributes:
+        request_id: of the request that has the key.
+    """
+
+    def __init__(self, key: str, request_id: str) -> None:
+        self.request_id = request_id
+        super().__init__(
+            f"Idempotency-Key {shown(key, 80)!r} belongs to request {request_id}, which has "
+            "another body or query. Send that request again as it was, or this one with a new key."
+        )
 
 
 class QueueFullError(QueueError):

@@ -2,7 +2,7 @@
 
 import hmac
 from collections.abc import Sequence
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -10,13 +10,14 @@ from starlette.websockets import WebSocketClose
 
 from towpath.errors import ForbiddenError, MissingKeyError, TowpathError
 from towpath.errors.redaction import shown
+from towpath.gateway.addresses import needs_no_key
 from towpath.gateway.answers import error_answer
+from towpath.gateway.entrance import address_of
 from towpath.settings import Settings
 
 __all__ = ["AdminGuard", "KeyGuard", "allowed_origins", "is_origin_allowed", "origin_of"]
 
-_PUBLIC = ("/health", "/ready", "/playground")
-_HEALTH_DEPTH = 3  # /owner/app/health
+_PLAIN = " !#$&'()*+,/;=?@[]^`{|}<>"
 _SCHEMES = frozenset({"key", "bearer"})
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _FORWARDED = frozenset({"forwarded", "via", "x-real-ip", "cf-connecting-ip", "true-client-ip"})
@@ -74,9 +75,10 @@ class KeyGuard:
         """Return why this call is refused, or None."""
         headers = Headers(scope=scope)
         if self._settings.keys:
-            return (
-                None if _is_public(scope["path"]) or self._has_key(headers) else MissingKeyError()
-            )
+            caller = self._caller(headers)
+            if caller is not None:
+                scope["state"]["caller"] = caller
+            return None if caller is not None or _is_open(scope) else MissingKeyError()
         origin = headers.get("origin")
         changes = scope["type"] == "websocket" or scope["method"] not in _SAFE_METHODS
         if origin and changes and not is_origin_allowed(origin, self._settings):
@@ -87,13 +89,12 @@ class KeyGuard:
             return ForbiddenError(message)
         return None
 
-    def _has_key(self, headers: Headers) -> bool:
-        """Return whether the Authorization header holds one of the keys."""
+    def _caller(self, headers: Headers) -> str | None:
+        """Return the id of the key in the Authorization header, None if it holds none of ours."""
         scheme, _, given = headers.get("authorization", "").partition(" ")
         if scheme.lower() not in _SCHEMES:
-            return False
-        offered = given.strip().encode()
-        return _any_equal(offered, self._settings.keys)
+            return None
+        return _holder_of(given.strip().encode(), self._settings.keys)
 
 
 class AdminGuard:
@@ -152,16 +153,16 @@ def _host_of(address: str) -> str | None:
         return None
 
 
-def _any_equal(offered: bytes, keys: Sequence[str]) -> bool:
-    """Compare with every key in constant time."""
-    matches = [hmac.compare_digest(offered, key.encode()) for key in keys]
-    return any(matches)
+def _holder_of(offered: bytes, keys: Sequence[str]) -> str | None:
+    """Return the id of the key that is offered; compares with every key, in constant time.
+
+    The id is what stays when a secret is replaced. It is made fit for a header.
+    """
+    matches = [key for key in keys if hmac.compare_digest(offered, key.encode())]
+    return quote(matches[0].partition(":")[0], safe=_PLAIN) if matches else None
 
 
-def _is_public(path: str) -> bool:
-    """Return whether a path needs no key."""
-    if path.startswith("/queue/"):
-        return False
-    is_app_health = path.endswith("/health") and path.count("/") == _HEALTH_DEPTH
-    under_public = any(path == p or path.startswith(f"{p}/") for p in _PUBLIC)
-    return path == "/" or is_app_health or under_public
+def _is_open(scope: Scope) -> bool:
+    """Return whether a request needs no key."""
+    names = {name for name, _ in scope["headers"]}
+    return needs_no_key(address_of(scope), scope.get("method", ""), names)

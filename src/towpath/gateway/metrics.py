@@ -1,6 +1,7 @@
 """Counts for Prometheus."""
 
 from collections.abc import Mapping
+from http import HTTPStatus
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
@@ -10,6 +11,9 @@ from towpath.engine.engine import AppStatus
 __all__ = ["CONTENT_TYPE", "Metrics"]
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
+
+_GONE = 499  # the caller left before an answer
+_NAMED = frozenset({_GONE, *HTTPStatus})
 
 
 class Metrics:
@@ -60,7 +64,14 @@ class Metrics:
         self._bytes = Gauge("towpath_files_bytes", "Bytes in the store.", registry=self._counts)
 
     def note_request(self, app: str, status: int, seconds: float) -> None:
-        """Count a request."""
+        """Count a request.
+
+        Args:
+            app: `owner/app` of an app that exists; '' for everything else. Names that strangers
+                make up would be series for ever.
+            status: of HTTP. Apps may answer any number, so one without a name counts by its class.
+            seconds: what it took.
+        """
         counter, histogram = self._of(app, status)
         counter.inc()
         histogram.observe(seconds)
@@ -69,8 +80,9 @@ class Metrics:
         """Return what counts such requests; finding it by its labels takes longer than counting."""
         found = self._known.get((app, status))
         if found is None:
-            found = self._requests.labels(app, str(status)), self._seconds.labels(app)
-            self._known[app, status] = found
+            found = self._requests.labels(app, _word_of(status)), self._seconds.labels(app)
+            if status in _NAMED:
+                self._known[app, status] = found
         return found
 
     def note_apps(self, statuses: Mapping[str, AppStatus]) -> None:
@@ -97,3 +109,8 @@ class Metrics:
     def exposition(self) -> bytes:
         """Return all counts as Prometheus reads them."""
         return generate_latest(self._counts)
+
+
+def _word_of(status: int) -> str:
+    """Return a status as a label."""
+    return str(status) if status in _NAMED else f"{status // 100}xx"

@@ -2,20 +2,24 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 
 from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
 from towpath.clock import Clock
 from towpath.engine.local import LocalEngine
-from towpath.errors import RequestError, RequestNotFoundError, WrongStateError
+from towpath.errors import RequestError, RequestNotFoundError, UnknownAppError, WrongStateError
+from towpath.gateway.addresses import Address, Ask
 from towpath.gateway.changes import Changes
 from towpath.gateway.dispatcher import Dispatcher
+from towpath.gateway.entrance import address_of
 from towpath.gateway.queue_answers import CANCELLED_WORDS, eta_of, status_json, submitted_json
-from towpath.gateway.run_routes import target_of
+from towpath.gateway.run_routes import Target, spec_of
 from towpath.queue.requests import LogLine, NewRequest, QueuedRequest
 from towpath.queue.store import RequestQueue
 from towpath.queue.threads import in_queue_thread
@@ -24,7 +28,12 @@ from towpath.settings import Settings
 
 __all__ = ["QueueRoutes"]
 
+Handler = Callable[[Request, Address], Awaitable[Response]]
+
 _COMMENT_SECONDS = 15.0
+_METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+_NOT_FOUND = 404
+_NOT_ALLOWED = 405
 _YES = frozenset({"1", "true", "yes"})
 _LONGEST_KEY = 255
 _STATUSES = {"removed": 200, "requested": 202, "completed": 400}
@@ -60,27 +69,33 @@ class QueueRoutes:
         self._clock = clock
 
     def routes(self) -> list[BaseRoute]:
-        """Return the routes; with and without a slash at the end."""
-        app = "/queue/{owner}/{app}"
-        one = f"{app}/requests/{{id}}"
-        found: list[BaseRoute] = []
-        for path, handler, method in (
-            (f"{one}/status/stream", self._stream, "GET"),
-            (f"{one}/status", self._status, "GET"),
-            (f"{one}/cancel", self._cancel, "PUT"),
-            (one, self._result, "GET"),
-            (app, self._submit, "POST"),
-        ):
-            found += [Route(path + end, handler, methods=[method]) for end in ("", "/")]
-        return [*found, Route(app + "/{path:path}", self._submit, methods=["POST"])]
+        """Return the routes: one, because the path was read already."""
+        return [Route("/queue/{path:path}", self._answer, methods=_METHODS)]
 
     # --- handlers ---
 
-    async def _submit(self, request: Request) -> Response:
+    async def _answer(self, request: Request) -> Response:
+        """Answer by what the path asks for and the method."""
+        address = address_of(request.scope)
+        if address.service != "queue":
+            raise HTTPException(_NOT_FOUND)
+        if request.method == "POST":
+            return await self._submit(request, address)
+        handlers: dict[Ask, tuple[str, Handler]] = {
+            "result": ("GET", self._result),
+            "status": ("GET", self._status),
+            "stream": ("GET", self._stream),
+            "cancel": ("PUT", self._cancel),
+        }
+        method, handler = handlers[address.ask]
+        if not address.request_id or request.method != method:
+            allowed = f"{method}, POST" if address.request_id else "POST"
+            raise HTTPException(_NOT_ALLOWED, headers={"allow": allowed})
+        return await handler(request, address)
+
+    async def _submit(self, request: Request, _: Address) -> Response:
         """Put a request in the queue."""
-        owner, app = request.path_params["owner"], request.path_params["app"]
-        spec = self._engine.spec(owner, app)
-        request.state.app = f"{owner}/{app}"
+        spec = spec_of(request.scope, self._engine)
         if "fal_webhook" in request.query_params:
             detail = "Webhooks are not delivered by this version; ask for the status instead."
             return JSONResponse({"detail": detail}, 501)
@@ -91,9 +106,9 @@ class QueueRoutes:
         request.state.request_id = kept.request_id
         return JSONResponse(submitted_json(kept, self._settings.origin))
 
-    async def _status(self, request: Request) -> Response:
+    async def _status(self, request: Request, address: Address) -> Response:
         """Say where a request stands."""
-        asked = await self._found(request)
+        asked = await self._found(request, address)
         lines = None
         if _wants_logs(request):
             lines = [
@@ -102,16 +117,16 @@ class QueueRoutes:
             ]
         return JSONResponse(self._json(asked, lines), 200 if asked.state == "done" else 202)
 
-    async def _stream(self, request: Request) -> Response:
+    async def _stream(self, request: Request, address: Address) -> Response:
         """Say where a request stands at every change, until it is done."""
-        asked = await self._found(request)
+        asked = await self._found(request, address)
         events = self._events(asked.request_id, with_logs=_wants_logs(request))
         headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
         return StreamingResponse(events, media_type="text/event-stream", headers=headers)
 
-    async def _result(self, request: Request) -> Response:
+    async def _result(self, request: Request, address: Address) -> Response:
         """Give the app's answer, verbatim."""
-        asked = await self._found(request)
+        asked = await self._found(request, address)
         answer = await in_queue_thread(self._queue.records.answer)(asked.request_id)
         if answer is None:
             word = {"queued": "in the queue", "running": "in progress"}.get(asked.state, "gone")
@@ -123,10 +138,10 @@ class QueueRoutes:
         response.raw_headers = [*given, (b"content-length", str(len(answer.body)).encode())]
         return response
 
-    async def _cancel(self, request: Request) -> Response:
+    async def _cancel(self, request: Request, address: Address) -> Response:
         """Take a request back."""
         try:
-            asked = await self._found(request)
+            asked = await self._found(request, address)
             word = await self._dispatcher.cancel(asked.request_id)
         except RequestNotFoundError as error:
             return JSONResponse({"status": "NOT_FOUND", "detail": str(error)}, 404)
@@ -137,17 +152,19 @@ class QueueRoutes:
 
     # --- pieces ---
 
-    async def _found(self, request: Request) -> QueuedRequest:
+    async def _found(self, request: Request, address: Address) -> QueuedRequest:
         """Return the request in the path.
 
         Raises:
             RequestNotFoundError: there is none, or it is another app's.
         """
-        found = await in_queue_thread(self._queue.read)(request.path_params["id"][:64])
-        app = f"{request.path_params['owner']}/{request.path_params['app']}"
-        if found.app != app:
+        found = await in_queue_thread(self._queue.read)(address.request_id[:64])
+        if found.app != f"{address.owner}/{address.app}":
             raise RequestNotFoundError(found.request_id)
-        request.state.app, request.state.request_id = app, found.request_id
+        request.state.request_id = found.request_id
+        with suppress(UnknownAppError):  # it may not be served any more
+            self._engine.spec(address.owner, address.app)
+            request.state.app = found.app
         return found
 
     def _json(self, asked: QueuedRequest, lines: list[LogLine] | None) -> dict[str, object]:
@@ -186,7 +203,7 @@ def _new_request(request: Request, body: bytes, start_within: float | None) -> N
     Raises:
         RequestError: a header or the query cannot be understood.
     """
-    headers, target = request.headers, target_of(request.scope, depth=1)
+    headers, target = request.headers, Target(request.scope)
     query = target.path.partition("?")[2]
     kept = "&".join(p for p in query.split("&") if p and not p.startswith("fal_"))
     patience = patience_in(headers)
@@ -203,6 +220,7 @@ def _new_request(request: Request, body: bytes, start_within: float | None) -> N
         retries=headers.get("x-fal-no-retry", "").lower() not in _YES,
         keep_io=headers.get("x-fal-store-io", "1") != "0",
         max_length=_max_length(request),
+        caller=target.caller,
     )
 
 

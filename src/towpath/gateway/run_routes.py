@@ -18,28 +18,26 @@ from towpath.errors import (
 )
 from towpath.gateway.answers import error_answer
 from towpath.gateway.attempts import failure_of
+from towpath.gateway.entrance import address_of
+from towpath.gateway.passing import passed
 from towpath.net.upstream import Answer, UpstreamError
 from towpath.runner.wire import (
     APP_HEADER,
+    CALLER_HEADER,
     ENDPOINT_HEADER,
     HOP_BY_HOP,
-    OWN_PATHS,
     REQUEST_ID_HEADER,
     STEERING,
-    TRACED_HEADER,
     AppSpec,
-    forwarded,
     patience_in,
 )
 from towpath.web.messages import body_part
 from towpath.web.zero_copy import LINES
 
-__all__ = ["RunEndpoint", "Target", "target_of"]
+__all__ = ["RunEndpoint", "Target", "spec_of"]
 
 _SPARE_SECONDS = 1.0
 _SMALL = 256 * 1024
-_OURS = frozenset({REQUEST_ID_HEADER, "x-request-id", APP_HEADER, ENDPOINT_HEADER, TRACED_HEADER})
-_DROPPED = _OURS | {"authorization", "cookie"}
 _READS = ("GET", "HEAD")
 _REPLACED = {"server", "date", REQUEST_ID_HEADER}
 _LOST = (HOP_BY_HOP | _REPLACED | STEERING) - {"content-length"}
@@ -50,15 +48,12 @@ class Target:
     """Whom a request is for, and what its runner gets.
 
     Args:
-        scope: of a request or a websocket, to `/owner/app/…`, or deeper.
-        depth: slashes before the owner, less one.
+        scope: of a request or a websocket of an app.
     """
 
-    def __init__(self, scope: Scope, *, depth: int = 0) -> None:
-        raw = scope.get("raw_path") or scope["path"].encode()
-        parts = raw.decode("latin-1").partition("?")[0].split("/", depth + 3)
-        self.owner, self.app = parts[depth + 1], parts[depth + 2]
-        self.endpoint = "/" + "".join(parts[depth + 3 :]).rstrip("/")
+    def __init__(self, scope: Scope) -> None:
+        address = address_of(scope)
+        self.owner, self.app, self.endpoint = address.owner, address.app, address.endpoint
         query = scope.get("query_string", b"").decode("latin-1")
         self.path = f"{self.endpoint}?{query}" if query else self.endpoint
         self._pairs = [(n.decode("latin-1"), v.decode("latin-1")) for n, v in scope["headers"]]
@@ -77,6 +72,12 @@ class Target:
         return found
 
     @property
+    def caller(self) -> str:
+        """Return the id of the caller's key; '' without one."""
+        found: str = self._state.get("caller", "")
+        return found
+
+    @property
     def length(self) -> int | None:
         """Return the declared length of the body; None when it has none, or is in chunks."""
         given = self.headers.get("content-length", "")
@@ -88,19 +89,29 @@ class Target:
         return "content-length" in self.headers or "transfer-encoding" in self.headers
 
     def upstream_headers(self) -> list[tuple[str, str]]:
-        """Return what the runner gets: the caller's headers, less its key, and who asks what."""
-        kept = [(n, v) for n, v in forwarded(self._pairs) if n not in _DROPPED]
+        """Return what the runner gets: the caller's headers, less ours, and who asks what."""
+        kept = passed(self._pairs)
         endpoint = f"{self.name}{self.endpoint}".rstrip("/")
         kept += [(REQUEST_ID_HEADER, self.request_id), ("x-request-id", self.request_id)]
         kept += [(APP_HEADER, self.name), (ENDPOINT_HEADER, endpoint)]
+        if self.caller:
+            kept.append((CALLER_HEADER, self.caller))
         return kept
 
 
-def target_of(scope: Scope, *, depth: int = 0) -> Target:
-    """Return whom a request is for, and note it for the log."""
-    target = Target(scope, depth=depth)
-    scope["state"]["app"] = target.name
-    return target
+def spec_of(scope: Scope, engine: LocalEngine) -> AppSpec:
+    """Return the app that a request is for, and note it for log and metrics.
+
+    Raises:
+        UnknownAppError: the app is not served here.
+        UnknownEndpointError: no app can have an endpoint at that path.
+    """
+    address = address_of(scope)
+    spec = engine.spec(address.owner, address.app)
+    scope["state"]["app"] = f"{address.owner}/{address.app}"
+    if address.is_closed:
+        raise UnknownEndpointError(address.endpoint, spec.endpoints)
+    return spec
 
 
 class RunEndpoint:
@@ -129,15 +140,11 @@ class RunEndpoint:
 
         Raises:
             UnknownAppError: the app is not served here.
-            UnknownEndpointError: the path is between server and runner.
+            UnknownEndpointError: no app can have an endpoint at that path.
             AppSetupError, StartTimeoutError: it has no runner that works.
             RunnerLostError, RunnerUnreachableError, RunnerIncompleteError: the runner failed.
         """
-        target = Target(scope)
-        spec = self._engine.spec(target.owner, target.app)
-        scope["state"]["app"] = target.name
-        if target.path.startswith(OWN_PATHS):
-            raise UnknownEndpointError(target.path, spec.endpoints)
+        spec, target = spec_of(scope, self._engine), Target(scope)
         if target.endpoint == "/health" and scope["method"] == "GET":
             state = self._engine.states()[target.app]
             if state != "ready":
@@ -170,8 +177,11 @@ class _Leased:
         if self._patience is None:
             return await self._place.__aenter__()
         try:
-            return await asyncio.wait_for(self._place.__aenter__(), self._patience)
+            async with asyncio.timeout(self._patience) as timer:
+                return await self._place.__aenter__()
         except TimeoutError:
+            if not timer.expired():
+                raise
             raise DeadlineError(self._patience, what="did not start", by_user=True) from None
 
     async def __aexit__(self, *failure: object) -> None:
@@ -187,8 +197,11 @@ async def _in_time(sending: Coroutine[None, None, Answer], spec: AppSpec) -> Ans
     if spec.request_timeout is None:
         return await sending
     try:
-        return await asyncio.wait_for(sending, spec.request_timeout + _SPARE_SECONDS)
+        async with asyncio.timeout(spec.request_timeout + _SPARE_SECONDS) as timer:
+            return await sending
     except TimeoutError:
+        if not timer.expired():
+            raise
         seconds = spec.request_timeout
         raise DeadlineError(seconds, what="did not finish", by_user=False) from None
 

@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
-from urllib.parse import quote, urlsplit
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -15,7 +14,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
@@ -26,9 +25,11 @@ from towpath.clock import Clock, system_clock
 from towpath.concurrency import in_thread
 from towpath.engine.local import LocalEngine
 from towpath.errors import TowpathError
+from towpath.gateway.addresses import Service, prefix_of
 from towpath.gateway.admin import AdminRoutes
 from towpath.gateway.answers import error_answer
 from towpath.gateway.desk import QueueDesk
+from towpath.gateway.entrance import Entrance
 from towpath.gateway.keys import AdminGuard, KeyGuard, allowed_origins
 from towpath.gateway.metrics import CONTENT_TYPE, Metrics
 from towpath.gateway.playground_routes import PlaygroundRoutes
@@ -50,10 +51,6 @@ log = logging.getLogger(__name__)
 _ADMIN_BODY = 64 * 1024
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 _LOOPBACK_ORIGINS = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?"
-_OWN_WORDS = frozenset(
-    {"admin", "apps", "comfy", "files", "health", "kv", "metrics", "playground", "queue"}
-    | {"ready", "storage", "tokens", "v1", "workflows", "ws"}
-)
 _EXPOSED = ["x-fal-request-id", "x-fal-error-type", "x-fal-request-timeout-type"]
 
 
@@ -92,8 +89,14 @@ def create_gateway(parts: Parts, clock: Clock = system_clock) -> ASGIApp:
     uploads = _uploads(settings, store)
     admin = _admin(settings, store, desk)
     run = _run(settings, parts.engine)
-    split = _Split(files, uploads, admin, run, api)
-    return RequestTracer(_Below(split, settings.origin, settings.owner), metrics)
+    services: dict[Service, ASGIApp] = {
+        "files": files,
+        "upload": uploads,
+        "admin": admin,
+        "call": run,
+    }
+    prefix = prefix_of(settings.origin, settings.owner)
+    return RequestTracer(Entrance(services, api, prefix=prefix), metrics)
 
 
 def create_file_origin(
@@ -101,7 +104,8 @@ def create_file_origin(
 ) -> ASGIApp:
     """Return the app of a separate file origin: nothing but `/files/`."""
     files = _files(settings, store, clock, StoreReader())
-    return RequestTracer(_Below(files, settings.files_origin, settings.owner), Metrics())
+    prefix = prefix_of(settings.files_origin, settings.owner)
+    return RequestTracer(Entrance({}, files, prefix=prefix), Metrics())
 
 
 def _files(settings: Settings, store: FileStore, clock: Clock, reader: StoreReader) -> ASGIApp:
@@ -128,8 +132,24 @@ def _uploads(settings: Settings, store: FileStore) -> ASGIApp:
 
 def _run(settings: Settings, engine: LocalEngine) -> ASGIApp:
     """Return the app of direct calls; without the layers that only browsers and forms need."""
-    guarded = RequestGuard(RunEndpoint(engine), limit=settings.max_body_bytes)
+    calls = _Calls(engine)
+    guarded = RequestGuard(calls, limit=settings.max_body_bytes)
     return _ForBrowsers(KeyGuard(guarded, settings), settings)
+
+
+class _Calls:
+    """Calls of apps: requests and websockets."""
+
+    def __init__(self, engine: LocalEngine) -> None:
+        self._engine = engine
+        self._run = RunEndpoint(engine)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one of them."""
+        if scope["type"] == "websocket":
+            await pass_websocket(WebSocket(scope, receive, send), self._engine)
+        else:
+            await self._run(scope, receive, send)
 
 
 class _ForBrowsers:
@@ -188,77 +208,6 @@ def _guarded(
     return app
 
 
-class _Below:
-    """ASGI middleware: takes the public URL's own path away where a proxy has left it.
-
-    Args:
-        app: what expects to be at the root.
-        origin: the public URL.
-        owner: of the apps; a path that begins with it, or with one of our own words, could be
-            that of a call, and is left alone.
-    """
-
-    def __init__(self, app: ASGIApp, origin: str, owner: str) -> None:
-        self._app = app
-        prefix = urlsplit(origin).path.rstrip("/")
-        first = prefix[1:].partition("/")[0]
-        self._prefix = "" if first == owner or first in _OWN_WORDS else prefix
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
-        if self._prefix and scope["type"] != "lifespan":
-            path: str = scope["path"]
-            if path.startswith(f"{self._prefix}/"):
-                raw = (scope.get("raw_path") or path.encode())[len(quote(self._prefix)) :]
-                scope = {**scope, "path": path[len(self._prefix) :], "raw_path": raw}
-        await self._app(scope, receive, send)
-
-
-class _Split:
-    """Chooses by path: the CDN, the operator's routes, calls of apps, the rest of the API."""
-
-    def __init__(
-        self, cdn: ASGIApp, uploads: ASGIApp, admin: ASGIApp, run: ASGIApp, api: ASGIApp
-    ) -> None:
-        self._cdn = cdn
-        self._uploads = uploads
-        self._admin = admin
-        self._run = run
-        self._api = api
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Choose by path."""
-        app = self._api
-        if scope["type"] == "http":
-            path = _by_host(scope)
-            if path.startswith("/files/"):
-                app = self._uploads if path == UPLOAD_PATH else self._cdn
-            elif path.startswith("/admin/"):
-                app = self._admin
-            elif _is_call(path):
-                app = self._run
-        await app(scope, receive, send)
-
-
-def _is_call(path: str) -> bool:
-    """Return whether a path is an app's: `/owner/app`, and the owner none of our own words."""
-    owner, _, app = path[1:].partition("/")
-    return bool(app) and not app.startswith("/") and owner not in _OWN_WORDS
-
-
-def _by_host(scope: Scope) -> str:
-    """Return the path; one at a host named `queue.…` is below `/queue`.
-
-    Clients have one host for each service.
-    """
-    path: str = scope["path"]
-    host = next((value for name, value in scope["headers"] if name == b"host"), b"")
-    if host.startswith(b"queue.") and not path.startswith("/queue/"):
-        path = scope["path"] = f"/queue{path}"
-        scope["raw_path"] = b"/queue" + (scope.get("raw_path") or b"")
-    return path
-
-
 class _Api:
     """The routes of the API."""
 
@@ -282,15 +231,13 @@ class _Api:
         )
 
     def _routes(self) -> list[BaseRoute]:
-        """Return the routes; an app's own come last."""
+        """Return the routes."""
         return [
             *self._desk.routes(),
             *PlaygroundRoutes(self._settings, self._engine).routes(),
             Route("/health", self._health),
             Route("/ready", self._ready),
             Route("/metrics", self._exposition),
-            WebSocketRoute("/{owner}/{app}", self._socket),
-            WebSocketRoute("/{owner}/{app}/{path:path}", self._socket),
         ]
 
     @asynccontextmanager
@@ -326,9 +273,6 @@ class _Api:
         self._metrics.note_files(*await in_thread(self._store.totals)())
         return Response(self._metrics.exposition(), media_type=CONTENT_TYPE)
 
-    async def _socket(self, caller: WebSocket) -> None:
-        await pass_websocket(caller, self._engine)
-
 
 async def _ours(_: Request, error: Exception) -> Response:
     return error_answer(error)
@@ -340,7 +284,8 @@ async def _http(request: Request, error: Exception) -> Response:
         return JSONResponse({"detail": detail}, 404, {"x-fal-billable-units": "0"})
     status = error.status_code if isinstance(error, HTTPException) else 500
     detail = error.detail if isinstance(error, HTTPException) else "Internal Server Error"
-    return JSONResponse({"detail": detail}, status)
+    headers = error.headers if isinstance(error, HTTPException) else None
+    return JSONResponse({"detail": detail}, status, headers)
 
 
 async def _unknown(request: Request, error: Exception) -> Response:

@@ -7,7 +7,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from towpath.engine.local import LocalEngine
 from towpath.errors import TowpathError
-from towpath.gateway.run_routes import target_of
+from towpath.gateway.run_routes import Target, spec_of
 from towpath.net.upstream import Socket, SocketKind, UpstreamError
 
 __all__ = ["pass_websocket"]
@@ -21,8 +21,8 @@ _HANDSHAKE = frozenset({"sec-websocket-key", "sec-websocket-version", "sec-webso
 async def pass_websocket(caller: WebSocket, engine: LocalEngine) -> None:
     """Connect *caller* with its app's runner until one of them hangs up."""
     try:
-        target = target_of(caller.scope)
-        engine.spec(target.owner, target.app)
+        spec_of(caller.scope, engine)
+        target = Target(caller.scope)
         headers = [pair for pair in target.upstream_headers() if pair[0] not in _HANDSHAKE]
         hint = target.headers.get("x-fal-runner-hint")
         async with engine.acquire(target.app, hint=hint) as lease:

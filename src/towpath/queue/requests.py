@@ -42,11 +42,13 @@ class NewRequest:
         method: of HTTP.
         low_priority: whether it stands behind every request that is not.
         hint: what a runner should have warm.
-        idempotency_key: a second request of the app with the same key is the first.
+        idempotency_key: a second request with the same key, of the same caller to the same path, is
+            the first.
         start_within: seconds after which it is not started any more.
         retries: whether it may be tried again.
         keep_io: whether its body is kept when it is over.
         max_length: it is refused when so many of its app wait.
+        caller: the user id of whoever sends it; '' on a server without keys.
     """
 
     request_id: str
@@ -62,6 +64,7 @@ class NewRequest:
     retries: bool = True
     keep_io: bool = True
     max_length: int | None = None
+    caller: str = ""
 
 
 @dataclass(frozen=True, slots=True)

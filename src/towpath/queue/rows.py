@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from typing import Any, get_args
 
 from towpath.app.retrying import Condition
+from towpath.errors import IdempotencyKeyError
+from towpath.queue.idempotency import fingerprint_of, scoped_key
 from towpath.queue.requests import (
     Claim,
     Failures,
@@ -27,8 +29,10 @@ __all__ = [
     "columns_of_retry",
     "fresh",
     "headers_of",
+    "key_of",
     "named",
     "of_claim",
+    "repeated",
     "request_of",
 ]
 
@@ -85,7 +89,8 @@ def columns_of(new: NewRequest, priority: int, now: float) -> dict[str, object]:
     return {
         "id": new.request_id,
         "app": new.app,
-        "key": new.idempotency_key,
+        "key": key_of(new),
+        "fingerprint": fingerprint_of(new.path, new.body) if new.idempotency_key else None,
         "path": new.path,
         "method": new.method,
         "priority": priority,
@@ -95,6 +100,24 @@ def columns_of(new: NewRequest, priority: int, now: float) -> dict[str, object]:
         "retries": new.retries,
         "keep_io": new.keep_io,
     }
+
+
+def key_of(new: NewRequest) -> str | None:
+    """Return a new request's key as the table has it; an empty one is none."""
+    key = new.idempotency_key
+    return scoped_key(new.caller, new.path, key) if key else None
+
+
+def repeated(row: Sequence[Any], new: NewRequest) -> Sequence[Any]:  # Any: columns
+    """Return the columns of the request that has the key of *new*, less its fingerprint.
+
+    Raises:
+        IdempotencyKeyError: it has another payload.
+    """
+    *shown, fingerprint = row
+    if fingerprint not in {None, fingerprint_of(new.path, new.body)}:
+        raise IdempotencyKeyError(new.idempotency_key or "", str(named(shown)["id"]))
+    return shown
 
 
 def fresh(new: NewRequest, position: int, now: float) -> QueuedRequest:

@@ -57,7 +57,7 @@ TAKEN = (
 """What a claim has of a request, in this order."""
 GIVEN = (
     *("id", "app", "key", "path", "method", "priority", "hint", "start_by", "submitted"),
-    *("retries", "keep_io"),
+    *("retries", "keep_io", "fingerprint"),
 )
 """What a submit gives."""
 FRESH = {"state": QUEUED, "attempt": 0, "tries": 0, "beat": 0, "cancelling": False}
@@ -181,7 +181,9 @@ def _reading() -> dict[str, ClauseElement]:
     rank: ColumnElement[int] = func.sum(case((_l.block < bindparam("of_far"), _l.waiting), else_=0))
     return {
         "read": shown.where(_r.id == bindparam("of_id")),
-        "read_by_key": shown.where(_r.app == bindparam("of_app"), _r.key == bindparam("of_key")),
+        "read_by_key": shown.add_columns(_r.fingerprint).where(
+            _r.app == bindparam("of_app"), _r.key == bindparam("of_key")
+        ),
         "waiting": select(_l.priority, func.sum(_l.waiting))
         .where(_l.app == bindparam("of_app"), _l.level == FAR)
         .group_by(_l.priority),

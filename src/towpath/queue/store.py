@@ -29,14 +29,15 @@ from towpath.queue.requests import (
 )
 from towpath.queue.rows import (
     LINES,
-    STATES,
     claim_of,
     columns_of,
     columns_of_outcome,
     columns_of_retry,
     fresh,
+    key_of,
     named,
     of_claim,
+    repeated,
     request_of,
 )
 from towpath.queue.statements import statements
@@ -75,6 +76,7 @@ class RequestQueue:
         """Keep *request*; once this returns, it survives every crash.
 
         Raises:
+            IdempotencyKeyError: its caller sent its key before, with another payload.
             QueueFullError: as many of its app wait as may.
             QueueUnavailableError: the database cannot be written to.
         """
@@ -234,7 +236,7 @@ class RequestQueue:
     def _submit(self, new: NewRequest, session: Session) -> QueuedRequest:
         waiting = self._waiting(session, new.app)
         limit = self._limit(new)
-        found = self._by_key(session, new) if new.idempotency_key is not None else None
+        found = self._by_key(session, new)
         if found is not None:
             return found
         if sum(waiting.values()) >= limit:
@@ -251,10 +253,11 @@ class RequestQueue:
         return fresh(new, before, now)
 
     def _by_key(self, session: Session, new: NewRequest) -> QueuedRequest | None:
-        if new.idempotency_key is None:
+        if not new.idempotency_key:
             return None
-        rows = session.rows(self._does["read_by_key"], of_app=new.app, of_key=new.idempotency_key)
-        return request_of(rows[0], self._position(session, named(rows[0]))) if rows else None
+        rows = session.rows(self._does["read_by_key"], of_app=new.app, of_key=key_of(new))
+        row = repeated(rows[0], new) if rows else None
+        return request_of(row, self.records.position(session, named(row))) if row else None
 
     def _claim(self, given: Mapping[str, Any], session: Session) -> Claim | None:  # Any: columns
         rows = session.rows(self._does["claim"], **given)
@@ -360,7 +363,7 @@ class RequestQueue:
         rows = session.rows(self._does["read"], of_id=request_id)
         if not rows:
             raise RequestNotFoundError(request_id)
-        return request_of(rows[0], self._position(session, named(rows[0])))
+        return request_of(rows[0], self.records.position(session, named(rows[0])))
 
     # --- pieces ---
 
@@ -373,21 +376,6 @@ class RequestQueue:
 
     def _waiting(self, session: Session, app: str) -> dict[int, int]:
         return {int(p): int(n) for p, n in session.rows(self._does["waiting"], of_app=app)}
-
-    def _position(self, session: Session, row: Mapping[str, Any]) -> int | None:
-        """Return how many of its app are before a request that waits."""
-        if STATES[row["state"]] != "queued":
-            return None
-        app, number, priority = row["app"], row["number"], row["priority"]
-        near, far = number // BLOCK, number // BLOCK**2
-        ahead = 0
-        for rank, count, before in session.rows(self._does["before"], of_app=app, of_far=far):
-            ahead += int(count) if rank < priority else int(before) if rank == priority else 0
-        of = {"of_app": app, "of_priority": priority}
-        blocks = {"low": far * BLOCK, "high": near - 1}
-        ahead += int(session.rows(self._does["before_near"], **of, **blocks)[0][0])
-        within = {"first": near * BLOCK, "of_number": number}
-        return ahead + int(session.rows(self._does["before_in_block"], **of, **within)[0][0])
 
     def _count(self, session: Session, of: Sequence[Any], step: int) -> None:  # Any: columns
         """Count a request in or out: its number, priority and app."""

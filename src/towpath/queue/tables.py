@@ -19,6 +19,8 @@ from sqlalchemy import (
     text,
 )
 
+from towpath.queue.idempotency import fingerprint_of, scoped_key
+
 if TYPE_CHECKING:
     from alembic.operations import Operations
 
@@ -64,7 +66,8 @@ requests = Table(
     Column("number", _big, primary_key=True, autoincrement=True),
     Column("id", String(36), nullable=False, unique=True),
     Column("app", String(130), nullable=False),
-    Column("key", String(255)),
+    Column("key", String(255)),  # as idempotency.scoped_key makes it
+    Column("fingerprint", String(64)),  # of the payload; only with a key
     Column("path", Text, nullable=False),
     Column("method", String(16), nullable=False),
     Column("priority", SmallInteger, nullable=False),
@@ -144,6 +147,31 @@ lines = Table(
 )
 
 
+def _scope_keys(operations: "Operations") -> None:
+    """Keep keys by caller and endpoint, and what was sent with them.
+
+    Nobody wrote down who had sent a key: those of a server without keys stay what they were, those
+    of a server with keys are found by none of its callers any more.
+    """
+    operations.add_column(requests.name, Column("fingerprint", String(64)))
+    connection = operations.get_bind()
+    numbers = connection.execute(
+        text("SELECT number FROM requests WHERE key IS NOT NULL")
+    ).scalars()
+    for number in list(numbers):
+        key, path, body = connection.execute(_KEYED, {"number": number}).one()
+        sent = None if body is None else fingerprint_of(path, bytes(body))
+        given = {"number": number, "key": scoped_key("", path, key), "sent": sent}
+        connection.execute(_REKEYED, given)
+
+
+_KEYED = text(
+    "SELECT r.key, r.path, p.body FROM requests r LEFT JOIN payloads p ON p.number = r.number "
+    "WHERE r.number = :number"
+)
+_REKEYED = text("UPDATE requests SET key = :key, fingerprint = :sent WHERE number = :number")
+
+
 def _count_failures(operations: "Operations") -> None:
     """Count what went wrong by its kind, and note which attempt wrote a line."""
     for name in ("server_errors", "timeouts", "connection_errors"):
@@ -160,4 +188,4 @@ def _count_failures(operations: "Operations") -> None:
     )
 
 
-STEPS: "tuple[Step, ...]" = (_count_failures,)
+STEPS: "tuple[Step, ...]" = (_scope_keys, _count_failures)

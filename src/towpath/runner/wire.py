@@ -12,6 +12,7 @@ from towpath.context import RequestContext
 
 __all__ = [
     "APP_HEADER",
+    "CALLER_HEADER",
     "ENDED_PATH",
     "ENDPOINT_HEADER",
     "HOP_BY_HOP",
@@ -30,6 +31,8 @@ __all__ = [
 REQUEST_ID_HEADER = "x-fal-request-id"
 ENDPOINT_HEADER = "x-fal-endpoint"
 APP_HEADER = "x-towpath-app"
+CALLER_HEADER = "x-fal-caller-user-id"
+"""Who calls: the id of the key; absent on a server without keys."""
 TRACED_HEADER = "x-towpath-traced"
 """Asks a runner to say when the request is over, after all that it wrote."""
 OWN_PATHS = "/-/"

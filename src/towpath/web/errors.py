@@ -99,6 +99,7 @@ RULES: dict[type[TowpathError], _Rule] = {
     e.QueueError: _Rule(500),
     e.RequestNotFoundError: _Rule(404),
     e.WrongStateError: _Rule(400),
+    e.IdempotencyKeyError: _Rule(422),
     e.QueueFullError: _Rule(429),
     e.LeaseLostError: _Rule(500),
     e.AnswerTooLargeError: _Rule(502),

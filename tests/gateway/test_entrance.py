@@ -1,0 +1,157 @@
+"""Paths over real sockets, spelled as nobody means them (trust T8), and what they leave behind."""
+
+import http.client
+import re
+from collections.abc import Iterator
+from textwrap import dedent
+
+import httpx2
+import pytest
+
+from towpath.testing import Server, serve
+
+CODE = """
+    import towpath
+    class Sample(towpath.App):
+        @towpath.endpoint("/")
+        def run(self, text: str = "") -> dict:
+            return {"text": text}
+        @towpath.endpoint("/odd")
+        def odd(self):
+            from starlette.responses import Response
+            return Response(status_code=299)
+"""
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> str:
+    file = tmp_path_factory.mktemp("app") / "sample.py"
+    file.write_text(dedent(CODE))
+    return str(file)
+
+
+@pytest.fixture(scope="module")
+def opened(app: str) -> Iterator[Server]:
+    with serve(app, store_reserve=0) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def locked(app: str) -> Iterator[Server]:
+    with serve(app, store_reserve=0, keys="me:secret") as server:
+        yield server
+
+
+def asked(server: Server, method: str, path: str, **headers: str) -> tuple[int, str]:
+    """Send a path byte by byte as it is; return status and body."""
+    connection = http.client.HTTPConnection(server.url.removeprefix("http://"), timeout=30)
+    try:
+        body = b"{}" if method == "POST" else None
+        connection.request(method, path, body, {"Content-Type": "application/json", **headers})
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
+    finally:
+        connection.close()
+
+
+ODD = [
+    "/local%2Fsample",
+    "/local/sample%2Fx",
+    "/local%2fsample/x",
+    "//local/sample",
+    "/local//sample",
+    "/local/sample;x",
+    "/LOCAL/sample",
+    "/local/made-up",
+    "/local/sample/-/requests/x",
+    "/local/sample/%2d/requests/x",
+    "/local/sample/%2D%2Frequests%2Fx",
+    "/local/sample/x/../-/requests/x",
+    "/local/sample/%2e/x",
+    "/local",
+]
+
+
+@pytest.mark.parametrize("method", ["POST", "GET", "HEAD", "PUT", "DELETE"])
+@pytest.mark.parametrize("path", ODD)
+def test_an_odd_path_is_not_found(opened: Server, path: str, method: str) -> None:
+    assert asked(opened, method, path)[0] == 404
+
+
+@pytest.mark.parametrize("path", ODD)
+def test_nothing_is_queued_under_an_odd_path(opened: Server, path: str) -> None:
+    status, text = asked(opened, "POST", f"/queue{path}")
+    assert status == 404, text
+    if "/requests/" not in path:
+        status, text = asked(opened, "POST", path, Host="queue.localhost")
+        assert status == 404, text
+    listed = httpx2.get(f"{opened.url}/admin/requests").json()["items"]
+    assert {item["app"] for item in listed} <= {"local/sample"}
+
+
+@pytest.mark.parametrize("path", [*ODD, "/local/sample/health%2F", "/local/sample//health"])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_without_a_key_an_odd_path_says_nothing_but_that(locked: Server, path, method) -> None:
+    for before in ("", "/queue"):
+        assert asked(locked, method, before + path)[0] == 401
+
+
+def test_a_health_check_needs_no_key_and_takes_no_body(locked: Server) -> None:
+    """The runner's own health is a GET without a body: see trust T3."""
+    assert asked(locked, "GET", "/local/sample/health")[0] == 200
+    assert asked(locked, "HEAD", "/local/sample/health")[0] != 401
+    assert asked(locked, "POST", "/local/sample/health")[0] == 401
+    assert asked(locked, "GET", "/local/sample/health", **{"Content-Length": "9"})[0] == 401
+
+
+@pytest.mark.parametrize("path", ["/%6cocal/sample", "/local/s%61mple/", "/local/sample//"])
+def test_an_equivalent_path_is_the_same_one(opened: Server, path: str) -> None:
+    assert asked(opened, "POST", path)[0] == 200
+    status, text = asked(opened, "POST", f"/queue{path}")
+    assert status == 200
+    assert "/queue/local/sample/requests/" in text
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "allowed"),
+    [
+        ("GET", "/queue/local/sample", 405, "POST"),
+        ("PUT", "/queue/local/sample/x", 405, "POST"),
+        ("GET", "/queue/local/sample/requests/x", 404, None),
+        ("PUT", "/queue/local/sample/requests/x", 405, "GET, POST"),
+        ("GET", "/queue/local/sample/requests/x/cancel", 405, "PUT, POST"),
+        ("PUT", "/queue/local/sample/requests/x/cancel", 404, None),
+        ("GET", "/queue", 404, None),
+        ("GET", "/queue/local", 404, None),
+    ],
+)
+def test_the_queue_says_which_methods_it_takes(opened, method, path, status, allowed) -> None:
+    answer = httpx2.request(method, opened.url + path)
+    assert answer.status_code == status
+    assert answer.headers.get("allow") == allowed
+
+
+def series(server: Server) -> set[str]:
+    """Return the label sets of all request counts."""
+    text = httpx2.get(f"{server.url}/metrics").text
+    return set(re.findall(r"^towpath_request\w*?(?:_total|_count)(\{.*?\})", text, re.MULTILINE))
+
+
+def test_made_up_names_and_statuses_leave_no_series(opened: Server) -> None:
+    """Names that strangers make up would stay for ever: see trust T8 and T17."""
+    from websockets.exceptions import InvalidStatus
+    from websockets.sync.client import connect
+
+    for path in ODD:
+        asked(opened, "POST", path)
+        asked(opened, "POST", f"/queue{path}")
+        with pytest.raises(InvalidStatus):
+            connect(f"ws{opened.url[4:]}{path}").close()
+    asked(opened, "GET", "/queue/local/made-up/requests/x/status")
+    asked(opened, "POST", "/local/sample/odd")
+    found = series(opened)
+    apps = {re.search('app="(.*?)"', labels)[1] for labels in found}
+    assert apps <= {"", "local/sample"}
+    statuses = {match[1] for labels in found if (match := re.search('status="(.*?)"', labels))}
+    assert "2xx" in statuses
+    assert "299" not in statuses
