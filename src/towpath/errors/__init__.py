@@ -21,6 +21,7 @@ TowpathError
     UnknownAppError   UnknownEndpointError   ServerBusyError (T) .limit   ClientBusyError (T) .limit
   AppError
     AppDefinitionError .traceback   AppSetupError .traceback   StartTimeoutError
+    AppDiskFullError .path .free
     DeadlineError   RunnerLostError (T)   RunnerUnreachableError (T)   RunnerIncompleteError
     RequestCancelledError
   QueueError
@@ -77,6 +78,7 @@ from towpath.errors.root import (
 from towpath.errors.serving import (
     AddressInUseError,
     AppDefinitionError,
+    AppDiskFullError,
     AppError,
     AppSetupError,
     BodyTimeoutError,
@@ -117,7 +119,8 @@ from towpath.errors.storage import (
 
 # fmt: off
 __all__ = [
-    "AddressInUseError", "AnswerTooLargeError", "AppDefinitionError", "AppError", "AppSetupError",
+    "AddressInUseError", "AnswerTooLargeError", "AppDefinitionError", "AppDiskFullError",
+    "AppError", "AppSetupError",
     "BadResponseError", "BlockedAddressError", "BodyTimeoutError", "BodyTooLargeError",
     "BrokenArchiveError", "BrokenImageError", "BrokenMediaError", "ClientBusyError",
     "DeadlineError", "DigestError", "DiskFullError", "DownloadError", "FileTooLargeError",
