@@ -6,7 +6,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
 
 __all__ = [
     "Lifetime",
@@ -100,8 +100,8 @@ class _Process:
     report: "Reporter | None" = None
 
 
-Reporter = Callable[[str, str], None]
-"""Takes a request's id and its progress as JSON."""
+Reporter = Callable[[str, Mapping[str, Any]], None]  # Any: JSON
+"""Takes a request's id and what is said of its progress."""
 
 
 def set_reporter(report: Reporter | None) -> None:
@@ -109,7 +109,7 @@ def set_reporter(report: Reporter | None) -> None:
     _Process.report = report
 
 
-def report_progress(content: str) -> None:
+def report_progress(content: Mapping[str, Any]) -> None:  # Any: JSON
     """Tell how far the current request is; outside of one, nobody hears it."""
     request = current_request()
     if request is not None and request.request_id and _Process.report is not None:

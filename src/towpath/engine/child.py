@@ -24,6 +24,7 @@ from towpath.engine.process import ChildProcess
 from towpath.errors import AppDefinitionError, AppSetupError, StartTimeoutError
 from towpath.net.upstream import Upstream, UpstreamError
 from towpath.runner.process import RunnerFolder, end_group
+from towpath.runner.strays import MARK, end_strays, mark_of_server
 from towpath.runner.wire import AppSpec
 from towpath.settings import Settings
 
@@ -58,24 +59,26 @@ class Child:
 
     Attributes:
         spec: its app.
-        process: its process; leader of its own group.
+        process: its process; leader of its own session.
         upstream: HTTP towards it.
-        lifeline: the end of the pipe whose closing ends it.
         home: the short folder of its socket.
         runners: where runners have their own folders.
         pipes: what it prints and says.
         removed: called once it is gone.
+        mark: in the environment of the runner and of what it starts.
+        is_removed: whether its end was seen to.
         requests: that it works on.
     """
 
     spec: AppSpec
     process: ChildProcess
     upstream: Upstream
-    lifeline: int
     home: Path
     runners: Path
     pipes: Pipes
     removed: Callable[[], None]
+    mark: str
+    is_removed: bool = False
     requests: set[str] = field(default_factory=set)
 
     @classmethod
@@ -90,22 +93,19 @@ class Child:
         with ExitStack() as made, ExitStack() as inherited:  # the second is the runner's, not ours
             home = Path(tempfile.mkdtemp(prefix=f"towpath-{os.getpid()}-", dir=_short_temp()))
             made.callback(rmtree, home, ignore_errors=True)
-            path = home / "r.sock"
+            path, mark = home / "r.sock", f"{mark_of_server()}.{home.name}"
             listener = inherited.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
             listener.bind(str(path))
             listener.listen(512)
-            read_end, write_end = os.pipe()
-            inherited.callback(os.close, read_end)
-            made.callback(os.close, write_end)
             pipes = Pipes(wanted.tell, system_clock)
             made.callback(pipes.drop)
             ends = pipes.open()
             inherited.callback(ends.close)
-            process = _spawn(wanted, settings, python, (listener.fileno(), read_end, ends))
+            process = await _spawn(wanted, settings, python, (listener.fileno(), ends, mark))
             made.pop_all()
         pipes.start()
         runners, upstream = settings.state / "runners", Upstream(str(path))
-        return cls(spec, process, upstream, write_end, home, runners, pipes, wanted.removed)
+        return cls(spec, process, upstream, home, runners, pipes, wanted.removed, mark)
 
     async def ready(self) -> None:
         """Wait until setup is over.
@@ -162,13 +162,14 @@ class Child:
 
     async def remove(self) -> None:
         """End what is left of the runner and remove its folders."""
-        if self.lifeline < 0:
+        if self.is_removed:
             await self.process.wait()
             return
-        os.close(self.lifeline)
-        self.lifeline = -1
+        self.is_removed = True
+        self.process.let_go()
         end_group(self.process.pid)
-        await self.process.wait()
+        if await self.process.wait() < 0:  # its guardian may be what was killed
+            await asyncio.to_thread(end_strays, self.mark.__eq__)
         await asyncio.to_thread(self.pipes.tail)  # its last lines come before its end is told
         await self.upstream.close()
         folder = RunnerFolder.of(self.runners, self.process.pid)
@@ -195,19 +196,18 @@ def sweep_homes() -> int:
     return removed
 
 
-def _spawn(
-    wanted: Wanted, settings: Settings, python: str, ends: tuple[int, int, RunnerPipes]
+async def _spawn(
+    wanted: Wanted, settings: Settings, python: str, given: tuple[int, RunnerPipes, str]
 ) -> ChildProcess:
     """Start the process; what the app prints goes into the pipes."""
-    listener, lifeline, pipes = ends
-    given = {"--owner": wanted.owner, "--socket": listener, "--lifeline": lifeline}
-    given["--events"] = pipes.events
-    flags = [str(word) for pair in given.items() for word in pair]
+    listener, pipes, mark = given
+    options = {"--owner": wanted.owner, "--socket": listener, "--events": pipes.events}
+    flags = [str(word) for pair in options.items() for word in pair]
     visible = {"CUDA_VISIBLE_DEVICES": ",".join(wanted.gpus)} if wanted.gpus else {}
-    return ChildProcess(
+    return await ChildProcess.start(
         (python, "-m", _MODULE, wanted.spec.reference, *flags),
-        descriptors=(listener, lifeline, pipes.events),
-        env=settings.environment_of_runner() | visible,
+        descriptors=(listener, pipes.events),
+        env=settings.environment_of_runner() | visible | {MARK: mark},
         outputs=(pipes.out, pipes.err),
     )
 
@@ -242,7 +242,7 @@ async def _described(
     ends = pipes.open()
     read_end, write_end = os.pipe()
     try:
-        process = ChildProcess(
+        process = await ChildProcess.start(
             (python, "-m", _MODULE, reference, "--describe", str(write_end)),
             descriptors=(write_end,),
             env=settings.environment_of_runner(),

@@ -17,6 +17,7 @@ from towpath.engine.pool import Pool
 from towpath.engine.scaling import Scale
 from towpath.errors import AppError, UnknownAppError
 from towpath.runner.process import sweep_runners
+from towpath.runner.strays import end_strays, is_server_gone
 from towpath.runner.wire import AppSpec
 from towpath.settings import Settings
 
@@ -96,6 +97,7 @@ class LocalEngine:
 
     async def start(self) -> None:
         """Sweep what dead runners left, then start every app."""
+        await anyio.to_thread.run_sync(end_strays, is_server_gone)
         await anyio.to_thread.run_sync(sweep_runners, self._settings.state / "runners")
         await anyio.to_thread.run_sync(sweep_homes)
         await self.check()

@@ -22,6 +22,7 @@ TowpathError
     ContentCodingError .coding   TransferCodingError .coding   MissingTokenError
   AppError
     AppDefinitionError .traceback   AppSetupError .traceback   StartTimeoutError
+    AppDiskFullError .path .free
     DeadlineError   RunnerLostError (T)   RunnerUnreachableError (T)   RunnerIncompleteError
     ServerShortageError (T)
     RequestCancelledError
@@ -82,6 +83,7 @@ from towpath.errors.root import (
 from towpath.errors.serving import (
     AddressInUseError,
     AppDefinitionError,
+    AppDiskFullError,
     AppError,
     AppSetupError,
     BodyTimeoutError,
@@ -126,7 +128,8 @@ from towpath.errors.storage import (
 
 # fmt: off
 __all__ = [
-    "AddressInUseError", "AnswerTooLargeError", "AppDefinitionError", "AppError", "AppSetupError",
+    "AddressInUseError", "AnswerTooLargeError", "AppDefinitionError", "AppDiskFullError",
+    "AppError", "AppSetupError",
     "BadResponseError", "BlockedAddressError", "BodyTimeoutError", "BodyTooLargeError",
     "BrokenArchiveError", "BrokenImageError", "BrokenMediaError", "ClientBusyError",
     "ContentCodingError", "DeadlineError", "DigestError", "DiskFullError", "DownloadError",

@@ -1,6 +1,7 @@
 """What a caller of the server did wrong, and what apps, runners and the command fail at."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from towpath.errors.redaction import shown
 from towpath.errors.root import TowpathError, TransientError
@@ -8,6 +9,7 @@ from towpath.errors.root import TowpathError, TransientError
 __all__ = [
     "AddressInUseError",
     "AppDefinitionError",
+    "AppDiskFullError",
     "AppError",
     "AppSetupError",
     "BodyTimeoutError",
@@ -196,6 +198,22 @@ class AppSetupError(AppError):
         self.traceback = traceback
         super().__init__(
             f"App {app} could not start; the server's log has its traceback. It is tried again."
+        )
+
+
+class AppDiskFullError(AppError):
+    """The app met a full disk.
+
+    Attributes:
+        path: what it was writing, where the system says it; for logs, never for callers.
+        free: bytes that are free there.
+    """
+
+    def __init__(self, path: Path | None, *, free: int) -> None:
+        self.path = path
+        self.free = free
+        super().__init__(
+            f"The app could not write a file: its disk has {free} bytes left. Free some space."
         )
 
 

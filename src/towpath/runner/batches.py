@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from towpath.app.batching import BatchSpec
+from towpath.runner.containing import contained
 from towpath.runner.registry import close_aside
 from towpath.temporaries import Keeper, keeping
 
@@ -89,7 +90,8 @@ class Batcher:
     async def _called(self, lists: Mapping[str, list[Any]]) -> Any:  # noqa: ANN401 - the author's
         """Call the method."""
         if inspect.iscoroutinefunction(self._function):
-            return await self._function(**lists)
+            with contained():
+                return await self._function(**lists)
         return await self._in_thread(lambda: self._function(**lists))
 
 

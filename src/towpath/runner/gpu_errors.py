@@ -15,11 +15,11 @@ stack's plain RuntimeError begins. The words are those of the sources:
 """
 
 import re
-from collections.abc import Iterator
+
+from towpath.runner.causes import causes_of
 
 __all__ = ["is_gpu_failure", "is_gpu_out_of_memory"]
 
-_DEEPEST = 16
 _OUT_OF_MEMORY_TYPES = (
     ("torch", "OutOfMemoryError"),  # torch.cuda.OutOfMemoryError is the same class
     ("cupy", "OutOfMemoryError"),
@@ -68,28 +68,12 @@ _ONNX_OUT_OF_MEMORY = re.compile(r".*\b(?:CUDA|HIP) failure 2: out of memory ;",
 
 def is_gpu_failure(error: BaseException) -> bool:
     """Return whether an error, or one that it was raised from, is the GPU's."""
-    return any(_is_failure(each) or _is_out_of_memory(each) for each in _told(error))
+    return any(_is_failure(each) or _is_out_of_memory(each) for each in causes_of(error))
 
 
 def is_gpu_out_of_memory(error: BaseException) -> bool:
     """Return whether an error, or one it was raised from, says that the GPU's memory is full."""
-    return any(_is_out_of_memory(each) for each in _told(error))
-
-
-def _told(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error, what it was raised from explicitly, and the members of groups.
-
-    What an error happened to be raised beside (`__context__`) may have been handled: an app that
-    answers "out of memory" with a smaller batch goes on.
-    """
-    waiting: list[tuple[BaseException, int]] = [(error, 0)]
-    while waiting:
-        each, depth = waiting.pop()
-        yield each
-        if depth < _DEEPEST:
-            inner = list(each.exceptions) if isinstance(each, BaseExceptionGroup) else []
-            cause = [each.__cause__] if each.__cause__ is not None else []
-            waiting += [(one, depth + 1) for one in (*inner, *cause)]
+    return any(_is_out_of_memory(each) for each in causes_of(error))
 
 
 def _is_failure(error: BaseException) -> bool:

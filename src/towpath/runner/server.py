@@ -37,7 +37,7 @@ from towpath.runner.gpu_errors import is_gpu_failure
 from towpath.runner.host import AppHost
 from towpath.runner.invoke import Invoker, holding, is_generator
 from towpath.runner.leaving import CANCEL, leaving
-from towpath.runner.limits import OUT_OF_MEMORY, is_out_of_memory
+from towpath.runner.limits import OUT_OF_MEMORY, full_disk, is_out_of_memory
 from towpath.runner.registry import Registry
 from towpath.runner.wire import ENDED_PATH, TRACED_HEADER, context_of, patience_in
 from towpath.settings import Settings
@@ -294,6 +294,10 @@ def _add_error_answers(api: FastAPI, host: AppHost) -> None:
         return JSONResponse({"detail": failure.detail}, failure.status_code, failure.headers)
 
     async def unknown(request: Request, error: Exception) -> Response:
+        if (full := full_disk(error)) is not None:
+            where = f" ({full.path})" if full.path is not None else ""
+            sys.stderr.write(f"Endpoint {request.url.path} failed: {full}{where}\n")
+            return _answer(problem_of(full))
         _log_failure(request.url.path, error)
         return _answer(_breakdown(error) or problem_of(error))
 
