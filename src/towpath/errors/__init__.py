@@ -20,6 +20,8 @@ TowpathError
     UnknownAppError   UnknownEndpointError
   AppError
     AppDefinitionError .traceback   AppSetupError .traceback   StartTimeoutError
+      RequirementsError
+    AppStartingError (T)
     DeadlineError   RunnerLostError (T)   RunnerUnreachableError (T)   RunnerIncompleteError
     RequestCancelledError
   QueueError
@@ -78,6 +80,7 @@ from towpath.errors.serving import (
     AppDefinitionError,
     AppError,
     AppSetupError,
+    AppStartingError,
     BodyTimeoutError,
     BodyTooLargeError,
     DeadlineError,
@@ -86,6 +89,7 @@ from towpath.errors.serving import (
     RequestCancelled,
     RequestCancelledError,
     RequestError,
+    RequirementsError,
     RunnerIncompleteError,
     RunnerLostError,
     RunnerUnreachableError,
@@ -114,6 +118,7 @@ from towpath.errors.storage import (
 # fmt: off
 __all__ = [
     "AddressInUseError", "AnswerTooLargeError", "AppDefinitionError", "AppError", "AppSetupError",
+    "AppStartingError",
     "BadResponseError", "BlockedAddressError", "BodyTimeoutError", "BodyTooLargeError",
     "BrokenArchiveError", "BrokenImageError", "BrokenMediaError", "DeadlineError", "DigestError",
     "DiskFullError", "DownloadError",
@@ -123,6 +128,7 @@ __all__ = [
     "ObjectExpiredError",
     "ObjectNotFoundError", "QueueError", "QueueFullError", "QueueUnavailableError", "RangeError",
     "RequestCancelled", "RequestCancelledError", "RequestError", "RequestNotFoundError",
+    "RequirementsError",
     "RunnerIncompleteError", "RunnerLostError", "RunnerUnreachableError", "ServerError",
     "SettingsError", "SourceChangedError", "SourceStatusError",
     "SourceUnavailableError", "StartTimeoutError",

@@ -10,6 +10,7 @@ __all__ = [
     "AppDefinitionError",
     "AppError",
     "AppSetupError",
+    "AppStartingError",
     "BodyTimeoutError",
     "BodyTooLargeError",
     "DeadlineError",
@@ -18,6 +19,7 @@ __all__ = [
     "RequestCancelled",
     "RequestCancelledError",
     "RequestError",
+    "RequirementsError",
     "RunnerIncompleteError",
     "RunnerLostError",
     "RunnerUnreachableError",
@@ -127,6 +129,25 @@ class AppSetupError(AppError):
         super().__init__(
             f"App {app} could not start; the server's log has its traceback. It is tried again."
         )
+
+
+class RequirementsError(AppSetupError):
+    """An app's requirements cannot be installed; for operators, callers get AppSetupError."""
+
+    def __init__(self, app: str, reason: str, *, traceback: str = "") -> None:
+        super().__init__(app, traceback=traceback)
+        sentence = (
+            f"The requirements of {app} cannot be installed: {reason}. Correct them, or see that "
+            "the package index can be reached."
+        )
+        self.args = (sentence,)
+
+
+class AppStartingError(AppError, TransientError):
+    """The app is still being loaded."""
+
+    def __init__(self, app: str) -> None:
+        super().__init__(f"App {app} is still being loaded. Send the request again in a moment.")
 
 
 class StartTimeoutError(AppError):

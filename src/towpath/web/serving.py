@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import fcntl
+import logging
 import socket
 import sys
 import termios
@@ -198,7 +199,7 @@ class ServerGroup:
 
     Args:
         listeners: the first one's lifespan runs; it owns what the others share.
-        grace: seconds that requests at work may take after `stop`.
+        grace: seconds that requests at work may take after `stop`, or what says so then.
         trusted_proxies: peers whose forwarding headers count; others' are ignored.
         keep_alive: seconds that an idle connection stays open.
     """
@@ -207,13 +208,15 @@ class ServerGroup:
         self,
         listeners: Sequence[Listener],
         *,
-        grace: float = 5.0,
+        grace: float | Callable[[], float] = 5.0,
         trusted_proxies: Sequence[str] = (),
         keep_alive: int = 5,
     ) -> None:
+        self._grace = grace
+        logging.getLogger("uvicorn.error").addFilter(_no_cancelled)
         self._pairs: list[tuple[_QuietServer, socket.socket]] = []
         for listener in listeners:
-            config = _config(listener.app, grace, trusted_proxies)
+            config = _config(listener.app, trusted_proxies)
             config.timeout_keep_alive = keep_alive
             config.lifespan = "off" if self._pairs else "on"
             self._pairs.append((_QuietServer(config), listener.sock))
@@ -231,9 +234,18 @@ class ServerGroup:
 
     def stop(self, *, at_once: bool = False) -> None:
         """Begin to drain; *at_once* drops what is at work."""
+        grace = self._grace() if callable(self._grace) else self._grace
         for server, _ in self._pairs:
+            server.config.timeout_graceful_shutdown = max(1, int(grace))
             server.should_exit = True
             server.force_exit = server.force_exit or at_once
+
+
+def _no_cancelled(record: logging.LogRecord) -> bool:
+    """Drop what uvicorn writes of a task that was cancelled: whoever ends the server knows it."""
+    error = record.exc_info[1] if record.exc_info else None
+    was_told = record.getMessage().rstrip().endswith("asyncio.exceptions.CancelledError")
+    return not (isinstance(error, asyncio.CancelledError) or was_told)
 
 
 def run_loop(main: Coroutine[Any, Any, T]) -> T:
@@ -251,7 +263,7 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return None
 
 
-def _config(app: ASGIApp, grace: float, trusted_proxies: Sequence[str]) -> uvicorn.Config:
+def _config(app: ASGIApp, trusted_proxies: Sequence[str]) -> uvicorn.Config:
     """Return the hardened configuration of one server."""
     return uvicorn.Config(
         app,
@@ -269,5 +281,4 @@ def _config(app: ASGIApp, grace: float, trusted_proxies: Sequence[str]) -> uvico
         forwarded_allow_ips=list(trusted_proxies),
         limit_concurrency=_MOST_CONNECTIONS,
         backlog=2048,
-        timeout_graceful_shutdown=max(1, int(grace)),
     )
