@@ -115,6 +115,7 @@ class Settings(BaseSettings):
     queue_retention: float = Field(default=86_400, gt=0)
     queue_max_length: int = Field(default=100_000, ge=1)
     request_log_bytes: Size = 2**20
+    ready: Literal["any", "all"] = "any"
     log_format: Literal["auto", "text", "json"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
