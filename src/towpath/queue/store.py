@@ -30,7 +30,6 @@ from towpath.queue.requests import (
 )
 from towpath.queue.rows import (
     LINES,
-    STATES,
     claim_of,
     columns_of,
     columns_of_outcome,
@@ -60,22 +59,17 @@ class RequestQueue:
         engine: the database; its tables are made, or brought to their newest form.
         clock: moments that are written down.
         max_length: requests of one app that may wait.
+
+    Attributes:
         payloads: where large bodies and answers are; None = in their rows.
     """
 
-    def __init__(
-        self,
-        engine: Engine,
-        clock: Clock,
-        *,
-        max_length: int = 100_000,
-        payloads: Payloads | None = None,
-    ) -> None:
+    def __init__(self, engine: Engine, clock: Clock, *, max_length: int = 100_000) -> None:
         migrate(engine, "queue", metadata, STEPS)
         own = at_once() if engine.dialect.name == "postgresql" else {}
         self._does = prepared({**statements(engine), **own}, engine)
         self._transactions = open_transactions(engine)
-        self.payloads = payloads
+        self.payloads: Payloads | None = None
         self.records = Records(self._transactions, self._does)
         self._clock = clock
         self._max_length = max_length
@@ -268,7 +262,7 @@ class RequestQueue:
             return None
         rows = session.rows(self._does["read_by_key"], of_app=new.app, of_key=key_of(new))
         row = repeated(rows[0], new) if rows else None
-        return request_of(row, self._position(session, named(row))) if row else None
+        return request_of(row, self.records.position(session, named(row))) if row else None
 
     def _claim(self, given: Mapping[str, Any], session: Session) -> Claim | None:  # Any: columns
         rows = session.rows(self._does["claim"], **given)
@@ -374,7 +368,7 @@ class RequestQueue:
         rows = session.rows(self._does["read"], of_id=request_id)
         if not rows:
             raise RequestNotFoundError(request_id)
-        return request_of(rows[0], self._position(session, named(rows[0])))
+        return request_of(rows[0], self.records.position(session, named(rows[0])))
 
     # --- pieces ---
 
@@ -387,21 +381,6 @@ class RequestQueue:
 
     def _waiting(self, session: Session, app: str) -> dict[int, int]:
         return {int(p): int(n) for p, n in session.rows(self._does["waiting"], of_app=app)}
-
-    def _position(self, session: Session, row: Mapping[str, Any]) -> int | None:
-        """Return how many of its app are before a request that waits."""
-        if STATES[row["state"]] != "queued":
-            return None
-        app, number, priority = row["app"], row["number"], row["priority"]
-        near, far = number // BLOCK, number // BLOCK**2
-        ahead = 0
-        for rank, count, before in session.rows(self._does["before"], of_app=app, of_far=far):
-            ahead += int(count) if rank < priority else int(before) if rank == priority else 0
-        of = {"of_app": app, "of_priority": priority}
-        blocks = {"low": far * BLOCK, "high": near - 1}
-        ahead += int(session.rows(self._does["before_near"], **of, **blocks)[0][0])
-        within = {"first": near * BLOCK, "of_number": number}
-        return ahead + int(session.rows(self._does["before_in_block"], **of, **within)[0][0])
 
     def _count(self, session: Session, of: Sequence[Any], step: int) -> None:  # Any: columns
         """Count a request in or out: its number, priority and app."""
