@@ -59,14 +59,13 @@ class Care:
             self._tasks.begin(self.ask(lease.runner))
 
     async def until_over(self, runner: Runner, request_id: str) -> None:
-        """Wait until an abandoned request is over; kill a runner that cannot end it.
+        """Wait until one of a runner's unended requests is over; kill one that cannot end it.
 
         Until then the runner gets nothing new: its loop may be blocked, or its process about to
         end because code goes on past its time. When that is not soon, it counts for nothing, so
         that another one is started in its place.
         """
         upstream, grace = runner.child.upstream, self._spec().grace
-        runner.unended += 1
         try:
             word = await ended(upstream, request_id, seconds=_SOON_SECONDS)
             if word != "over":

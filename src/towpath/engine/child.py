@@ -155,7 +155,8 @@ class Child:
         if self.process.returncode is None and grace > 0:
             self.process.terminate()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self.process.wait(), grace)
+                async with asyncio.timeout(grace):
+                    await self.process.wait()
         await self.remove()
 
     async def remove(self) -> None:

@@ -185,6 +185,7 @@ class Pool:
             runner.drop(request_id or "")
             self._free(runner)
         else:
+            runner.unended += 1  # now, not when the task begins: nobody comes in between
             self._tasks.begin(self._free_later(runner, request_id))
         self._care.obey(lease)
 
@@ -224,7 +225,8 @@ class Pool:
             if len(self._places.runners) > self._scale.least:  # one may have nothing to do
                 again = min(again or _LOOK_SECONDS, _LOOK_SECONDS)
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._news.wait(), again)
+                async with asyncio.timeout(again):  # `wait_for` of Python 3.11 may lose a cancel
+                    await self._news.wait()
 
     def _plan(self) -> Plan:
         """Ask how many runners are wanted; none are started while starts fail."""

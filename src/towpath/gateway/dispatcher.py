@@ -143,7 +143,8 @@ class Dispatcher:
             if suspects and not self._workers[app, "suspect"]:
                 self._begin(app, spec, "suspect")
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._news.wait(), _TICK_SECONDS)
+            async with asyncio.timeout(_TICK_SECONDS):
+                await self._news.wait()
 
     async def _renew(self) -> None:
         """Say that we are still at what we hold."""

@@ -206,8 +206,11 @@ class _Leased:
         if self._patience is None:
             return await self._place.__aenter__()
         try:
-            return await asyncio.wait_for(self._place.__aenter__(), self._patience)
+            async with asyncio.timeout(self._patience) as timer:
+                return await self._place.__aenter__()
         except TimeoutError:
+            if not timer.expired():
+                raise
             raise DeadlineError(self._patience, what="did not start", by_user=True) from None
 
     async def __aexit__(self, *failure: object) -> None:
@@ -223,8 +226,11 @@ async def _in_time(sending: Coroutine[None, None, Answer], spec: AppSpec) -> Ans
     if spec.request_timeout is None:
         return await sending
     try:
-        return await asyncio.wait_for(sending, spec.request_timeout + _SPARE_SECONDS)
+        async with asyncio.timeout(spec.request_timeout + _SPARE_SECONDS) as timer:
+            return await sending
     except TimeoutError:
+        if not timer.expired():
+            raise
         seconds = spec.request_timeout
         raise DeadlineError(seconds, what="did not finish", by_user=False) from None
 

@@ -24,6 +24,7 @@ from towpath.errors import (
     SettingsError,
     StateInUseError,
 )
+from towpath.gateway.descriptors import raise_descriptor_limit
 from towpath.gateway.service import Parts, create_file_origin, create_gateway
 from towpath.net.listening import Listening, listening
 from towpath.queue.opening import open_queue
@@ -80,6 +81,7 @@ async def run_server(
         StoreUnusableError: the store cannot be trusted with files.
     """
     settings.checked_for_serving()
+    raise_descriptor_limit()
     with _in_memory(settings) as kept:
         _prepare(kept)
         await _run_owned(references, kept, on_start)

@@ -147,22 +147,6 @@ lines = Table(
 )
 
 
-def _count_failures(operations: "Operations") -> None:
-    """Count what went wrong by its kind, and note which attempt wrote a line."""
-    for name in ("server_errors", "timeouts", "connection_errors"):
-        column = Column(name, SmallInteger, nullable=False, server_default="0")
-        operations.add_column("requests", column)
-    operations.add_column("logs", Column("attempt", Integer))
-    condition = text("state < 3 AND connection_errors > 0")
-    operations.create_index(
-        "requests_suspect",
-        "requests",
-        ["app", "priority", "number"],
-        sqlite_where=condition,
-        postgresql_where=condition,
-    )
-
-
 def _scope_keys(operations: "Operations") -> None:
     """Keep keys by caller and endpoint, and what was sent with them.
 
@@ -186,5 +170,22 @@ _KEYED = text(
     "WHERE r.number = :number"
 )
 _REKEYED = text("UPDATE requests SET key = :key, fingerprint = :sent WHERE number = :number")
+
+
+def _count_failures(operations: "Operations") -> None:
+    """Count what went wrong by its kind, and note which attempt wrote a line."""
+    for name in ("server_errors", "timeouts", "connection_errors"):
+        column = Column(name, SmallInteger, nullable=False, server_default="0")
+        operations.add_column("requests", column)
+    operations.add_column("logs", Column("attempt", Integer))
+    condition = text("state < 3 AND connection_errors > 0")
+    operations.create_index(
+        "requests_suspect",
+        "requests",
+        ["app", "priority", "number"],
+        sqlite_where=condition,
+        postgresql_where=condition,
+    )
+
 
 STEPS: "tuple[Step, ...]" = (_scope_keys, _count_failures)

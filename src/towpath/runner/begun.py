@@ -2,10 +2,10 @@
 
 A generator that raises after its first value has sent 200 already. Left alone, the connection
 breaks off, and whoever reads it cannot tell the app's failure from the end of its runner: the queue
-tried such a request ten times. So the failure is told twice: to the server by the runner's own channel,
-which holds for every answer, and to the reader of server-sent events as a last event named `error`
-(https://html.spec.whatwg.org/multipage/server-sent-events.html). Other bodies break off: their
-reader has to see that the rest is missing.
+tried such a request ten times. So the failure is told twice: to the server by the runner's own
+channel, which holds for every answer, and to the reader of server-sent events as a last event named
+`error` (https://html.spec.whatwg.org/multipage/server-sent-events.html). Other bodies break off:
+their reader has to see that the rest is missing.
 """
 
 import json
