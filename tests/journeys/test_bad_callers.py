@@ -7,8 +7,8 @@ reserve hold, and afterwards nothing of it is left.
 import asyncio
 import base64
 import gc
-import json
 import sqlite3
+import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
@@ -28,7 +28,7 @@ CODE = """
 from fastapi import WebSocket
 import towpath
 
-class One(towpath.App):
+class One(towpath.App, stall_timeout=0.5):
     @towpath.endpoint("/")
     def run(self, text: str = "") -> int:
         return len(text)
@@ -59,7 +59,7 @@ class Place:
     headers: str
     """Of the caller: its key, or nothing."""
 
-    async def say(self, *texts: bytes, seconds: float = 1.0) -> bytes:
+    async def say(self, *texts: bytes, seconds: float = 0.5) -> bytes:
         """Connect, send *texts* one by one, and hang up after a while, whatever comes."""
         answer = b""
         with suppress(OSError, TimeoutError):
@@ -171,10 +171,12 @@ async def nested(at: Place) -> None:
     await at.say(at.head("POST /local/one", JSON, f"Content-Length: {len(deep)}"), deep)
 
 
+URI = b"data:application/x-thing;base64," + base64.b64encode(bytes(6 * MIB))
+LARGE = b'{"file": "' + URI + b'"}'
+
+
 async def large_uri(at: Place) -> None:
-    inner = base64.b64encode(bytes(6 * MIB)).decode()
-    body = json.dumps({"file": f"data:application/x-thing;base64,{inner}"}).encode()
-    await at.say(at.head("POST /local/one/file", JSON, f"Content-Length: {len(body)}"), body)
+    await at.say(at.head("POST /local/one/file", JSON, f"Content-Length: {len(LARGE)}"), LARGE)
 
 
 ATTACKS: list[Attack] = [
@@ -183,29 +185,26 @@ ATTACKS: list[Attack] = [
 ]
 
 
-class Watch:
+class Watch(threading.Thread):
     """Calls like everybody else all the time; knows how long the slowest answer took."""
 
     def __init__(self, url: str) -> None:
+        super().__init__()
         self.url = url
-        self.slowest = 0.0
-        self.answers = 0
-        self.is_over = False
+        self.took: list[float] = []
+        self.failed: list[str] = []
+        self.is_over = threading.Event()
 
-    async def run(self) -> None:
+    def run(self) -> None:
         headers = {"authorization": f"Key {OTHERS}"}
-        async with httpx2.AsyncClient(base_url=self.url, headers=headers, timeout=60) as client:
-            while not self.is_over:
-                for answer in (
-                    client.post("/local/one", json={"text": "abc"}),
-                    client.get("/health"),
-                ):
+        with httpx2.Client(base_url=self.url, headers=headers, timeout=60) as client:
+            while not self.is_over.wait(0.02):
+                for method, path in (("POST", "/local/one"), ("GET", "/health")):
                     began = time.monotonic()
-                    said = await answer
-                    self.slowest = max(self.slowest, time.monotonic() - began)
-                    assert said.status_code == 200, said.text
-                    self.answers += 1
-                await asyncio.sleep(0.02)
+                    answer = client.request(method, path, json={"text": "abc"})
+                    self.took.append(time.monotonic() - began)
+                    if answer.status_code != 200:
+                        self.failed.append(answer.text)
 
 
 @pytest.fixture
@@ -235,14 +234,15 @@ async def attacked(url: str, *, rounds: int, crowd: int) -> Watch:
     """Let both callers do all of it, *crowd* times at once; return what the others saw."""
     host, port = url.removeprefix("http://").split(":")
     watch = Watch(url)
-    watching = asyncio.ensure_future(watch.run())
-    for _ in range(rounds):
-        for attack in ATTACKS:
-            places = [Place(host, int(port), h) for h in ("", f"Authorization: Key {KEY}\r\n")]
-            await asyncio.gather(*(attack(place) for place in places for _ in range(crowd)))
-            assert not watching.done()
-    watch.is_over = True
-    await watching
+    watch.start()
+    places = [Place(host, int(port), h) for h in ("", f"Authorization: Key {KEY}\r\n")]
+    try:
+        for _ in range(rounds):
+            attacks = [attack(at) for attack in ATTACKS for at in places for _ in range(crowd)]
+            await asyncio.gather(*attacks)
+    finally:
+        watch.is_over.set()
+    await asyncio.to_thread(watch.join)
     return watch
 
 
@@ -253,8 +253,9 @@ def judge(server: Command, tmp_path: Path, *, rounds: int, crowd: int) -> None:
     gc.collect()
     memory, files = process.memory_info().rss, process.num_fds()
     watch = asyncio.run(attacked(server.url, rounds=rounds, crowd=crowd))
-    assert watch.answers > 20
-    assert watch.slowest < MOST_SECONDS
+    assert watch.failed == []
+    assert len(watch.took) > 10
+    assert max(watch.took) < MOST_SECONDS
     assert process.memory_info().rss - memory < 64 * MIB
     state = tmp_path / "data" / ".towpath" / "state"
     until = time.monotonic() + 60
@@ -270,9 +271,9 @@ def judge(server: Command, tmp_path: Path, *, rounds: int, crowd: int) -> None:
 
 
 def test_bad_callers_harm_nobody_else(server: Command, tmp_path: Path) -> None:
-    judge(server, tmp_path, rounds=1, crowd=5)
+    judge(server, tmp_path, rounds=2, crowd=2)
 
 
 @pytest.mark.slow
 def test_many_bad_callers_harm_nobody_else_for_long(server: Command, tmp_path: Path) -> None:
-    judge(server, tmp_path, rounds=5, crowd=40)
+    judge(server, tmp_path, rounds=20, crowd=20)
