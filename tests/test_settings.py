@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from towpath.errors import SettingsError
-from towpath.settings import load
+from towpath.settings import load, load_given
 
 
 def test_what_code_gives_wins_over_the_environment_and_dotenv(monkeypatch, tmp_path: Path) -> None:
@@ -125,3 +125,43 @@ def test_nobody_gets_in_by_accident(given: dict, safe: bool) -> None:
 def test_folders_follow_the_data_directory(tmp_path: Path) -> None:
     assert load(data_dir=tmp_path).state == tmp_path / ".towpath" / "state"
     assert load(data_dir="~/x").data_dir == Path.home() / "x"
+
+
+@pytest.fixture
+def dotenv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / ".env"
+
+
+def test_trust_t55_what_dotenv_holds_for_the_app_reaches_its_environment(
+    dotenv: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dotenv.write_text(
+        "OPENAI_API_KEY=of-the-app\n"
+        "export lower_case='two words'\n"
+        "ALREADY_SET=by-the-file\n"
+        "NO_VALUE\n"
+        "TOWPATH_KEYS=id:hidden-key\n"
+        "towpath_admin_token=hidden-token-hidden\n"
+        "TOWPATH_DATABASE=postgresql://u:hidden@127.0.0.1/x\n"
+        "TOWPATH_OWNER=someone\n"
+    )
+    monkeypatch.setenv("ALREADY_SET", "by-the-environment")
+    given = load().environment_of_runner()
+    assert given["OPENAI_API_KEY"] == "of-the-app"
+    assert given["lower_case"] == "two words"
+    assert given["ALREADY_SET"] == "by-the-environment"
+    assert given["TOWPATH_OWNER"] == "someone"
+    assert "NO_VALUE" not in given
+    assert "hidden" not in str(given)
+
+
+def test_trust_t55_a_runner_reads_no_operators_secret_from_dotenv(dotenv: Path) -> None:
+    dotenv.write_text("TOWPATH_KEYS=id:secret\nTOWPATH_ADMIN_TOKEN=0123456789abcdef\n")
+    assert load().keys == ("id:secret",)
+    ours = load_given()
+    assert (ours.keys, ours.admin_token) == ((), None)
+
+
+def test_trust_t55_no_dotenv_is_no_error(dotenv: Path) -> None:
+    assert "PATH" in load().environment_of_runner()

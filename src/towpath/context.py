@@ -6,7 +6,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
 
 __all__ = [
     "Lifetime",
@@ -69,9 +69,27 @@ class ProcessPlaces:
 
     Attributes:
         temp: the runner's own temp folder, standing for `/tmp`; None outside a runner.
+        tmp_mount: `/tmp`, and the folder that is mounted there for this process alone; None where
+            nothing is.
     """
 
     temp: Path | None = None
+    tmp_mount: tuple[Path, Path] | None = None
+
+    def true_path(self, path: Path) -> Path:
+        """Return *path* by the way that leads through no mount of our own.
+
+        The system links and clones no file from one mount to another (EXDEV, link(2)), not even
+        where both show the same disk.
+        """
+        if self.tmp_mount is None or not path.is_relative_to(self.tmp_mount[0]):
+            return path
+        inside, outside = self.tmp_mount
+        other = outside / path.relative_to(inside)
+        try:
+            return other if other.parent.samefile(path.parent) else path
+        except OSError:
+            return path
 
 
 class _Process:
@@ -82,8 +100,8 @@ class _Process:
     report: "Reporter | None" = None
 
 
-Reporter = Callable[[str, str], None]
-"""Takes a request's id and its progress as JSON."""
+Reporter = Callable[[str, Mapping[str, Any]], None]  # Any: JSON
+"""Takes a request's id and what is said of its progress."""
 
 
 def set_reporter(report: Reporter | None) -> None:
@@ -91,7 +109,7 @@ def set_reporter(report: Reporter | None) -> None:
     _Process.report = report
 
 
-def report_progress(content: str) -> None:
+def report_progress(content: Mapping[str, Any]) -> None:  # Any: JSON
     """Tell how far the current request is; outside of one, nobody hears it."""
     request = current_request()
     if request is not None and request.request_id and _Process.report is not None:

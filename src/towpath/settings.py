@@ -11,12 +11,12 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
 import platformdirs
 from pydantic import Field, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, DotEnvSettingsSource, SettingsConfigDict
 
 from towpath.errors import SettingsError
 from towpath.errors.redaction import shown
@@ -32,6 +32,7 @@ __all__ = [
     "hub_endpoint",
     "hub_token",
     "load",
+    "load_given",
     "reserve_of",
     "s3_endpoint",
     "using",
@@ -76,6 +77,7 @@ class Settings(BaseSettings):
     no_auth: bool = False
     owner: str = Field(default="local", pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")
     cors_origins: Listed = ()
+    host_names: Listed = ()
     trusted_proxies: Listed = ()
     media_expires_in: Life = "never"
     durability: Literal["power", "process"] = "power"
@@ -224,10 +226,12 @@ class Settings(BaseSettings):
         return self
 
     def to_environment(self) -> dict[str, str]:
-        """Return the variables that give a runner these settings, without the secrets."""
-        kept = self.model_dump(
-            exclude={"keys", "admin_token", "database"}, exclude_none=True, mode="json"
-        )
+        """Return the variables that give a runner these settings, without the secrets.
+
+        A setting that is kept out of `repr` is one.
+        """
+        secret = {name for name, field in type(self).model_fields.items() if not field.repr}
+        kept = self.model_dump(exclude=secret, exclude_none=True, mode="json")
         return {
             f"{_PREFIX}{name.upper()}": ",".join(value) if isinstance(value, list) else str(value)
             for name, value in kept.items()
@@ -235,8 +239,13 @@ class Settings(BaseSettings):
         }
 
     def environment_of_runner(self) -> dict[str, str]:
-        """Return the whole environment of a runner: ours, with these settings, less the keys."""
-        others = {n: v for n, v in os.environ.items() if not n.upper().startswith(_PREFIX)}
+        """Return the whole environment of a runner.
+
+        It is ours, and what `.env` says besides where ours does not, with these settings, less
+        the operator's secrets.
+        """
+        given = _dotenv_values() | dict(os.environ)
+        others = {n: v for n, v in given.items() if not n.upper().startswith(_PREFIX)}
         return others | self.to_environment()
 
 
@@ -247,6 +256,12 @@ def _dotenv_names() -> list[str]:
     except OSError:
         return []
     return re.findall(rf"^\s*(?:export\s+)?({_PREFIX}\w*)\s*=", text, re.MULTILINE)
+
+
+def _dotenv_values() -> dict[str, str]:
+    """Return the variables that `.env` sets."""
+    source = DotEnvSettingsSource(Settings, env_file=_DOTENV, case_sensitive=True)
+    return {name: value for name, value in source.env_vars.items() if value is not None}
 
 
 def _refuse_unknown(names: Iterable[str]) -> None:
@@ -274,8 +289,26 @@ def load(**given: object) -> Settings:
     _refuse_unknown(
         [*os.environ, *_dotenv_names(), *(f"{_PREFIX}{name.upper()}" for name in given)]
     )
+    return _read({name: v for name, v in given.items() if v is not None})
+
+
+def load_given() -> Settings:
+    """Read the settings that a server gave its runner, and no `.env`: the keys may be in there.
+
+    Raises:
+        SettingsError: a value cannot be used.
+    """
+    return _read({"_env_file": None})
+
+
+def _read(given: dict[str, Any]) -> Settings:  # Any: what Settings checks
+    """Read the environment, and say what cannot be used.
+
+    Raises:
+        SettingsError: a value cannot be used.
+    """
     try:
-        return Settings(**{name: v for name, v in given.items() if v is not None})  # type: ignore[arg-type]
+        return Settings(**given)
     except ValidationError as failure:
         first = failure.errors(include_url=False, include_input=False)[0]
         name = str(first["loc"][0]) if first["loc"] else "?"

@@ -366,7 +366,7 @@ def test_counts_are_exposed(url: str) -> None:
 
 
 def test_a_client_with_a_host_for_the_queue_finds_it(url: str) -> None:
-    answer = httpx2.post(f"{url}/local/busy", json={}, headers={"Host": "queue.example.org"})
+    answer = httpx2.post(f"{url}/local/busy", json={}, headers={"Host": "queue.localhost"})
     assert answer.json()["status"] == "IN_QUEUE"
 
 

@@ -1,6 +1,5 @@
 """App: the class that an author writes."""
 
-import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -9,12 +8,12 @@ from typing_extensions import override
 
 from towpath.app.endpoints import EndpointSpec, spec_of
 from towpath.app.naming import checked_name, kebab
+from towpath.app.options import check_keyword, check_names, check_values, options_of
 from towpath.app.retrying import budgets_of
 from towpath.context import Lifetime, RequestContext, current_request
 from towpath.errors import AppDefinitionError
-from towpath.errors.redaction import shown
 
-__all__ = ["App", "BoundEndpoint", "endpoints_of"]
+__all__ = ["App", "BoundEndpoint", "endpoints_of", "has_endpoints"]
 
 
 class App:
@@ -77,14 +76,12 @@ class App:
     @override
     def __init_subclass__(cls, **keywords: object) -> None:
         super().__init_subclass__()
-        known = [key for key in App.__annotations__ if not key.startswith("_")]
+        known = options_of(App)
         for key, value in keywords.items():
-            if key not in known:
-                near = difflib.get_close_matches(key, known, n=1)
-                hint = f" Did you mean {near[0]!r}?" if near else f" Known: {', '.join(known)}."
-                message = f"{cls.__name__} has an unknown option {shown(key, 40)!r}.{hint}"
-                raise AppDefinitionError(message)
+            check_keyword(cls.__name__, key, known)
             setattr(cls, key, value)
+        check_names(cls.__name__, _own(cls), known)
+        check_values(cls.__name__, App, vars(cls))
         if "name" not in cls.__dict__:
             cls.name = kebab(cls.__name__)
         if not isinstance(cls.name, str):
@@ -119,6 +116,11 @@ class App:
         return current_request()
 
 
+def _own(kind: type[App]) -> dict[str, object]:
+    """Return what the author wrote into a class, less its endpoints."""
+    return {name: value for name, value in vars(kind).items() if spec_of(value) is None}
+
+
 @dataclass(frozen=True, slots=True)
 class BoundEndpoint:
     """An endpoint of a live app object."""
@@ -126,6 +128,12 @@ class BoundEndpoint:
     name: str
     spec: EndpointSpec
     call: Callable[..., Any]  # Any: the author's own signature
+
+
+def has_endpoints(kind: type[App]) -> bool:
+    """Return whether an App class has a method that is marked as an endpoint."""
+    names = (name for name in dir(kind) if not name.startswith("__"))
+    return any(spec_of(getattr(kind, name, None)) is not None for name in names)
 
 
 def endpoints_of(app: App | type[App]) -> list[BoundEndpoint]:

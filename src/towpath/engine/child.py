@@ -18,11 +18,13 @@ from towpath.app.loading import parse_reference
 from towpath.app.requirements import requirements_in
 from towpath.clock import system_clock
 from towpath.engine.environments import python_of
+from towpath.engine.output import log_output
 from towpath.engine.pipes import Event, Pipes, RunnerPipes
 from towpath.engine.process import ChildProcess
 from towpath.errors import AppDefinitionError, AppSetupError, StartTimeoutError
 from towpath.net.upstream import Upstream, UpstreamError
 from towpath.runner.process import RunnerFolder, end_group
+from towpath.runner.strays import MARK, end_strays, mark_of_server
 from towpath.runner.wire import AppSpec
 from towpath.settings import Settings
 
@@ -57,24 +59,26 @@ class Child:
 
     Attributes:
         spec: its app.
-        process: its process; leader of its own group.
+        process: its process; leader of its own session.
         upstream: HTTP towards it.
-        lifeline: the end of the pipe whose closing ends it.
         home: the short folder of its socket.
         runners: where runners have their own folders.
         pipes: what it prints and says.
         removed: called once it is gone.
+        mark: in the environment of the runner and of what it starts.
+        is_removed: whether its end was seen to.
         requests: that it works on.
     """
 
     spec: AppSpec
     process: ChildProcess
     upstream: Upstream
-    lifeline: int
     home: Path
     runners: Path
     pipes: Pipes
     removed: Callable[[], None]
+    mark: str
+    is_removed: bool = False
     requests: set[str] = field(default_factory=set)
 
     @classmethod
@@ -89,22 +93,19 @@ class Child:
         with ExitStack() as made, ExitStack() as inherited:  # the second is the runner's, not ours
             home = Path(tempfile.mkdtemp(prefix=f"towpath-{os.getpid()}-", dir=_short_temp()))
             made.callback(rmtree, home, ignore_errors=True)
-            path = home / "r.sock"
+            path, mark = home / "r.sock", f"{mark_of_server()}.{home.name}"
             listener = inherited.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
             listener.bind(str(path))
             listener.listen(512)
-            read_end, write_end = os.pipe()
-            inherited.callback(os.close, read_end)
-            made.callback(os.close, write_end)
             pipes = Pipes(wanted.tell, system_clock)
             made.callback(pipes.drop)
             ends = pipes.open()
             inherited.callback(ends.close)
-            process = _spawn(wanted, settings, python, (listener.fileno(), read_end, ends))
+            process = await _spawn(wanted, settings, python, (listener.fileno(), ends, mark))
             made.pop_all()
         pipes.start()
         runners, upstream = settings.state / "runners", Upstream(str(path))
-        return cls(spec, process, upstream, write_end, home, runners, pipes, wanted.removed)
+        return cls(spec, process, upstream, home, runners, pipes, wanted.removed, mark)
 
     async def ready(self) -> None:
         """Wait until setup is over.
@@ -161,13 +162,15 @@ class Child:
 
     async def remove(self) -> None:
         """End what is left of the runner and remove its folders."""
-        if self.lifeline < 0:
+        if self.is_removed:
             await self.process.wait()
             return
-        os.close(self.lifeline)
-        self.lifeline = -1
+        self.is_removed = True
+        self.process.let_go()
         end_group(self.process.pid)
-        await self.process.wait()
+        if await self.process.wait() < 0:  # its guardian may be what was killed
+            await asyncio.to_thread(end_strays, self.mark.__eq__)
+        await asyncio.to_thread(self.pipes.tail)  # its last lines come before its end is told
         await self.upstream.close()
         folder = RunnerFolder.of(self.runners, self.process.pid)
         for path in (self.home, folder.path if folder else None):
@@ -193,19 +196,18 @@ def sweep_homes() -> int:
     return removed
 
 
-def _spawn(
-    wanted: Wanted, settings: Settings, python: str, ends: tuple[int, int, RunnerPipes]
+async def _spawn(
+    wanted: Wanted, settings: Settings, python: str, given: tuple[int, RunnerPipes, str]
 ) -> ChildProcess:
     """Start the process; what the app prints goes into the pipes."""
-    listener, lifeline, pipes = ends
-    given = {"--owner": wanted.owner, "--socket": listener, "--lifeline": lifeline}
-    given["--events"] = pipes.events
-    flags = [str(word) for pair in given.items() for word in pair]
+    listener, pipes, mark = given
+    options = {"--owner": wanted.owner, "--socket": listener, "--events": pipes.events}
+    flags = [str(word) for pair in options.items() for word in pair]
     visible = {"CUDA_VISIBLE_DEVICES": ",".join(wanted.gpus)} if wanted.gpus else {}
-    return ChildProcess(
+    return await ChildProcess.start(
         (python, "-m", _MODULE, wanted.spec.reference, *flags),
-        descriptors=(listener, lifeline, pipes.events),
-        env=settings.environment_of_runner() | visible,
+        descriptors=(listener, pipes.events),
+        env=settings.environment_of_runner() | visible | {MARK: mark},
         outputs=(pipes.out, pipes.err),
     )
 
@@ -219,20 +221,48 @@ async def describe(reference: str, settings: Settings) -> list[AppSpec]:
     """
     requirements = requirements_in(parse_reference(reference))
     python = await python_of(reference, requirements, settings)
+    content, status = await _described(python, reference, settings)
+    if "apps" not in content:
+        ended = f"{reference} cannot be loaded: its process ended with status {status}."
+        trace = str(content.get("traceback", ""))
+        raise AppDefinitionError(str(content.get("error", ended)), traceback=trace)
+    return [_checked(AppSpec.from_json(app), requirements) for app in content["apps"]]
+
+
+async def _described(
+    python: str, reference: str, settings: Settings
+) -> tuple[Mapping[str, Any], int]:  # Any: JSON
+    """Have a process load the apps; return what it says of them, and its exit status."""
+    started = list[ChildProcess]()
+
+    def tell(event: Event) -> None:
+        log_output(reference, started[0].pid if started else 0, event)
+
+    pipes = Pipes(tell, system_clock)
+    ends = pipes.open()
     read_end, write_end = os.pipe()
     try:
-        process = ChildProcess(
+        process = await ChildProcess.start(
             (python, "-m", _MODULE, reference, "--describe", str(write_end)),
             descriptors=(write_end,),
             env=settings.environment_of_runner(),
+            outputs=(ends.out, ends.err),
         )
+    except BaseException:
+        os.close(read_end)
+        pipes.drop()
+        raise
     finally:
         os.close(write_end)
-    content = await asyncio.to_thread(_read_json, read_end)
-    await process.wait()
-    if "apps" not in content:
-        raise AppDefinitionError(str(content.get("error", f"{reference} cannot be loaded.")))
-    return [_checked(AppSpec.from_json(app), requirements) for app in content["apps"]]
+        ends.close()
+    started.append(process)
+    pipes.start()
+    try:
+        content = await asyncio.to_thread(_read_json, read_end)
+        return content, await process.wait()
+    finally:
+        end_group(process.pid)
+        await asyncio.to_thread(pipes.tail)
 
 
 def _checked(spec: AppSpec, read: Sequence[str]) -> AppSpec:

@@ -10,7 +10,7 @@ import site
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from towpath.errors import AppSetupError
@@ -46,11 +46,12 @@ async def python_of(app: str, requirements: Sequence[str], settings: Settings) -
     folder = environment_of(requirements, settings)
     if not (folder / _READY).exists():
         log.info("installing requirements", extra={"app": app, "folder": str(folder)})
-        await asyncio.to_thread(_made, app, folder, requirements)
+        env = settings.environment_of_runner()  # building a package runs its code
+        await asyncio.to_thread(_made, app, folder, requirements, env)
     return str(folder / "bin" / "python")
 
 
-def _made(app: str, folder: Path, requirements: Sequence[str]) -> None:
+def _made(app: str, folder: Path, requirements: Sequence[str], env: Mapping[str, str]) -> None:
     """Make the environment; who comes second waits for the first."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with folder.with_suffix(".lock").open("w") as lock:
@@ -59,7 +60,7 @@ def _made(app: str, folder: Path, requirements: Sequence[str]) -> None:
             return
         shutil.rmtree(folder, ignore_errors=True)
         for command in _commands(folder, requirements):
-            _run(app, command)
+            _run(app, command, env)
         (_packages(folder) / "towpath-below.pth").write_text(_below())
         (folder / _READY).touch()
 
@@ -90,7 +91,7 @@ def _commands(folder: Path, requirements: Sequence[str]) -> list[list[str]]:
     return [making, [python, "-m", "pip", "install", "--disable-pip-version-check", *requirements]]
 
 
-def _run(app: str, command: Sequence[str]) -> None:
+def _run(app: str, command: Sequence[str], env: Mapping[str, str]) -> None:
     """Run one step.
 
     Raises:
@@ -98,7 +99,12 @@ def _run(app: str, command: Sequence[str]) -> None:
     """
     try:
         subprocess.run(  # noqa: S603 - the author's own requirements
-            command, check=True, capture_output=True, text=True, timeout=_INSTALL_SECONDS
+            command,
+            check=True,
+            capture_output=True,
+            text=True,
+            timeout=_INSTALL_SECONDS,
+            env=dict(env),
         )
     except subprocess.CalledProcessError as error:
         raise AppSetupError(app, traceback=f"{error.stdout}{error.stderr}") from None

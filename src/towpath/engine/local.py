@@ -10,12 +10,14 @@ import anyio
 from towpath.engine.child import Child, Wanted, describe, sweep_homes
 from towpath.engine.engine import AppState, AppStatus
 from towpath.engine.machine import Machine, list_gpus
+from towpath.engine.output import log_output
 from towpath.engine.pipes import Event
 from towpath.engine.places import Lease
 from towpath.engine.pool import Pool
 from towpath.engine.scaling import Scale
 from towpath.errors import AppError, UnknownAppError
 from towpath.runner.process import sweep_runners
+from towpath.runner.strays import end_strays, is_server_gone
 from towpath.runner.wire import AppSpec
 from towpath.settings import Settings
 
@@ -95,6 +97,7 @@ class LocalEngine:
 
     async def start(self) -> None:
         """Sweep what dead runners left, then start every app."""
+        await anyio.to_thread.run_sync(end_strays, is_server_gone)
         await anyio.to_thread.run_sync(sweep_runners, self._settings.state / "runners")
         await anyio.to_thread.run_sync(sweep_homes)
         await self.check()
@@ -188,7 +191,10 @@ class LocalEngine:
         owner, started = self._settings.owner, list[Child]()
 
         def tell(event: Event) -> None:
-            loop.call_soon_threadsafe(self._heard, started, event)
+            try:
+                loop.call_soon_threadsafe(self._heard, spec.name, started, event)
+            except RuntimeError:  # the loop has ended
+                self._print(spec.name, started, event)
 
         wanted = Wanted(spec, owner, gpus, tell, partial(self._machine.give_back, gpus))
         try:
@@ -198,17 +204,25 @@ class LocalEngine:
             raise
         return started[0]
 
-    def _heard(self, started: Sequence[Child], event: Event) -> None:
+    def _heard(self, app: str, started: Sequence[Child], event: Event) -> None:
         """Pass an event on; a line that nobody is named for is that of the one request at work.
 
         The end of a runner is the end of all that it works on.
         """
+        holders = tuple(started[0].requests) if started else ()
+        if not event.request_id and len(holders) == 1:
+            event = replace(event, request_id=holders[0])
+        self._print(app, started, event)
         if self._hear is None:
             return
         if event.request_id:
             self._hear(event)
-            return
-        holders = tuple(started[0].requests) if started else ()
-        if len(holders) == 1 or event.kind == "end":
+        elif event.kind == "end":
             for request_id in holders:
                 self._hear(replace(event, request_id=request_id))
+
+    def _print(self, app: str, started: Sequence[Child], event: Event) -> None:
+        """Write a line that a runner printed into the server's log."""
+        if event.kind == "log":
+            pid = started[0].process.pid if started else 0
+            log_output(f"{self._settings.owner}/{app}", pid, event)

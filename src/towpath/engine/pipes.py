@@ -4,7 +4,6 @@ import json
 import logging
 import os
 import selectors
-import sys
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -79,8 +78,7 @@ class _Source:
 class Pipes:
     """Reads a runner's pipes in a thread, to their ends.
 
-    What it prints goes on to our standard error; the last lines are kept, because they say why it
-    died.
+    The last lines that it prints are kept, because they say why it died.
 
     Args:
         tell: called in that thread for every event.
@@ -142,9 +140,8 @@ class Pipes:
             for line in lines:
                 self._heard(line)
         else:
-            _print(data)
             for line in lines:
-                text = line.decode(errors="replace").rstrip("\r")
+                text = _last_drawn(line.decode(errors="replace"))
                 self._tail.append(text)
                 self._say(Event("log", "", f"STD{source.name.upper()}", text, self._clock()))
         return bool(data)
@@ -155,8 +152,6 @@ class Pipes:
             event = _event_of(json.loads(line))
         except (ValueError, KeyError, TypeError, RecursionError, OverflowError):
             return
-        if event.kind == "log":
-            _print(event.message.encode(errors="replace") + b"\n")
         self._say(event)
 
     def _say(self, event: Event) -> None:
@@ -164,6 +159,11 @@ class Pipes:
             self._tell(event)
         except RuntimeError:  # the loop that it is told to has ended
             log.debug("event after the end", extra={"kind": event.kind})
+
+
+def _last_drawn(line: str) -> str:
+    """Return what a terminal would show of a line that was drawn over by carriage returns."""
+    return line.rstrip("\r").rpartition("\r")[2]
 
 
 def _event_of(said: dict[str, Any]) -> Event:  # Any: JSON
@@ -182,13 +182,3 @@ def _event_of(said: dict[str, Any]) -> Event:  # Any: JSON
         raise ValueError(message)
     kind, request_id, level, message = texts
     return Event(kind, request_id, level[:_LONGEST_LEVEL], message, at)
-
-
-def _print(data: bytes) -> None:
-    """Write what a runner prints to our standard error: our standard output is for results."""
-    if sys.__stderr__ is None:
-        return
-    try:
-        os.write(sys.__stderr__.fileno(), data)
-    except (OSError, ValueError):
-        return

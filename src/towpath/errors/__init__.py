@@ -8,18 +8,21 @@ TowpathError
     SourceChangedError   DigestError .algorithm .expected .got
   MediaError                 .url
     UnsupportedFormatError (ValueError)   BrokenImageError   ImageTooLargeError .pixels .limit
-    BrokenMediaError   BrokenArchiveError   UnsafeArchiveError .member
+    BrokenMediaError   BrokenArchiveError .member   UnsafeArchiveError .member
   InputError                 .field .type .ctx .at
   UploadError
     NoUploaderError   UploadRefusedError .status   UploadUnavailableError (T)
   StorageError               .key
     ObjectNotFoundError (FileNotFoundError)   ObjectExistsError (FileExistsError)
     ObjectExpiredError   RangeError   StoreFullError   StoreUnusableError
+    TemporaryFullError .free
   RequestError               what a caller of the server did wrong
     BodyTooLargeError   BodyTimeoutError   UnsupportedBodyError   MissingKeyError   ForbiddenError
     UnknownAppError   UnknownEndpointError   ServerBusyError (T) .limit   ClientBusyError (T) .limit
+    ContentCodingError .coding   TransferCodingError .coding   MissingTokenError
   AppError
-    AppDefinitionError   AppSetupError .traceback   StartTimeoutError
+    AppDefinitionError .traceback   AppSetupError .traceback   StartTimeoutError
+    AppDiskFullError .path .free
     DeadlineError   RunnerLostError (T)   RunnerUnreachableError (T)   RunnerIncompleteError
     ServerShortageError (T)
     RequestCancelledError
@@ -31,6 +34,9 @@ TowpathError
     SettingsError (ValueError)   AddressInUseError   StateInUseError
 TransientError (T)           mix-in: the same call may work a moment later
 RequestCancelled             a BaseException: raised inside of an endpoint whose caller has gone
+
+`str(error)` is for authors and operators; `error.told` is what callers of a server read: without
+`error.advice`, which names settings, and without what only the operator may know.
 
 A message says what failed, on what, why, with the numbers, and what to do. URLs appear without
 their query and user info, because signed URLs are secrets.
@@ -77,14 +83,17 @@ from towpath.errors.root import (
 from towpath.errors.serving import (
     AddressInUseError,
     AppDefinitionError,
+    AppDiskFullError,
     AppError,
     AppSetupError,
     BodyTimeoutError,
     BodyTooLargeError,
     ClientBusyError,
+    ContentCodingError,
     DeadlineError,
     ForbiddenError,
     MissingKeyError,
+    MissingTokenError,
     RequestCancelled,
     RequestCancelledError,
     RequestError,
@@ -97,6 +106,7 @@ from towpath.errors.serving import (
     SettingsError,
     StartTimeoutError,
     StateInUseError,
+    TransferCodingError,
     UnknownAppError,
     UnknownEndpointError,
     UnsupportedBodyError,
@@ -110,6 +120,7 @@ from towpath.errors.storage import (
     StorageError,
     StoreFullError,
     StoreUnusableError,
+    TemporaryFullError,
     UploadError,
     UploadRefusedError,
     UploadUnavailableError,
@@ -117,24 +128,23 @@ from towpath.errors.storage import (
 
 # fmt: off
 __all__ = [
-    "AddressInUseError", "AnswerTooLargeError", "AppDefinitionError", "AppError", "AppSetupError",
+    "AddressInUseError", "AnswerTooLargeError", "AppDefinitionError", "AppDiskFullError",
+    "AppError", "AppSetupError",
     "BadResponseError", "BlockedAddressError", "BodyTimeoutError", "BodyTooLargeError",
     "BrokenArchiveError", "BrokenImageError", "BrokenMediaError", "ClientBusyError",
-    "DeadlineError", "DigestError", "DiskFullError", "DownloadError",
+    "ContentCodingError", "DeadlineError", "DigestError", "DiskFullError", "DownloadError",
     "FileTooLargeError", "ForbiddenError", "IdempotencyKeyError", "ImageTooLargeError",
-    "InputError", "InvalidURLError",
-    "LeaseLostError", "MediaError", "MissingKeyError", "NoUploaderError", "ObjectExistsError",
-    "ObjectExpiredError",
+    "InputError", "InvalidURLError", "LeaseLostError", "MediaError", "MissingKeyError",
+    "MissingTokenError", "NoUploaderError", "ObjectExistsError", "ObjectExpiredError",
     "ObjectNotFoundError", "QueueError", "QueueFullError", "QueueUnavailableError", "RangeError",
     "RequestCancelled", "RequestCancelledError", "RequestError", "RequestNotFoundError",
-    "RunnerIncompleteError", "RunnerLostError", "RunnerUnreachableError",
-    "ServerBusyError", "ServerError", "ServerShortageError",
-    "SettingsError", "SourceChangedError", "SourceStatusError",
-    "SourceUnavailableError", "StartTimeoutError",
-    "StateInUseError", "StorageError", "StoreFullError", "StoreUnusableError",
-    "TooManyRedirectsError", "TowpathError", "TransientError", "TruncatedError",
-    "UnknownAppError", "UnknownEndpointError", "UnsafeArchiveError", "UnsupportedBodyError",
-    "UnsupportedFormatError", "UploadError", "UploadRefusedError", "UploadUnavailableError",
-    "WrongStateError",
+    "RunnerIncompleteError", "RunnerLostError", "RunnerUnreachableError", "ServerBusyError",
+    "ServerError", "ServerShortageError", "SettingsError", "SourceChangedError",
+    "SourceStatusError", "SourceUnavailableError", "StartTimeoutError", "StateInUseError",
+    "StorageError", "StoreFullError", "StoreUnusableError", "TemporaryFullError",
+    "TooManyRedirectsError", "TowpathError", "TransferCodingError", "TransientError",
+    "TruncatedError", "UnknownAppError", "UnknownEndpointError", "UnsafeArchiveError",
+    "UnsupportedBodyError", "UnsupportedFormatError", "UploadError", "UploadRefusedError",
+    "UploadUnavailableError", "WrongStateError",
 ]
 # fmt: on

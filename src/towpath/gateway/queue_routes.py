@@ -157,7 +157,7 @@ class QueueRoutes:
             asked = await self._found(request, address)
             word = await self._dispatcher.cancel(asked.request_id)
         except RequestNotFoundError as error:
-            return JSONResponse({"status": "NOT_FOUND", "detail": str(error)}, 404)
+            return JSONResponse({"status": "NOT_FOUND", "detail": error.told}, 404)
         said = {"status": CANCELLED_WORDS[word]}
         if word == "completed":
             said["detail"] = "The request is over already."

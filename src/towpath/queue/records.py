@@ -6,9 +6,9 @@ from typing import Any
 
 from towpath.errors import RequestNotFoundError
 from towpath.queue.requests import LogLine, NewRequest, QueuedRequest, State, StoredAnswer
-from towpath.queue.rows import STATES, headers_of, named, request_of
+from towpath.queue.rows import headers_of, named, request_of
 from towpath.queue.statements import SHOWN
-from towpath.queue.tables import BLOCK, DELAYED, DONE, QUEUED, RUNNING
+from towpath.queue.tables import DELAYED, DONE, QUEUED, RUNNING
 from towpath.queue.transactions import Prepared, Session, Transactions
 
 __all__ = ["Page", "Records"]
@@ -112,21 +112,6 @@ class Records:
         if not rows:
             raise RequestNotFoundError(request_id)
         return named(rows[0])
-
-    def position(self, session: Session, row: Mapping[str, Any]) -> int | None:
-        """Return how many of its app are before a request that waits."""
-        if STATES[row["state"]] != "queued":
-            return None
-        app, number, priority = row["app"], row["number"], row["priority"]
-        near, far = number // BLOCK, number // BLOCK**2
-        ahead = 0
-        for rank, count, before in session.rows(self._does["before"], of_app=app, of_far=far):
-            ahead += int(count) if rank < priority else int(before) if rank == priority else 0
-        of = {"of_app": app, "of_priority": priority}
-        blocks = {"low": far * BLOCK, "high": near - 1}
-        ahead += int(session.rows(self._does["before_near"], **of, **blocks)[0][0])
-        within = {"first": near * BLOCK, "of_number": number}
-        return ahead + int(session.rows(self._does["before_in_block"], **of, **within)[0][0])
 
     def _drop(self, session: Session, number: int, *what: str) -> None:
         for each in what:

@@ -18,6 +18,7 @@ from towpath.errors import (
 from towpath.queue.at_once import at_once
 from towpath.queue.outcomes import outcome_of
 from towpath.queue.payloads import Payloads
+from towpath.queue.positions import Positions
 from towpath.queue.records import Records
 from towpath.queue.requests import (
     CancelAnswer,
@@ -42,7 +43,7 @@ from towpath.queue.rows import (
     request_of,
 )
 from towpath.queue.statements import statements
-from towpath.queue.tables import BLOCK, DELAYED, QUEUED, RUNNING, STEPS, metadata
+from towpath.queue.tables import DELAYED, QUEUED, RUNNING, STEPS, metadata
 from towpath.queue.transactions import Session, open_transactions, prepared
 
 __all__ = ["RequestQueue"]
@@ -71,6 +72,7 @@ class RequestQueue:
         self._transactions = open_transactions(engine)
         self.payloads: Payloads | None = None
         self.records = Records(self._transactions, self._does)
+        self._positions = Positions(self._does)
         self._clock = clock
         self._max_length = max_length
         self._served: dict[str, int] = {}
@@ -199,13 +201,7 @@ class RequestQueue:
 
     def sweep_counts(self) -> None:
         """Remove counts of blocks in which nobody waits any more."""
-
-        def remove(session: Session) -> None:
-            newest = session.rows(self._does["newest"])[0][0]
-            blocks = {"near": newest // BLOCK - 1, "far": newest // BLOCK**2 - 1}
-            session.send(self._does["drop_blocks"], **blocks)
-
-        self._transactions.write(remove)
+        self._transactions.write(self._positions.sweep)
 
     def close(self) -> None:
         """Close the database."""
@@ -239,7 +235,7 @@ class RequestQueue:
     # --- each within a transaction ---
 
     def _submit(self, new: NewRequest, session: Session) -> QueuedRequest:
-        waiting = self._waiting(session, new.app)
+        waiting = self._positions.waiting(session, new.app)
         limit = self._limit(new)
         found = self._by_key(session, new)
         if found is not None:
@@ -253,7 +249,7 @@ class RequestQueue:
         number = rows[0][0]
         headers = json.dumps(new.headers)
         session.send(self._does["payload"], number=number, headers=headers, body=new.body)
-        self._count(session, (number, priority, new.app), 1)
+        self._positions.count(session, (number, priority, new.app), 1)
         before = sum(count for rank, count in waiting.items() if rank <= priority)
         return fresh(new, before, now)
 
@@ -262,7 +258,7 @@ class RequestQueue:
             return None
         rows = session.rows(self._does["read_by_key"], of_app=new.app, of_key=key_of(new))
         row = repeated(rows[0], new) if rows else None
-        return request_of(row, self.records.position(session, named(row))) if row else None
+        return request_of(row, self._positions.of(session, named(row))) if row else None
 
     def _claim(self, given: Mapping[str, Any], session: Session) -> Claim | None:  # Any: columns
         rows = session.rows(self._does["claim"], **given)
@@ -270,7 +266,7 @@ class RequestQueue:
             return None
         number, priority = rows[0][0], rows[0][-1]
         kept = session.rows(self._does["payload_of"], of_number=number) or [(None, None)]
-        self._count(session, (number, priority, given["of_app"]), -1)
+        self._positions.count(session, (number, priority, given["of_app"]), -1)
         return claim_of((*rows[0], *kept[0]), given["by_worker"])
 
     def _finish(self, claim: Claim, outcome: Outcome, session: Session) -> None:
@@ -308,7 +304,7 @@ class RequestQueue:
         if not rows:
             self._refuse_late(claim, session)
             return
-        self._count(session, rows[0], 1)
+        self._positions.count(session, rows[0], 1)
 
     def _refuse_late(self, claim: Claim, session: Session) -> None:
         """Let the same worker hand in twice; refuse everybody else."""
@@ -332,7 +328,7 @@ class RequestQueue:
             at_end=self._clock(),
         )
         for row in rows:
-            self._count(session, row, -1)
+            self._positions.count(session, row, -1)
             self._keep_answer(session, row[0], outcome)
         return bool(rows)
 
@@ -368,7 +364,7 @@ class RequestQueue:
         rows = session.rows(self._does["read"], of_id=request_id)
         if not rows:
             raise RequestNotFoundError(request_id)
-        return request_of(rows[0], self.records.position(session, named(rows[0])))
+        return request_of(rows[0], self._positions.of(session, named(rows[0])))
 
     # --- pieces ---
 
@@ -378,16 +374,6 @@ class RequestQueue:
 
     def _row(self, session: Session, request_id: str) -> dict[str, Any]:  # Any: columns
         return self.records.row(session, request_id)
-
-    def _waiting(self, session: Session, app: str) -> dict[int, int]:
-        return {int(p): int(n) for p, n in session.rows(self._does["waiting"], of_app=app)}
-
-    def _count(self, session: Session, of: Sequence[Any], step: int) -> None:  # Any: columns
-        """Count a request in or out: its number, priority and app."""
-        number, priority, app = of
-        given = {"app": app, "priority": priority, "step": step}
-        blocks = {"near": number // BLOCK, "far": number // BLOCK**2}
-        session.send(self._does["count"], **given, **blocks)
 
     def _keep_answer(self, session: Session, number: int, outcome: Outcome) -> None:
         headers = json.dumps(outcome.headers)

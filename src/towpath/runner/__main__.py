@@ -7,7 +7,8 @@ import logging
 import signal
 import socket
 import sys
-import traceback
+from collections.abc import Callable, Collection
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,19 +17,23 @@ from starlette.types import ASGIApp
 from towpath.app.definition import App, endpoints_of
 from towpath.app.hints import endpoint_titles, example_in
 from towpath.app.loading import AppReference, load_app, load_apps, parse_reference
+from towpath.app.tracebacks import authors_traceback, last_place
 from towpath.context import ProcessPlaces, set_places, set_reporter
-from towpath.errors import SettingsError, TowpathError
+from towpath.errors import AppDefinitionError, SettingsError
+from towpath.errors.redaction import shown
 from towpath.memory import freeze_heap
+from towpath.runner.containing import contained
 from towpath.runner.events import EventPipe
+from towpath.runner.forks import Forks, open_descriptors
 from towpath.runner.host import AppHost
 from towpath.runner.limits import set_limits
-from towpath.runner.private_tmp import TMP, mount_private_tmp
-from towpath.runner.process import RunnerFolder, die_with_parent, use_as_temp, write_json
+from towpath.runner.private_tmp import TMP, is_tmp, mount_private_tmp
+from towpath.runner.process import RunnerFolder, use_as_temp, write_json
 from towpath.runner.propagation import propagate_context
 from towpath.runner.server import create_runner, document_of
-from towpath.runner.streams import route_output
+from towpath.runner.streams import Output, route_output
 from towpath.runner.wire import AppSpec
-from towpath.settings import Settings, load, using
+from towpath.settings import Settings, load_given, using
 from towpath.storage.hosting import hosting_of, using_hosting
 from towpath.web.serving import Listener, ServerGroup, run_loop
 
@@ -46,7 +51,6 @@ def main() -> None:
     parser.add_argument("--describe", type=int, metavar="FD", help="write the specs to this pipe")
     parser.add_argument("--socket", type=int, metavar="FD", help="serve on this listening socket")
     parser.add_argument("--events", type=int, metavar="FD", help="write events to this pipe")
-    parser.add_argument("--lifeline", type=int, metavar="FD", help="end when this pipe closes")
     parser.add_argument("--owner", default="local")
     parser.add_argument("--hook", help="a module to import before the app")
     arguments = parser.parse_args()
@@ -63,9 +67,13 @@ def _describe(reference: AppReference, pipe: int) -> None:
     """Write the specs of the reference's apps, or why there are none."""
     try:
         specs = [_spec(kind, reference).to_json() for kind in load_apps(reference)]
-    except TowpathError as error:
-        traceback.print_exc()
-        write_json(pipe, {"error": str(error)})
+    except AppDefinitionError as error:
+        write_json(pipe, {"error": str(error), "traceback": error.traceback})
+    except Exception as error:  # noqa: BLE001 - what the author's classes make the libraries raise
+        place = last_place(error)
+        said = f"{type(error).__name__}: {shown(str(error))}" + (f" ({place})" if place else "")
+        message = f"{reference.source} cannot be served: {said}"
+        write_json(pipe, {"error": message, "traceback": authors_traceback(error)})
     else:
         write_json(pipe, {"apps": specs})
 
@@ -86,39 +94,83 @@ def _spec(kind: type[App], reference: AppReference) -> AppSpec:
 
 def _serve(reference: AppReference, arguments: argparse.Namespace) -> None:
     """Load the app, set it up, serve it until told to stop."""
-    settings = load()
+    settings = load_given()
     folder = RunnerFolder.create(settings.state / "runners")
     is_private = settings.private_tmp != "env" and _own_tmp(folder, reference, settings)
     if settings.private_tmp == "auto" and not is_private:
         sys.stderr.write(f"{TMP} is not private on this system; use TMPDIR, {folder.temp}\n")
-    die_with_parent(arguments.lifeline)
-    set_places(ProcessPlaces(temp=None if is_private else folder.temp))
+    mounted = ProcessPlaces(tmp_mount=(TMP, folder.temp))
+    set_places(mounted if is_private else ProcessPlaces(temp=folder.temp))
     set_limits(memory=settings.runner_memory_bytes, open_files=settings.runner_open_files)
+    _hide_main()
     events = EventPipe(arguments.events, most_bytes=settings.request_log_bytes)
-    finish_lines = route_output(events.log, level=settings.log_level.upper())
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)
-    set_reporter(events.progress)
-    propagate_context()
-
-    def tell_over(request_id: str, is_traced: bool) -> None:  # noqa: FBT001 - a callback
-        finish_lines(request_id)
-        (events.end if is_traced else events.forget)(request_id)
-
+    output = _told(events, settings)
+    forks = _forks(events, output)
+    forks.keep([arguments.socket])
     try:
         _check_private(settings, is_private=is_private)
         freeze_heap()  # not after: what the author's code loads, it may drop
-        host = AppHost(load_app(reference))
+        with contained():
+            host = AppHost(load_app(reference))
         owner = f"{arguments.owner}/{host.kind.name}"
         with using(settings), using_hosting(hosting_of(settings, owner=owner)):
-            run_loop(
-                _run(
-                    host, create_runner(host, settings, tell_over, events.failed), arguments.socket
-                )
-            )
-    except Exception:  # noqa: BLE001 - the author's code may raise anything
-        folder.failure.write_text(traceback.format_exc())
-        traceback.print_exc()
+            app = create_runner(host, settings, _over(events, output), events.failed)
+            before = open_descriptors()
+            run_loop(_run(host, app, arguments.socket, forks=forks, before=before))
+    except Exception as error:  # noqa: BLE001 - the author's code may raise anything
+        _write_failure(error, folder)
         sys.exit(1)
+
+
+def _write_failure(error: Exception, folder: RunnerFolder) -> None:
+    """Write down why the app could not start, for the server and for who reads its log."""
+    said = authors_traceback(error) or f"{type(error).__name__}: {error}\n"
+    with suppress(OSError):  # the disk is full; the server has the last lines
+        folder.failure.write_text(said, errors="replace")
+    sys.stderr.write(said)
+
+
+def _hide_main() -> None:
+    """Have children that `multiprocessing` spawns load the app's modules, and not this one.
+
+    It loads the main module in each, because a script's functions are there; an app's are not.
+    """
+    main_module = sys.modules["__main__"]
+    main_module.__spec__ = None
+    main_module.__dict__.pop("__file__", None)
+
+
+def _told(events: EventPipe, settings: Settings) -> Output:
+    """Have what requests write, log and say of their progress go to the server."""
+    output = route_output(events.log, level=settings.log_level.upper())
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    set_reporter(events.progress)
+    propagate_context()
+    return output
+
+
+def _over(events: EventPipe, output: Output) -> Callable[[str, bool], None]:
+    """Return what tells that a request is over, after all that it wrote."""
+
+    def tell_over(request_id: str, is_traced: bool) -> None:  # noqa: FBT001 - a callback
+        output.finish(request_id)
+        (events.end if is_traced else events.forget)(request_id)
+
+    return tell_over
+
+
+def _forks(events: EventPipe, output: Output) -> Forks:
+    """Have children that the app's code forks leave what is ours alone."""
+
+    def before() -> None:
+        output.flush()
+        events.prepare_fork()
+
+    def in_child() -> None:
+        output.become_child()
+        events.become_child()
+
+    return Forks(before=before, in_runner=events.hear_children, in_child=in_child)
 
 
 def _check_private(settings: Settings, *, is_private: bool) -> None:
@@ -133,17 +185,32 @@ def _check_private(settings: Settings, *, is_private: bool) -> None:
 
 def _own_tmp(folder: RunnerFolder, reference: AppReference, settings: Settings) -> bool:
     """Make the folder's `tmp` this process's `/tmp`, if the system allows it."""
-    code = Path(reference.source).absolute().parent if reference.is_file else Path.cwd()
+    source = Path(reference.source)
+    code = (source, source.parent) if reference.is_file else ()
     python = (Path(sys.prefix), Path(sys.base_prefix), *(Path(p) for p in sys.path if p))
-    ours = (settings.data_dir, settings.state, settings.store_dir)
-    if code == TMP or not mount_private_tmp(folder.temp, (*ours, code, Path.cwd(), *python)):
+    ours = (settings.data_dir, settings.state, settings.store_dir, *code)
+    if any(is_tmp(path) for path in ours):
+        return False
+    if not mount_private_tmp(folder.temp, (*ours, Path.cwd(), *python)):
         return False
     use_as_temp(TMP)
     return True
 
 
-async def _run(host: AppHost, app: ASGIApp, descriptor: int) -> None:
-    """Set up, then serve; a first SIGTERM drains."""
+async def _run(
+    host: AppHost, app: ASGIApp, descriptor: int, *, forks: Forks, before: Collection[int]
+) -> None:
+    """Set up, then serve; a first SIGTERM drains.
+
+    Args:
+        host: the app.
+        app: what serves it.
+        descriptor: the listening socket.
+        forks: what children are kept from.
+        before: the descriptors that were open before this loop was made; it has the others.
+    """
+    forks.keep(open_descriptors() - set(before))
+    forks.note_handlers()
     await host.setup()
     sock = socket.socket(fileno=descriptor)
     sock.set_inheritable(False)
@@ -152,6 +219,8 @@ async def _run(host: AppHost, app: ASGIApp, descriptor: int) -> None:
     # The gateway closes idle connections first, so that none is closed under a request.
     group = ServerGroup([listener], grace=grace, keep_alive=_KEEP_ALIVE)
 
+    forks.keep_all(group.descriptors)
+
     def stop() -> None:
         host.handle_exit()
         group.stop()
@@ -159,6 +228,7 @@ async def _run(host: AppHost, app: ASGIApp, descriptor: int) -> None:
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, stop)
     loop.add_signal_handler(signal.SIGINT, lambda: None)  # Ctrl+C is the server's to handle
+    forks.note_handlers()
     await group.serve()
 
 

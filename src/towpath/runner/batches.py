@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from towpath.app.batching import BatchSpec
+from towpath.runner.containing import contained
+from towpath.runner.registry import close_aside
+from towpath.temporaries import Keeper, keeping
 
 __all__ = ["Batcher"]
 
@@ -66,8 +69,10 @@ class Batcher:
     async def _run(self, calls: Sequence[_Call]) -> None:
         """Run one batch, and give every caller an answer or what was raised."""
         lists = {name: [call.arguments[name] for call in calls] for name in calls[0].arguments}
+        keeper = Keeper()  # a batch outlives the one of its callers whose context it has
         try:
-            answers = await self._called(lists)
+            with keeping(keeper):
+                answers = await self._called(lists)
             if not isinstance(answers, list | tuple) or len(answers) != len(calls):
                 _refuse(self._function, answers, len(calls))
         except BaseException as error:  # noqa: BLE001 - raised again where the batch was waited for
@@ -76,6 +81,8 @@ class Batcher:
                     call.answer.set_exception(error)
                     call.answer.exception()  # one that left does not ask
             return
+        finally:
+            close_aside(keeper)
         for call, answer in zip(calls, answers, strict=True):
             if not call.answer.done():
                 call.answer.set_result(answer)
@@ -83,7 +90,8 @@ class Batcher:
     async def _called(self, lists: Mapping[str, list[Any]]) -> Any:  # noqa: ANN401 - the author's
         """Call the method."""
         if inspect.iscoroutinefunction(self._function):
-            return await self._function(**lists)
+            with contained():
+                return await self._function(**lists)
         return await self._in_thread(lambda: self._function(**lists))
 
 

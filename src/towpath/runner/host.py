@@ -8,6 +8,7 @@ from typing import Any
 
 from towpath.app.definition import App, BoundEndpoint, endpoints_of
 from towpath.context import set_lifetime_default
+from towpath.runner.containing import contained
 from towpath.runner.invoke import Invoker, Limits
 from towpath.runner.registry import Registry
 from towpath.runner.wire import slots_of
@@ -49,7 +50,8 @@ class AppHost:
     def handle_exit(self) -> None:
         """Tell the app that it is asked to stop."""
         try:
-            self.app.handle_exit()
+            with contained():
+                self.app.handle_exit()
         except Exception:
             log.exception("handle_exit failed", extra={"app": self.kind.name})
 
@@ -68,7 +70,8 @@ class AppHost:
         if type(self.app).provide_hints is App.provide_hints:
             return ""
         try:
-            given = [str(hint) for hint in self.app.provide_hints()]
+            with contained():
+                given = [str(hint) for hint in self.app.provide_hints()]
         except Exception:
             log.exception("provide_hints failed", extra={"app": self.kind.name})
             return ""
@@ -78,12 +81,20 @@ class AppHost:
         """Return what the app says of its health."""
         call = self.app.health
         if inspect.iscoroutinefunction(call):
-            return await call()
-        return await asyncio.to_thread(call)
+            with contained():
+                return await call()
+        return await asyncio.to_thread(_contained, call)
 
 
 async def _called(function: Callable[[], Any]) -> None:
     """Call the author's hook, on this thread if it is sync: models are bound to theirs."""
-    result = function()
-    if inspect.isawaitable(result):
-        await result
+    with contained():
+        result = function()
+        if inspect.isawaitable(result):
+            await result
+
+
+def _contained(call: Callable[[], Any]) -> Any:  # noqa: ANN401 - the author's value
+    """Call the author's code in a thread."""
+    with contained():
+        return call()

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from towpath.errors import RequestCancelled, RequestCancelledError
+from towpath.runner.containing import contained
 
 __all__ = ["Doom", "Job"]
 
@@ -39,7 +40,8 @@ class Job:
         try:
             try:
                 self._open()
-                result = self._call()
+                with contained():
+                    result = self._call()
             finally:
                 self._close()
             if self._is_told:

@@ -17,6 +17,7 @@ from towpath.app.batching import batch_of
 from towpath.context import current_request
 from towpath.errors import DeadlineError, RequestCancelled, RequestCancelledError
 from towpath.runner.batches import Batcher
+from towpath.runner.containing import contained
 from towpath.runner.interrupts import Doom, Job
 from towpath.runner.registry import Registry
 
@@ -168,7 +169,8 @@ class Invoker:
             return await self._batcher(function).call(arguments)
         if inspect.iscoroutinefunction(function):
             try:
-                return await function(**arguments)
+                with contained():
+                    return await function(**arguments)
             except RequestCancelled:
                 raise RequestCancelledError from None
         return await self._in_thread(partial(function, **arguments), turn)
@@ -248,7 +250,8 @@ class Invoker:
         while True:
             try:
                 async with asyncio.timeout_at(deadline) as timer:
-                    value = await anext(values, _END)
+                    with contained():
+                        value = await anext(values, _END)
             except TimeoutError:
                 if not timer.expired():
                     raise

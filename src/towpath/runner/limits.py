@@ -1,14 +1,24 @@
 """Limits of a runner's process, and errors after which it is not to be trusted."""
 
+import errno
+import os
 import resource
+import shutil
+import tempfile
 from contextlib import suppress
+from pathlib import Path
 
-__all__ = ["OUT_OF_MEMORY", "is_gpu_failure", "is_out_of_memory", "set_limits"]
+from towpath.errors import AppDiskFullError
+from towpath.runner.causes import causes_of
+from towpath.runner.gpu_errors import is_gpu_out_of_memory
+
+__all__ = ["OUT_OF_MEMORY", "full_disk", "is_out_of_memory", "set_limits"]
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_SQLITE_FULL = 13
 
 OUT_OF_MEMORY = "oom"
 """The error_type of an answer that there was no memory for."""
-_GPU_WORDS = ("cuda", "cudnn", "nccl", "nvml", "cublas", "cufft", "cusolver", "cusparse", "triton")
-_OTHERS = (ValueError, TypeError, LookupError, OSError, ImportError, AttributeError)
 
 
 def set_limits(*, memory: int | None, open_files: int) -> None:
@@ -29,14 +39,21 @@ def set_limits(*, memory: int | None, open_files: int) -> None:
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Return whether there was no memory for a request, on the machine or its GPU."""
-    return isinstance(error, MemoryError) or (
-        is_gpu_failure(error) and "out of memory" in str(error).lower()
-    )
+    return isinstance(error, MemoryError) or is_gpu_out_of_memory(error)
 
 
-def is_gpu_failure(error: BaseException) -> bool:
-    """Return whether an error is the GPU's: its context is broken then, for all that follows."""
-    if isinstance(error, _OTHERS):
-        return False  # they name a GPU's things without being its own
-    text = f"{type(error).__name__} {error}".lower()
-    return any(word in text for word in _GPU_WORDS)
+def full_disk(error: BaseException) -> AppDiskFullError | None:
+    """Return what to say of a full disk, where *error* or what it was raised from tells of one."""
+    for each in causes_of(error):
+        if getattr(each, "sqlite_errorcode", None) == _SQLITE_FULL:
+            return _told_full(None)
+        if isinstance(each, OSError) and each.errno in _FULL:
+            return _told_full(each.filename)
+    return None
+
+
+def _told_full(name: object) -> AppDiskFullError:
+    """Return the error of a file called *name*; the temp folder's, where the system named none."""
+    path = Path(os.fsdecode(name)) if isinstance(name, str | bytes) else None
+    folder = path.parent if path is not None and path.parent.is_dir() else tempfile.gettempdir()
+    return AppDiskFullError(path, free=shutil.disk_usage(folder).free)

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,6 @@ import psutil
 
 __all__ = [
     "RunnerFolder",
-    "die_with_parent",
     "end_group",
     "sweep_runners",
     "use_as_temp",
@@ -87,23 +85,6 @@ def end_group(pid: int) -> None:
         os.killpg(pid, signal.SIGKILL)
     except (ProcessLookupError, PermissionError):
         return
-
-
-def die_with_parent(lifeline: int) -> None:
-    """End this process and its children when the other end of the *lifeline* pipe closes.
-
-    A shell waits on the pipe and kills the process group: it works also while the app's code
-    lets no thread of this process run.
-    """
-    command = ["/bin/sh", "-c", "read _; kill -s KILL 0"]
-    _Guardian.process = subprocess.Popen(command, stdin=lifeline)  # noqa: S603 - a constant
-    os.close(lifeline)
-
-
-class _Guardian:
-    """Keeps the shell's handle as long as this process lives."""
-
-    process: "subprocess.Popen[bytes] | None" = None
 
 
 def write_json(descriptor: int, content: object) -> None:

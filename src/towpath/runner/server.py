@@ -33,13 +33,15 @@ from towpath.files.file import File
 from towpath.runner.begun import BegunAnswer, cause_of
 from towpath.runner.binding import Plan, http_request, plan_of, route_of
 from towpath.runner.checking import check_inputs, constrained_in
+from towpath.runner.gpu_errors import is_gpu_failure
 from towpath.runner.host import AppHost
 from towpath.runner.invoke import Invoker, holding, is_generator
 from towpath.runner.leaving import CANCEL, leaving
-from towpath.runner.limits import OUT_OF_MEMORY, is_gpu_failure, is_out_of_memory
+from towpath.runner.limits import OUT_OF_MEMORY, full_disk, is_out_of_memory
 from towpath.runner.registry import Registry
 from towpath.runner.wire import ENDED_PATH, TRACED_HEADER, context_of, patience_in
 from towpath.settings import Settings
+from towpath.temporaries import Keeper, keeping
 from towpath.web.errors import Problem, problem_of, validation_problem
 from towpath.web.receiving import RequestGuard
 
@@ -151,11 +153,12 @@ class _InContext:
                 MutableHeaders(scope=message)["x-fal-runner-hints"] = hints
             await send(message)
 
-        context = context_of(scope["headers"], scope["path"])
+        context, keeper = context_of(scope["headers"], scope["path"]), Keeper()
         self._registry.enter(context.request_id, is_traced=TRACED_HEADER in context.headers)
+        self._registry.keep(context.request_id, keeper)
         answer = BegunAnswer(hinting_send)
         try:
-            with serving(context):
+            with serving(context), keeping(keeper):
                 try:
                     async with holding():
                         await self._app(scope, receive, answer.send)
@@ -291,6 +294,10 @@ def _add_error_answers(api: FastAPI, host: AppHost) -> None:
         return JSONResponse({"detail": failure.detail}, failure.status_code, failure.headers)
 
     async def unknown(request: Request, error: Exception) -> Response:
+        if (full := full_disk(error)) is not None:
+            where = f" ({full.path})" if full.path is not None else ""
+            sys.stderr.write(f"Endpoint {request.url.path} failed: {full}{where}\n")
+            return _answer(problem_of(full))
         _log_failure(request.url.path, error)
         return _answer(_breakdown(error) or problem_of(error))
 

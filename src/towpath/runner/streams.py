@@ -2,16 +2,21 @@
 
 import io
 import logging
+import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, TextIO
 
 from typing_extensions import override
 
 from towpath.context import current_request
+from towpath.runner.events import OPERATOR
+from towpath.runner.forks import give_up
 
-__all__ = ["RequestHandler", "RequestStream", "route_output"]
+__all__ = ["Output", "RequestHandler", "RequestStream", "route_output"]
 
 _LONGEST = 16 * 1024
 
@@ -36,6 +41,7 @@ class RequestStream(io.TextIOBase):
         self._tell = tell
         self._lock = threading.Lock()
         self._started: dict[str, str] = {}
+        self._is_child = False
 
     @override
     def write(self, text: str, /) -> int:
@@ -61,9 +67,24 @@ class RequestStream(io.TextIOBase):
         if rest:
             self._tell(request_id, self._level, rest)
 
+    def become_child(self) -> None:
+        """Write for a forked child: the runner's threads, which may hold a lock, are not here."""
+        self._lock = threading.Lock()
+        self._started = {}
+        self._is_child = True
+        raw = io.FileIO(self._beneath.fileno(), "w", closefd=False)
+        encoding, errors = self._beneath.encoding, self._beneath.errors
+        self._beneath = io.TextIOWrapper(raw, encoding, errors, write_through=True)
+
     @override
     def flush(self) -> None:
-        """Flush the stream beneath; half a line of a request waits for its end."""
+        """Flush the stream beneath; half a line of a request waits for its end.
+
+        Not in a child: nobody tells it of an end.
+        """
+        if self._is_child:
+            for request_id in tuple(self._started):
+                self.finish(request_id)
         self._beneath.flush()
 
     @override
@@ -102,6 +123,9 @@ class RequestStream(io.TextIOBase):
 class RequestHandler(logging.Handler):
     """Writes log records to their request's log, or to standard error outside of one.
 
+    A request's log is read by its caller. A record with the audience `operator` is in none: it is
+    told under an id that no request has, and comes out at the server's standard error.
+
     Args:
         tell: takes the lines of requests.
     """
@@ -115,6 +139,9 @@ class RequestHandler(logging.Handler):
         """Write one record."""
         try:
             message = self.format(record)
+            if getattr(record, "audience", "") == "operator":
+                self._tell(OPERATOR, _level(record.levelno), message[:_LONGEST])
+                return
             request = current_request()
             if request is None or not request.request_id:
                 sys.stderr.write(f"{record.levelname} {message}\n")
@@ -137,18 +164,55 @@ def _level(number: int) -> str:
     return "DEBUG"
 
 
-def route_output(tell: Tell, *, level: str) -> Callable[[str], None]:
-    """Make this process's streams and logging those of its requests.
+@dataclass(frozen=True, slots=True)
+class Output:
+    """The standard streams of a runner.
 
-    Returns what writes out the half lines of a request at its end.
+    Attributes:
+        out: standard output.
+        err: standard error.
+        spares: copies of the descriptors 0, 1 and 2.
     """
-    out = RequestStream(sys.stdout, "STDOUT", tell)
-    err = RequestStream(sys.stderr, "STDERR", tell)
-    sys.stdout, sys.stderr = out, err
+
+    out: RequestStream
+    err: RequestStream
+    spares: Mapping[int, int]
+
+    def finish(self, request_id: str) -> None:
+        """Write out the half lines of a request at its end.
+
+        Open again what it closed of 0, 1 and 2: the next socket would have that number, and
+        get what native code prints.
+        """
+        self.out.finish(request_id)
+        self.err.finish(request_id)
+        for descriptor, spare in self.spares.items():
+            try:
+                os.fstat(descriptor)
+            except OSError:
+                os.dup2(spare, descriptor)
+
+    def flush(self) -> None:
+        """Write out what is buffered, so that a fork does not copy it."""
+        for stream in (self.out, self.err):
+            with suppress(OSError, ValueError):  # the app may have closed it
+                stream.flush()
+
+    def become_child(self) -> None:
+        """Write for a forked child."""
+        give_up(self.spares.values())
+        for stream in (self.out, self.err):
+            with suppress(OSError, ValueError):
+                stream.become_child()
+
+
+def route_output(tell: Tell, *, level: str) -> Output:
+    """Make this process's streams and logging those of its requests."""
+    output = Output(
+        RequestStream(sys.stdout, "STDOUT", tell),
+        RequestStream(sys.stderr, "STDERR", tell),
+        {descriptor: os.dup(descriptor) for descriptor in range(3)},
+    )
+    sys.stdout, sys.stderr = output.out, output.err
     logging.basicConfig(level=level, handlers=[RequestHandler(tell)], format="%(message)s")
-
-    def finish(request_id: str) -> None:
-        out.finish(request_id)
-        err.finish(request_id)
-
-    return finish
+    return output

@@ -12,7 +12,7 @@ from towpath.errors.redaction import shown, shown_url
 __all__ = ["RULES", "Problem", "problem_of", "shown_input", "validation_problem"]
 
 _MOST_ERRORS = 20
-_FULL = 507
+_NO_ROOM = 507
 _LONGEST_INPUT = 200
 _LONGEST_MESSAGE = 1000
 
@@ -79,19 +79,24 @@ RULES: dict[type[TowpathError], _Rule] = {
     e.RangeError: _Rule(416),
     e.StoreFullError: _Rule(507),
     e.StoreUnusableError: _Rule(503),
+    e.TemporaryFullError: _Rule(507, "infra", "internal_error"),
     e.RequestError: _Rule(400),
     e.BodyTooLargeError: _Rule(413),
     e.BodyTimeoutError: _Rule(408),
     e.UnsupportedBodyError: _Rule(415),
     e.ServerBusyError: _Rule(503),
     e.ClientBusyError: _Rule(429),
+    e.ContentCodingError: _Rule(415),
+    e.TransferCodingError: _Rule(501),
     e.MissingKeyError: _Rule(401),
+    e.MissingTokenError: _Rule(401),
     e.ForbiddenError: _Rule(403),
     e.UnknownAppError: _Rule(404),
     e.UnknownEndpointError: _Rule(404),
     e.AppError: _Rule(500),
     e.AppDefinitionError: _Rule(500),
     e.AppSetupError: _Rule(503, "infra", "runner_scheduling_failure"),
+    e.AppDiskFullError: _Rule(507, "infra", "internal_error"),
     e.StartTimeoutError: _Rule(504, "infra", "startup_timeout"),
     e.DeadlineError: _Rule(504, "infra", "request_timeout"),
     e.RunnerLostError: _Rule(503, "infra", "runner_disconnected"),
@@ -112,6 +117,16 @@ RULES: dict[type[TowpathError], _Rule] = {
     e.AddressInUseError: _Rule(500),
     e.StateInUseError: _Rule(500),
 }
+_HEADERS: dict[type, dict[str, str]] = {
+    e.UploadUnavailableError: {"X-Fal-Needs-Retry": "1"},
+    e.UnknownAppError: {"x-fal-billable-units": "0"},
+    e.UnknownEndpointError: {"x-fal-billable-units": "0"},
+    e.MissingKeyError: {"WWW-Authenticate": "Key"},
+    e.MissingTokenError: {"WWW-Authenticate": "Bearer"},
+    e.ContentCodingError: {"Accept-Encoding": "identity"},
+    e.ServerBusyError: {"Retry-After": "1"},
+    e.ClientBusyError: {"Retry-After": "1"},
+}
 _INSIDE = Problem(500, {"detail": "Internal Server Error"})
 
 
@@ -131,28 +146,27 @@ def problem_of(
         return _INSIDE
     if rule.shape == "list":
         return _entry(error, rule, loc, value)
-    body: dict[str, Any] = {"detail": shown(str(error), _LONGEST_MESSAGE)}
+    body: dict[str, Any] = {"detail": shown(error.told, _LONGEST_MESSAGE)}
     headers: dict[str, str] = {}
     if rule.shape == "infra":
         body["error_type"] = headers["X-Fal-Error-Type"] = rule.word
-    full = isinstance(error, e.QueueUnavailableError) and error.is_full
-    full = full or (isinstance(error, e.UploadRefusedError) and error.status == _FULL)
-    return Problem(_FULL if full else rule.status, body, headers | _extra_headers(error))
+    return Problem(
+        _NO_ROOM if _is_full(error) else rule.status, body, headers | _extra_headers(error)
+    )
+
+
+def _is_full(error: TowpathError) -> bool:
+    """Return whether a disk is full, where the class alone does not say it."""
+    if isinstance(error, e.UploadRefusedError):
+        return error.status == _NO_ROOM
+    return isinstance(error, e.QueueUnavailableError) and error.is_full
 
 
 def _extra_headers(error: TowpathError) -> dict[str, str]:
     """Return what clients want to know beside status and body."""
     if isinstance(error, e.DeadlineError) and error.by_user:
         return {"X-Fal-Request-Timeout-Type": "user"}
-    if isinstance(error, e.UploadUnavailableError):
-        return {"X-Fal-Needs-Retry": "1"}
-    if isinstance(error, e.UnknownAppError | e.UnknownEndpointError):
-        return {"x-fal-billable-units": "0"}
-    if isinstance(error, e.ServerBusyError | e.ClientBusyError):
-        return {"Retry-After": "1"}
-    if isinstance(error, e.MissingKeyError):
-        return {"WWW-Authenticate": "Key"}
-    return {}
+    return next((_HEADERS[kind] for kind in type(error).__mro__ if kind in _HEADERS), {})
 
 
 def _entry(
@@ -165,7 +179,7 @@ def _entry(
         return _INSIDE
     entry: dict[str, Any] = {
         "loc": list(loc),
-        "msg": shown(str(error), _LONGEST_MESSAGE),
+        "msg": shown(error.told, _LONGEST_MESSAGE),
         "type": rule.word or _word_of(error),
     }
     if ctx := _ctx(error):

@@ -302,6 +302,15 @@ class ServerGroup:
         for server, _ in self._pairs:
             await server.up.wait()
 
+    def descriptors(self) -> list[int]:
+        """Return those of the listening sockets and of every connection."""
+        found = [sock.fileno() for _, sock in self._pairs]
+        for server, _ in self._pairs:
+            for protocol in tuple(server.server_state.connections):
+                connection = protocol.transport.get_extra_info("socket")
+                found += [connection.fileno()] if connection is not None else []
+        return [descriptor for descriptor in found if descriptor >= 0]
+
     def stop(self, *, at_once: bool = False) -> None:
         """Begin to drain; *at_once* drops what is at work."""
         for server, _ in self._pairs:
