@@ -47,7 +47,7 @@ class App:
     are refused. Opening one waits for its turn like a request."""
     websocket_idle_timeout: ClassVar[float | None] = 300
     """Seconds without a message either way, after which a websocket is closed; None is never."""
-    stall_timeout: ClassVar[float | None] = 20
+    stall_timeout: ClassVar[float | None] = 10
     """Seconds that a caller may take nothing of an answer that is on its way, such as a stream of
     events, before the call is ended; None is 60, the limit of every connection."""
     concurrency_buffer: ClassVar[int] = 0

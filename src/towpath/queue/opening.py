@@ -30,12 +30,13 @@ def open_queue(
         StoreUnusableError: a newer towpath has changed its tables.
     """
     engine = open_database(url)
-    path = Path(url.removeprefix("sqlite:///"))
-    is_ours = engine.dialect.name == "sqlite"
-    payloads = Payloads(path.with_suffix(".bodies"), reserve) if is_ours else None
     try:
-        return RequestQueue(engine, clock, max_length=max_length, payloads=payloads)
+        queue = RequestQueue(engine, clock, max_length=max_length)
     except SQLAlchemyError as error:
         reason = shown(str(error.__cause__ or error).partition("\n")[0], 200)
         message = f"TOWPATH_DATABASE cannot be used: {reason}"
         raise SettingsError(message) from None
+    if engine.dialect.name == "sqlite":
+        path = Path(url.removeprefix("sqlite:///"))
+        queue.payloads = Payloads(path.with_suffix(".bodies"), reserve)
+    return queue

@@ -60,22 +60,17 @@ class RequestQueue:
         engine: the database; its tables are made, or brought to their newest form.
         clock: moments that are written down.
         max_length: requests of one app that may wait.
+
+    Attributes:
         payloads: where large bodies and answers are; None = in their rows.
     """
 
-    def __init__(
-        self,
-        engine: Engine,
-        clock: Clock,
-        *,
-        max_length: int = 100_000,
-        payloads: Payloads | None = None,
-    ) -> None:
+    def __init__(self, engine: Engine, clock: Clock, *, max_length: int = 100_000) -> None:
         migrate(engine, "queue", metadata, STEPS)
         own = at_once() if engine.dialect.name == "postgresql" else {}
         self._does = prepared({**statements(engine), **own}, engine)
         self._transactions = open_transactions(engine)
-        self.payloads = payloads
+        self.payloads: Payloads | None = None
         self.records = Records(self._transactions, self._does)
         self._positions = Positions(self._does)
         self._clock = clock

@@ -132,7 +132,7 @@ class AppSpec:
     slots: int = 1
     max_websockets: int = 64
     websocket_idle_timeout: float | None = 300
-    stall_timeout: float | None = 20
+    stall_timeout: float | None = 10
     buffer: int = 0
     scaling_delay: float = 0
     keep_alive: float = 60
