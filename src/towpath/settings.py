@@ -118,6 +118,7 @@ class Settings(BaseSettings):
     cors_origins: Listed = ()
     host_names: Listed = ()
     trusted_proxies: Listed = ()
+    front_prefix: str | None = Field(default=None, pattern=r"^/[A-Za-z0-9_-]{16,64}$", repr=False)
     media_expires_in: Life = "never"
     durability: Literal["power", "process"] = "power"
     store_reserve: Size | None = None
@@ -263,9 +264,8 @@ class Settings(BaseSettings):
 
     def to_environment(self) -> dict[str, str]:
         """Return the variables that give a runner these settings, without the secrets."""
-        kept = self.model_dump(
-            exclude={"keys", "admin_token", "database"}, exclude_none=True, mode="json"
-        )
+        secrets = {"keys", "admin_token", "database", "front_prefix"}
+        kept = self.model_dump(exclude=secrets, exclude_none=True, mode="json")
         return {
             f"{_PREFIX}{name.upper()}": ",".join(value) if isinstance(value, list) else str(value)
             for name, value in kept.items()
