@@ -79,6 +79,7 @@ class Settings(BaseSettings):
     cors_origins: Listed = ()
     host_names: Listed = ()
     trusted_proxies: Listed = ()
+    front_prefix: str | None = Field(default=None, pattern=r"^/[A-Za-z0-9_-]{16,64}$", repr=False)
     media_expires_in: Life = "never"
     durability: Literal["power", "process"] = "power"
     store_reserve: Size | None = None

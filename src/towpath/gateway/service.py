@@ -123,7 +123,7 @@ def _files(settings: Settings, store: FileStore, clock: Clock, reader: StoreRead
         clock,
         most_sent=settings.max_file_connections,
         redirects=settings.store_reads == "redirect",
-        has_front=bool(settings.trusted_proxies),
+        front_prefix=settings.front_prefix,
         reader=reader,
     )
 
