@@ -77,6 +77,7 @@ class Settings(BaseSettings):
     no_auth: bool = False
     owner: str = Field(default="local", pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")
     cors_origins: Listed = ()
+    host_names: Listed = ()
     trusted_proxies: Listed = ()
     media_expires_in: Life = "never"
     durability: Literal["power", "process"] = "power"

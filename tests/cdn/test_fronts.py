@@ -105,6 +105,42 @@ def front(
         yield url
 
 
+@pytest.mark.engines
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"keys": "a:b"},
+        {"keys": "a:b", "trusted_proxies": "127.0.0.1"},
+        {"keys": "a:b", "public_url": "https://api.example.org"},
+        {"trusted_proxies": "127.0.0.1"},
+    ],
+)
+def test_a_plain_proxy_makes_no_stranger_the_operator(given, tmp_path: Path) -> None:
+    """nginx's proxy_pass sends a loopback Host and no word of the stranger: see trust T2."""
+    command = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
+    assert command, "Debian has it: apt-get install nginx"
+    (tmp_path / "echo.py").write_text(APP)
+    port = free_port()
+    with serve(str(tmp_path / "echo.py"), store_reserve=0, **given) as own:
+        paths = "".join(
+            f"{kind}_temp_path {tmp_path}/{kind};"
+            for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+        )
+        where = f"location / {{ proxy_pass http://127.0.0.1:{own.running.settings.port}; }}"
+        (tmp_path / "nginx.conf").write_text(
+            f"daemon off; user root; pid {tmp_path}/pid; error_log {tmp_path}/log; events {{}}"
+            f"http {{ access_log off; {paths} server {{ listen 127.0.0.1:{port}; {where} }} }}"
+        )
+        with running([command, "-c", str(tmp_path / "nginx.conf")], port) as url:
+            assert httpx2.get(f"{url}/health").status_code == 200
+            for path in ("files", "usage", "status", "requests"):
+                answer = httpx2.get(f"{url}/admin/{path}")
+                assert answer.status_code == 403, path
+                assert "TOWPATH" not in answer.text
+            assert httpx2.delete(f"{url}/admin/files/{'a' * 32}").status_code == 403
+
+
 def uploaded(front: str, data: bytes, **headers: str) -> str:
     """Upload through the front; return the file's path."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}

@@ -21,6 +21,10 @@ class FakeProcess:
     def __init__(self) -> None:
         self.ended = asyncio.Event()
 
+    @property
+    def returncode(self) -> int | None:
+        return 0 if self.ended.is_set() else None
+
     async def wait(self) -> int:
         await self.ended.wait()
         return 0
@@ -54,6 +58,7 @@ class FakeChild:
         self.upstream = FakeUpstream()
         self.failure, self.delay = failure, delay
         self.removed = False
+        self.requests: set[str] = set()
 
     async def ready(self) -> None:
         await asyncio.sleep(self.delay)
@@ -137,7 +142,7 @@ def test_places_are_given_in_turn_and_only_when_one_is_free() -> None:
                 lease.begin(str(number))
                 order.append(number)
                 await asyncio.sleep(0.01)
-                lease.finish(200)
+                lease.finish(200, {})
 
         await asyncio.gather(*(call(number) for number in range(5)))
         assert order == [0, 1, 2, 3, 4]
@@ -171,7 +176,7 @@ def test_a_hint_finds_the_runner_that_has_it_warm() -> None:
         async with pool.acquire(None), pool.acquire(None) as lease:
             warm = lease.runner
             lease.begin("x")
-            lease.finish(200, "lora-a,lora-b")
+            lease.finish(200, {"x-fal-runner-hints": "lora-a,lora-b"})
         for _ in range(3):
             async with pool.acquire("lora-b") as lease:
                 assert lease.runner is warm
@@ -211,7 +216,7 @@ def test_a_runner_that_answers_503_gets_no_more_requests() -> None:
     async def story(pool: Pool) -> None:
         async with pool.acquire(None) as lease:
             lease.begin("x")
-            lease.finish(503)
+            lease.finish(503, {})
         await until(lambda: children[0].removed)
         async with pool.acquire(None) as lease:
             assert lease.runner.child is children[1]
@@ -244,7 +249,7 @@ def test_new_code_replaces_the_old_only_when_it_is_ready() -> None:
             async with pool.acquire(None) as fresh:
                 assert fresh.runner.child is new
             assert not old.removed, "it is still at work"
-            lease.finish(200)
+            lease.finish(200, {})
         await until(lambda: old.removed)
 
     play([old, broken, new], story)

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 import httpx2
 import pytest
 
+from towpath.gateway.keys import is_private
+from towpath.settings import load
 from towpath.testing import Server, serve
 
 TOKEN = "a-token-of-some-length"
@@ -145,6 +147,37 @@ def test_without_a_token_only_this_machine_is_answered(server: Server, headers: 
         answer = ask(server, method, path, headers=headers)
         assert answer.status_code in ({400, 403} if headers == {"Host": ""} else {403})
     assert httpx2.get(f"{server.url}/files/{file_id}/a").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("given", "is_open"),
+    [
+        ({}, True),
+        ({"host": "::1"}, True),
+        ({"host": "localhost"}, True),
+        ({"public_url": "http://localhost:9000"}, True),
+        ({"keys": "a:b"}, False),
+        ({"keys": "a:b", "public_url": "http://127.0.0.1:8000"}, False),
+        ({"trusted_proxies": "127.0.0.1"}, False),
+        ({"public_url": "https://api.example.org"}, False),
+        ({"public_url": "https://localhost.example.org"}, False),
+        ({"cdn_url": "https://files.example.org"}, False),
+        ({"host": "192.168.1.5", "no_auth": True}, False),
+        ({"host": "0.0.0.0", "no_auth": True, "public_url": "http://127.0.0.1:8000"}, False),
+    ],
+)
+def test_without_a_token_the_settings_say_whether_others_may_call(given, is_open: bool) -> None:
+    """Nothing in a request shows that it is local: see trust T2."""
+    assert is_private(load(**given)) is is_open
+
+
+def test_a_token_opens_the_metrics_too(guarded: Server) -> None:
+    for value, status in ((f"Bearer {TOKEN}", 200), ("Key id:secret", 200), ("Bearer x", 401)):
+        answer = httpx2.get(f"{guarded.url}/metrics", headers={"Authorization": value})
+        assert answer.status_code == status
+    for path in ("/apps", "/metrics/"):
+        answer = httpx2.get(f"{guarded.url}{path}", headers={"Authorization": f"Bearer {TOKEN}"})
+        assert answer.status_code == 401, "the metrics and nothing else"
 
 
 def test_a_page_of_this_machine_may_ask(server: Server) -> None:

@@ -2,6 +2,7 @@
 
 import http.client
 import re
+import socket
 from collections.abc import Iterator
 from textwrap import dedent
 
@@ -155,3 +156,104 @@ def test_made_up_names_and_statuses_leave_no_series(opened: Server) -> None:
     statuses = {match[1] for labels in found if (match := re.search('status="(.*?)"', labels))}
     assert "2xx" in statuses
     assert "299" not in statuses
+
+
+def raw(server: Server, head: str) -> str:
+    """Send bytes as they are; return the status line and whether the connection ended."""
+    host, port = server.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=30) as sock:
+        sock.sendall(head.replace("\n", "\r\n").encode())
+        sock.settimeout(30)
+        answer = b""
+        while chunk := sock.recv(65536):
+            answer += chunk
+    return answer.decode("latin-1")
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        ("GET /health HTTP/1.1\nConnection: close\n\n", 400),
+        ("GET /health HTTP/1.1\nHost: localhost\nHost: localhost\nConnection: close\n\n", 400),
+        ("GET /health HTTP/1.1\nHost: a b\nConnection: close\n\n", 400),
+        ("GET /health HTTP/1.0\n\n", 200),
+        ("GET /health HTTP/1.1\nHost: localhost\nConnection: close\n\n", 200),
+        ("GET /files/x/y HTTP/1.1\nHost: a\nHost: b\n\n", 400),
+        (
+            (
+                "POST /local/sample HTTP/1.1\nHost: localhost\nTransfer-Encoding: gzip, chunked\n\n"
+                "2\n{}\n0\n\n"
+            ),
+            501,
+        ),
+        (
+            (
+                "POST /files/upload HTTP/1.1\nHost: localhost\nTransfer-Encoding: gzip, chunked\n\n"
+                "2\n{}\n0\n\n"
+            ),
+            501,
+        ),
+        (
+            (
+                "POST /queue/local/sample HTTP/1.1\nHost: localhost\n"
+                "Transfer-Encoding: deflate, chunked\n\n0\n\n"
+            ),
+            501,
+        ),
+        (
+            (
+                "POST /local/sample HTTP/1.1\nHost: localhost\nContent-Type: application/json\n"
+                "Transfer-Encoding: chunked\nConnection: close\n\n2\n{}\n0\n\n"
+            ),
+            200,
+        ),
+        (
+            (
+                "POST /local/sample HTTP/1.1\nHost: localhost\nContent-Length: 2\n"
+                "Transfer-Encoding: chunked\n\n2\n{}\n0\n\n"
+            ),
+            400,
+        ),
+    ],
+)
+def test_a_head_that_breaks_http_ends_the_connection(opened: Server, head, status) -> None:
+    """RFC 9112 sections 3.2 and 6.1: see trust T17."""
+    answer = raw(opened, head)
+    assert answer.startswith(f"HTTP/1.1 {status} "), answer
+    assert "connection: close" in answer.lower()
+
+
+@pytest.mark.parametrize(
+    ("path", "opened_status", "locked_status"),
+    [
+        ("/", 403, 307),
+        ("/health", 403, 200),
+        ("/apps", 403, 401),
+        ("/metrics", 403, 401),
+        ("/local/sample/openapi.json", 403, 401),
+        ("/playground/", 403, 200),
+        ("/queue/local/sample/requests/x", 403, 401),
+        ("/admin/files", 403, 403),
+        ("/files/" + "a" * 32 + "/x", 404, 404),
+    ],
+)
+def test_a_page_whose_name_is_made_to_mean_us_reads_nothing(
+    opened: Server, locked: Server, path: str, opened_status: int, locked_status: int
+) -> None:
+    """DNS rebinding: see trust T17. Public files are everybody's; keys protect the rest."""
+    for server, status in ((opened, opened_status), (locked, locked_status)):
+        found, text = asked(server, "GET", path, Host="evil.test")
+        assert found == status, text
+        assert "TOWPATH" not in text
+
+
+def test_a_page_of_another_site_opens_no_websocket_by_its_own_name(opened: Server) -> None:
+    from websockets.exceptions import InvalidStatus
+    from websockets.sync.client import connect
+
+    port = opened.url.rpartition(":")[2]
+    with (
+        socket.create_connection(("127.0.0.1", int(port))) as sock,
+        pytest.raises(InvalidStatus, match="403"),
+    ):
+        connect(f"ws://evil.test:{port}/local/sample", sock=sock).close()

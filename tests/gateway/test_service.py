@@ -69,6 +69,7 @@ def test_a_key_opens_the_apps(locked: Server, header: str | None, status: int) -
         ("/local/echo/health", 200),
         ("/local/echo/openapi.json", 401),
         ("/metrics", 401),
+        ("/apps", 401),
     ],
 )
 def test_what_needs_no_key(locked: Server, where: str, status: int) -> None:
@@ -143,20 +144,22 @@ def test_any_page_with_a_key_may_call_and_sees_the_id(locked: Server) -> None:
     assert preflight.status_code == 200
 
 
-def test_forwarding_headers_and_host_are_not_believed(opened: Server) -> None:
-    headers = {"X-Forwarded-Host": "evil.test", "Host": "evil.test", "X-Forwarded-Proto": "https"}
-    page = httpx2.get(f"{opened.url}/playground/local/echo", headers=headers)
-    assert "evil.test" not in page.text
-    assert opened.url in page.text
+def test_forwarding_headers_and_host_are_not_believed(opened: Server, locked: Server) -> None:
+    forwarded = {"X-Forwarded-Host": "evil.test", "X-Forwarded-Proto": "https"}
+    for server, headers in ((opened, forwarded), (locked, {**forwarded, "Host": "evil.test"})):
+        page = httpx2.get(f"{server.url}/playground/local/echo", headers=headers)
+        assert "evil.test" not in page.text
+        assert server.url in page.text
 
 
 @pytest.mark.parametrize(
     "where", ["/health/", "/playground/local/echo/", "/local/echo/", "/x/", "/"]
 )
-def test_no_answer_repeats_the_host(opened: Server, where: str) -> None:
-    answer = httpx2.get(opened.url + where, headers={"Host": "evil.test"})
-    assert "evil.test" not in answer.text
-    assert "evil.test" not in str(answer.headers)
+def test_no_answer_repeats_the_host(opened: Server, locked: Server, where: str) -> None:
+    for server in (opened, locked):
+        answer = httpx2.get(server.url + where, headers={"Host": "evil.test"})
+        assert "evil.test" not in answer.text
+        assert "evil.test" not in str(answer.headers)
 
 
 def test_a_page_of_the_server_runs_and_loads_nothing_foreign(opened: Server) -> None:

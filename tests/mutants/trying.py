@@ -23,7 +23,7 @@ _PARTS = ("src", "tests", "docs", "examples", "bench", "playground/src", "pyproj
 _PAGES = ("README.md", "CHANGELOG.md", "SECURITY.md", "CONTRIBUTING.md", "hatch_build.py")
 # The stories of the gateway go over real sockets, so they are told in the journeys.
 _STORIES = {"gateway": ("test_queue.py", "test_endpoints.py")}
-_FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
+_FAILED = re.compile(r"^(?:FAILED|ERROR) (.+?)(?: - .*)?$", re.MULTILINE)
 _COLLECTED_NOTHING = 5
 _PATIENCE = 1200
 _PYTEST = (
@@ -55,18 +55,20 @@ class Tree:
     def catches(self, given: tuple[Mutant, float]) -> str | None:
         """Return the test that a mutant makes fail within the given seconds; None if none does.
 
-        A test counts when it fails twice: a busy machine catches no mutant.
+        A test counts when it fails twice, and passes without the mutant right after: a busy
+        machine catches no mutant.
         """
         mutant, patience = given
-        with self._mutated(mutant):
-            tests = self._tests(mutant.room, mutant.path)
-            while tests:
+        tests = self._tests(mutant.room, mutant.path)
+        while tests:
+            with self._mutated(mutant):
                 failed = self._failure(tests, patience)
                 if failed is None or not failed.startswith("tests/"):
                     return failed
-                if self._failure([failed], patience) is not None:
-                    return failed
-                tests = _after(tests, failed)
+                fails_again = self._failure([failed], patience) is not None
+            if fails_again and self._failure([failed], patience) is None:
+                return failed
+            tests = _after(tests, failed)
         return None
 
     def _tests(self, room: str, path: str) -> list[str]:

@@ -3,6 +3,7 @@
 import multiprocessing
 import sqlite3
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from towpath.errors import (
     SettingsError,
 )
 from towpath.queue.opening import open_queue
-from towpath.queue.requests import Claim, LogLine, NewRequest, Outcome
+from towpath.queue.requests import Claim, Failures, LogLine, NewRequest, Outcome
 from towpath.queue.store import RequestQueue
 
 A, B = "local/a", "local/b"
@@ -161,7 +162,7 @@ def test_an_older_attempt_hands_in_nothing(queue) -> None:
     old = claimed(queue)
     assert queue.take_back([("1", old.attempt)]) == 1
     fresh = claimed(queue, worker="other")
-    assert (fresh.attempt, fresh.tries) == (2, 2)
+    assert (fresh.attempt, fresh.tries) == (2, 1), "the end of a server is not its fault"
     with pytest.raises(LeaseLostError):
         queue.finish(old, Outcome("ok", body=b"old"))
     with pytest.raises(LeaseLostError):
@@ -364,3 +365,75 @@ def test_a_full_disk_is_said_and_loses_nothing(tmp_path: Path, clock: Clock) -> 
 def test_a_database_that_cannot_be_opened_is_named(url: str, word: str) -> None:
     with pytest.raises(SettingsError, match=word):
         open_queue(url, steady_clock(), max_length=1)
+
+
+LINE = LogLine(1.0, "STDOUT", "a\ud800b\0c", attempt=1)
+
+
+def test_texts_that_cannot_be_written_are_made_writable(queue) -> None:
+    """trust T40: lone surrogates and NULs, in every text that an app or a caller gives."""
+    queue.submit(new("1", path="/\0\ud800", hint="h\ud800", idempotency_key="k\0"))
+    assert queue.read("1").path == "/\ufffd\ufffd"
+    claim = claimed(queue)
+    queue.note(claim, [(0, LINE)], '{"message": "\0"}')
+    assert queue.records.logs("1")[0][1].message == "a\ufffdb\ufffdc"
+    assert queue.read("1").progress == '{"message": "\ufffd"}'
+    queue.finish(claim, Outcome("error", 500, error="caf\udce9", error_type="\0" + "x" * 100))
+    done = queue.read("1")
+    assert (done.error, done.error_type) == ("caf\ufffd", "\ufffd" + "x" * 63)
+    with pytest.raises(RequestNotFoundError):
+        queue.read("\0\ud800")
+
+
+def test_what_went_wrong_is_counted_by_its_kind(queue, clock) -> None:
+    """trust T31, T32."""
+    queue.submit(new("1"))
+    for word in ("server_error", "server_error", "connection_error", "timeout", None):
+        queue.finish(claimed(queue), Outcome("retry" if word else "given up", condition=word))
+    claim = claimed(queue)
+    assert claim.failures == Failures(server_error=2, timeout=1, connection_error=1)
+    assert (claim.attempt, claim.tries) == (6, 5)
+
+
+def test_requests_under_whom_a_runner_died_have_a_line_of_their_own(queue) -> None:
+    """trust T31."""
+    queue.submit(new("1"))
+    queue.finish(claimed(queue), Outcome("retry", condition="connection_error"))
+    queue.submit(new("2", hint="warm"))
+    assert queue.suspects() == {A: 1}
+    assert (queue.hint(A), queue.hint(A, "usual")) == (None, "warm")
+    second = queue.claim([A], worker="w", now=5.0, line="usual")
+    assert second.request_id == "2"
+    assert queue.claim([A], worker="w", now=5.0, line="usual") is None
+    first = queue.claim([A], worker="w", now=5.0, line="suspect")
+    assert (first.request_id, first.failures.connection_error) == ("1", 1)
+    assert queue.suspects() == {}
+
+
+def test_lines_know_their_attempt(queue) -> None:
+    """trust T33."""
+    queue.submit(new("1"))
+    queue.note(claimed(queue), [(0, replace(LINE, message="a"))], None)
+    assert queue.records.logs("1")[0][1].attempt == 1
+
+
+FORM_1 = Path(__file__).with_name("form_1.sql")
+
+
+def test_a_queue_of_the_first_form_opens_with_its_requests_and_lines(tmp_path: Path) -> None:
+    """As commit 9e3a435 has left it: one request waits, one waits for its next try."""
+    path = tmp_path / "queue.db"
+    with sqlite3.connect(path) as database:
+        database.executescript(FORM_1.read_text())
+    database.close()
+    queue = open_queue(f"sqlite:///{path}", lambda: 200.0, max_length=10)
+    assert queue.waiting() == {A: 2}
+    queue.promote(200.0)
+    first, second = claimed(queue), claimed(queue)
+    assert (first.request_id, first.tries, first.failures) == ("w", 2, Failures())
+    assert second.request_id == "r"
+    assert queue.records.logs("w") == [(0, LogLine(1.0, "STDOUT", "hello"))]
+    queue.finish(first, Outcome("retry", condition="connection_error"))
+    assert queue.suspects() == {A: 1}
+    queue.close()
+    open_queue(f"sqlite:///{path}", lambda: 200.0, max_length=10).close()

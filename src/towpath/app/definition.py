@@ -1,6 +1,6 @@
 """App: the class that an author writes."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -9,6 +9,7 @@ from typing_extensions import override
 from towpath.app.endpoints import EndpointSpec, spec_of
 from towpath.app.naming import checked_name, kebab
 from towpath.app.options import check_keyword, check_names, check_values, options_of
+from towpath.app.retrying import budgets_of
 from towpath.context import Lifetime, RequestContext, current_request
 from towpath.errors import AppDefinitionError
 
@@ -63,6 +64,12 @@ class App:
     """Seconds that a request may take; the runner is replaced when one takes longer."""
     request_start_timeout: ClassVar[float | None] = None
     """Seconds that a request may wait for its turn."""
+    retry_config: ClassVar[Mapping[str, Mapping[str, int]] | None] = None
+    """Tries after the first one of a queued request, by what went wrong, as
+    `{"timeout": {"retries": 2}}`. What is left out keeps its default: server_error 9, timeout 0,
+    connection_error 1."""
+    skip_retry_conditions: ClassVar[Sequence[str]] = ()
+    """What is never tried again: `server_error`, `timeout`, `connection_error`."""
     media_expires_in: ClassVar[Lifetime | None] = None
     """How long files made here live, unless a call or a request says otherwise."""
 
@@ -81,6 +88,7 @@ class App:
             message = f"{cls.__name__}.name has to be a text, part of the URL; rename the method."
             raise AppDefinitionError(message)
         checked_name(cls.name)
+        budgets_of(cls.retry_config, cls.skip_retry_conditions)
         if cls.__init__ is not object.__init__:
             message = f"{cls.__name__} defines __init__; put what it does into setup()."
             raise AppDefinitionError(message)

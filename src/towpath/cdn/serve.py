@@ -39,6 +39,7 @@ from towpath.net.store_reader import StoreReader
 from towpath.storage.file_store import FileStore
 from towpath.storage.records import StoredFile
 from towpath.web.errors import problem_of
+from towpath.web.untold import note_untold
 from towpath.web.zero_copy import EXTENSION, LINES, SPLICE
 
 __all__ = ["FILE_PATH", "FileEndpoint"]
@@ -359,5 +360,6 @@ def _refused(error: TowpathError, headers: dict[str, str]) -> Response:
     """Answer with an error, with the headers that files always have."""
     if isinstance(error, ObjectExpiredError):
         headers["x-expires-at"] = error.expired_at
+    note_untold(error)
     problem = problem_of(error)
     return JSONResponse(dict(problem.body), problem.status, {**ALWAYS, **headers})

@@ -69,8 +69,8 @@ def download_file(
         DownloadError: the file could not be brought here; its subclasses say why.
     """
     data_dir, temp, place = active().data_dir, places().temp, fspath(target_dir)
-    memory = memory_of(options, url, request_headers, place, data_dir, temp)
     is_pinned = not force and filesize_limit is None and "sha256" in options
+    memory = memory_of(options, url, request_headers, place, data_dir, temp) if is_pinned else None
     if is_pinned and (path := _hits.look(memory)) is not None:
         return path
     folder = target_folder(place, data_dir=data_dir, temp=temp)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from towpath.downloads.askers import asker_of
+from towpath.downloads.wanted import LONGEST_URL
 from towpath.media.data_uri import is_data_uri
 
 __all__ = ["Hits", "memory_of"]
@@ -33,11 +34,12 @@ def memory_of(
 ) -> Hashable:
     """Return what a call is remembered under: all it says, so that none skips a check of its own.
 
-    None where the copy has to be hashed again, and for inline data, which is too long to keep.
+    None where the copy has to be hashed again, and for inline data and what is no URL.
     """
-    if options.get("verify") or not isinstance(url, str) or is_data_uri(url):
+    is_url = isinstance(url, str) and len(url) <= LONGEST_URL and not is_data_uri(url)
+    if not is_url or options.get("verify"):
         return None
-    return (url, asker_of(url, headers), *rest, repr(options) if options else "")
+    return (url, asker_of(str(url), headers), *rest, repr(options) if options else "")
 
 
 class Hits:

@@ -29,6 +29,7 @@ from towpath.net.origin import Origin
 from towpath.net.patience import Watch
 from towpath.net.policy import AddressPolicy
 from towpath.net.proxies import parse_proxy
+from towpath.net.telling import tell_operator
 from towpath.settings import active
 from towpath.storage.hosting import Hosting, current_hosting
 
@@ -58,12 +59,16 @@ def opener_of(wanted: Wanted) -> Opener:
     if scheme in {"http", "https"} or not _is_special(scheme):
         return HttpSource(_origin(wanted), url, wanted.headers).open
     if scheme not in wanted.sources:
-        raise InvalidURLError(
-            url,
-            f"its scheme is {shown(scheme, 20)!r}, which is read with our own credentials; if the "
-            f"URL is yours, pass sources={{{scheme!r}}} or set TOWPATH_SOURCES={scheme}",
-        )
+        raise _not_asked_for(url, shown(scheme, 20))
     return _special(wanted, scheme)
+
+
+def _not_asked_for(url: str, scheme: str) -> InvalidURLError:
+    """Return the error for a scheme that this call may not use."""
+    reason = f"its scheme is {scheme!r}, which is read with credentials of the server"
+    error = InvalidURLError(url, f"{reason}. Use http or https, or pass sources={{{scheme!r}}}.")
+    tell_operator(error, f"TOWPATH_SOURCES={scheme} lets every call read {scheme}://")
+    return error
 
 
 def all_schemes() -> frozenset[str]:
@@ -84,6 +89,9 @@ def _is_special(scheme: str) -> bool:
 
 def _special(wanted: Wanted, scheme: str) -> Opener:
     """Return the opener of a scheme that the author asked for."""
+    if not wanted.url.isprintable():
+        reason = "the URL has control characters in it, or parts of characters; percent-encode them"
+        raise InvalidURLError(wanted.url, reason)
     own = registered_source(scheme)
     if own is None and scheme == "hf":
         url, headers, name = hub_request(wanted.url)

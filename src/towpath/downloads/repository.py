@@ -16,6 +16,7 @@ from towpath.concurrency import in_thread
 from towpath.context import places
 from towpath.downloads.cache import evict
 from towpath.downloads.git import Git, https_target
+from towpath.downloads.landing import unwritable
 from towpath.downloads.ledger import Ledger
 from towpath.downloads.places import clone_key, facts_dir, key_of, repository_dir, target_folder
 from towpath.downloads.reuse import Facts
@@ -127,7 +128,7 @@ def _clone(git: Git, folder: Path, url: str, commit: str | None) -> None:
         tree = draft / "clone"
         git.run("checkout", "--quiet", "--force", commit or "HEAD", "--", folder=tree)
         _submodules(git, tree, _MOST_LEVELS)
-        _put(tree, folder)
+        _put(url, tree, folder)
 
 
 def _submodules(git: Git, tree: Path, levels: int) -> None:
@@ -170,7 +171,7 @@ def _remove_if_dead(draft: Path) -> None:
         os.close(descriptor)
 
 
-def _put(tree: Path, folder: Path) -> None:
+def _put(url: str, tree: Path, folder: Path) -> None:
     """Put *tree* in the place of *folder*."""
     trash = folder.with_name(f".trash-{folder.name[:16]}-{time.monotonic_ns()}")
     try:
@@ -178,8 +179,7 @@ def _put(tree: Path, folder: Path) -> None:
             folder.rename(trash)
         tree.rename(folder)
     except OSError as error:
-        reason = f"{shown(str(folder))} cannot be written: {error.strerror}. Choose a target_dir."
-        raise DownloadError(str(folder), reason) from error
+        raise unwritable(url, folder, error) from error
     finally:
         shutil.rmtree(trash, ignore_errors=True)
 

@@ -10,14 +10,14 @@ from towpath.errors.redaction import shown
 from towpath.media.data_uri import MOST_INLINE, check_length, is_data_uri
 from towpath.settings import active
 
-__all__ = ["DownloadOptions", "Progress", "Wanted", "wanted"]
+__all__ = ["LONGEST_URL", "DownloadOptions", "Progress", "Wanted", "wanted"]
 
 Progress = Literal["auto", "bar", "log", "off"] | Callable[[int, int | None], None]
 """How a download is shown, or a function of the bytes here and of all bytes, if known."""
 
 FILE_PATIENCE = 15.0
 WEIGHTS_PATIENCE = 300.0
-_LONGEST_URL = 64 * 1024  # characters; eight times what servers take
+LONGEST_URL = 64 * 1024  # characters; eight times what servers take
 
 
 class DownloadOptions(TypedDict, total=False):
@@ -150,8 +150,8 @@ def _check_url(url: object, most_inline: int) -> None:
         raise InvalidURLError(shown(repr(url), 60), "a URL is a text")
     if is_data_uri(url):
         check_length(url, most_inline)
-    elif len(url) > _LONGEST_URL:
-        reason = f"the URL has {len(url)} characters, and {_LONGEST_URL} are the most"
+    elif len(url) > LONGEST_URL:
+        reason = f"the URL has {len(url)} characters, and {LONGEST_URL} are the most"
         raise InvalidURLError(url, reason)
 
 

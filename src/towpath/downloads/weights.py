@@ -49,8 +49,8 @@ def download_model_weights(
         DownloadError: the file could not be brought here; its subclasses say why.
     """
     data_dir = active().data_dir
-    memory = memory_of(options, url, request_headers, data_dir)
     is_pinned = not force and filesize_limit is None and "max_age" not in options
+    memory = memory_of(options, url, request_headers, data_dir) if is_pinned else None
     if is_pinned and (path := _hits.look(memory)) is not None:
         return path
     request = wanted(

@@ -6,8 +6,8 @@ import os
 import socket
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from shutil import rmtree
 from typing import Any
@@ -67,6 +67,7 @@ class Child:
         removed: called once it is gone.
         mark: in the environment of the runner and of what it starts.
         is_removed: whether its end was seen to.
+        requests: that it works on.
     """
 
     spec: AppSpec
@@ -78,6 +79,7 @@ class Child:
     removed: Callable[[], None]
     mark: str
     is_removed: bool = False
+    requests: set[str] = field(default_factory=set)
 
     @classmethod
     async def start(cls, wanted: "Wanted", settings: Settings) -> "Child":
@@ -88,22 +90,19 @@ class Child:
         """
         spec = wanted.spec
         python = await python_of(spec.name, spec.requirements, settings)
-        pipes = Pipes(wanted.tell, system_clock)
-        home = Path(tempfile.mkdtemp(prefix=f"towpath-{os.getpid()}-", dir=_short_temp()))
-        path = home / "r.sock"
-        mark = f"{mark_of_server()}.{home.name}"
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        with ExitStack() as made, ExitStack() as inherited:  # the second is the runner's, not ours
+            home = Path(tempfile.mkdtemp(prefix=f"towpath-{os.getpid()}-", dir=_short_temp()))
+            made.callback(rmtree, home, ignore_errors=True)
+            path, mark = home / "r.sock", f"{mark_of_server()}.{home.name}"
+            listener = inherited.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
             listener.bind(str(path))
             listener.listen(512)
+            pipes = Pipes(wanted.tell, system_clock)
+            made.callback(pipes.drop)
             ends = pipes.open()
-            try:
-                process = await _spawn(wanted, settings, python, (listener.fileno(), ends, mark))
-            except BaseException:
-                pipes.drop()
-                rmtree(home, ignore_errors=True)
-                raise
-            finally:
-                ends.close()
+            inherited.callback(ends.close)
+            process = await _spawn(wanted, settings, python, (listener.fileno(), ends, mark))
+            made.pop_all()
         pipes.start()
         runners, upstream = settings.state / "runners", Upstream(str(path))
         return cls(spec, process, upstream, home, runners, pipes, wanted.removed, mark)
@@ -148,8 +147,9 @@ class Child:
         return f"{self.pipes.tail()}\nthe runner ended with status {self.process.returncode}"
 
     def kill(self) -> None:
-        """End the runner and what it started, now."""
-        end_group(self.process.pid)
+        """End the runner and what it started, now; one that has ended may have left its number."""
+        if self.process.returncode is None:
+            end_group(self.process.pid)
 
     async def stop(self, *, grace: float) -> None:
         """Ask the runner to finish; end it when it does not within *grace* seconds."""

@@ -71,9 +71,9 @@ class LocalEngine:
         """Return how an app's runners are."""
         return self._pool(app).status()
 
-    def acquire(self, app: str, *, hint: str | None = None) -> Lease:
+    def acquire(self, app: str, *, hint: str | None = None, alone: bool = False) -> Lease:
         """Wait for a free place on a runner of *app*."""
-        return self._pool(app).acquire(hint)
+        return self._pool(app).acquire(hint, alone=alone)
 
     # --- a server's ---
 
@@ -177,7 +177,13 @@ class LocalEngine:
         have = self._machine.most(spec)
         most = most if have is None else min(most, have)
         return Scale(
-            min(least, most), most, spec.slots, spec.buffer, spec.scaling_delay, spec.keep_alive
+            min(least, most),
+            most,
+            spec.slots,
+            spec.buffer,
+            spec.scaling_delay,
+            spec.keep_alive,
+            room=have,
         )
 
     async def _start(self, spec: AppSpec) -> Child:
@@ -199,14 +205,21 @@ class LocalEngine:
         return started[0]
 
     def _heard(self, app: str, started: Sequence[Child], event: Event) -> None:
-        """Pass an event on; a line that nobody is named for is that of the one request at work."""
-        if not event.request_id:
-            pool = self._pools.get(app)
-            holders = pool.holders(started[0]) if pool is not None and started else []
-            event = replace(event, request_id=holders[0] if len(holders) == 1 else "")
+        """Pass an event on; a line that nobody is named for is that of the one request at work.
+
+        The end of a runner is the end of all that it works on.
+        """
+        holders = tuple(started[0].requests) if started else ()
+        if not event.request_id and len(holders) == 1:
+            event = replace(event, request_id=holders[0])
         self._print(app, started, event)
-        if self._hear is not None and event.request_id:
+        if self._hear is None:
+            return
+        if event.request_id:
             self._hear(event)
+        elif event.kind == "end":
+            for request_id in holders:
+                self._hear(replace(event, request_id=request_id))
 
     def _print(self, app: str, started: Sequence[Child], event: Event) -> None:
         """Write a line that a runner printed into the server's log."""

@@ -17,6 +17,9 @@ log = logging.getLogger(__name__)
 _CHUNK = 65536
 _LONGEST_LINE = 16 * 1024
 _TAIL_LINES = 200
+_KINDS = frozenset({"log", "progress", "failed", "end"})
+_LATEST = 253_402_300_800.0  # the year 10000: what a clock can show ends there
+_LONGEST_LEVEL = 8  # characters that the queue keeps
 _NO_FURTHER = 4 * 2**20  # a line of a runner's events that is longer is none
 
 
@@ -25,14 +28,15 @@ class Event:
     """What a runner says.
 
     Attributes:
-        kind: a line of a log; how far a request is; a request is over.
-        request_id: whose; empty for a line that nobody can be named for.
+        kind: a line of a log; how far a request is; its code failed after its answer had begun; a
+            request is over.
+        request_id: whose; empty for a line that nobody can be named for, and for the runner's end.
         level: of a line.
-        message: the line; or the progress as JSON.
+        message: the line; or the progress, or the failure, as JSON.
         at: moment of a line, seconds since 1970.
     """
 
-    kind: Literal["log", "progress", "end"]
+    kind: Literal["log", "progress", "failed", "end"]
     request_id: str
     level: str = ""
     message: str = ""
@@ -90,11 +94,15 @@ class Pipes:
 
     def open(self) -> RunnerPipes:
         """Make the pipes; return the runner's ends."""
-        ends = {}
-        for name in ("out", "err", "events"):
-            ours, theirs = os.pipe()
-            self._ends[ours] = _Source(name)
-            ends[name] = theirs
+        ends: dict[str, int] = {}
+        try:
+            for name in ("out", "err", "events"):
+                ours, ends[name] = os.pipe()
+                self._ends[ours] = _Source(name)
+        except OSError:  # no descriptors are left; `drop` closes ours
+            for theirs in ends.values():
+                os.close(theirs)
+            raise
         return RunnerPipes(**ends)
 
     def start(self) -> None:
@@ -121,6 +129,7 @@ class Pipes:
                     if not self._take(key.fd):
                         selector.unregister(key.fd)
                         os.close(key.fd)
+        self._say(Event("end", ""))  # all of them: nothing follows of any request
 
     def _take(self, descriptor: int) -> bool:
         """Take what one pipe has; return whether it goes on."""
@@ -140,9 +149,8 @@ class Pipes:
     def _heard(self, line: bytes) -> None:
         """Pass on one event; what is none is dropped."""
         try:
-            said: dict[str, Any] = json.loads(line)
-            event = Event(said["kind"], said["id"], said["level"], said["message"], said["at"])
-        except (ValueError, KeyError, TypeError):
+            event = _event_of(json.loads(line))
+        except (ValueError, KeyError, TypeError, RecursionError, OverflowError):
             return
         self._say(event)
 
@@ -156,3 +164,21 @@ class Pipes:
 def _last_drawn(line: str) -> str:
     """Return what a terminal would show of a line that was drawn over by carriage returns."""
     return line.rstrip("\r").rpartition("\r")[2]
+
+
+def _event_of(said: dict[str, Any]) -> Event:  # Any: JSON
+    """Read an event; the app's own code can write to the pipe too.
+
+    Raises:
+        ValueError, KeyError, TypeError, OverflowError: it is none.
+    """
+    texts = [said[name] for name in ("kind", "id", "level", "message")]
+    at = float(said["at"])
+    if texts[0] not in _KINDS or not all(isinstance(text, str) for text in texts):
+        message = "not an event"
+        raise ValueError(message)
+    if not 0 <= at < _LATEST:
+        message = "not a moment"
+        raise ValueError(message)
+    kind, request_id, level, message = texts
+    return Event(kind, request_id, level[:_LONGEST_LEVEL], message, at)

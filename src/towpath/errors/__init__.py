@@ -19,10 +19,12 @@ TowpathError
   RequestError               what a caller of the server did wrong
     BodyTooLargeError   BodyTimeoutError   UnsupportedBodyError   MissingKeyError   ForbiddenError
     UnknownAppError   UnknownEndpointError   ServerBusyError (T) .limit   ClientBusyError (T) .limit
+    ContentCodingError .coding   TransferCodingError .coding   MissingTokenError
   AppError
     AppDefinitionError .traceback   AppSetupError .traceback   StartTimeoutError
     AppDiskFullError .path .free
     DeadlineError   RunnerLostError (T)   RunnerUnreachableError (T)   RunnerIncompleteError
+    ServerShortageError (T)
     RequestCancelledError
   QueueError
     IdempotencyKeyError .request_id
@@ -32,6 +34,9 @@ TowpathError
     SettingsError (ValueError)   AddressInUseError   StateInUseError
 TransientError (T)           mix-in: the same call may work a moment later
 RequestCancelled             a BaseException: raised inside of an endpoint whose caller has gone
+
+`str(error)` is for authors and operators; `error.told` is what callers of a server read: without
+`error.advice`, which names settings, and without what only the operator may know.
 
 A message says what failed, on what, why, with the numbers, and what to do. URLs appear without
 their query and user info, because signed URLs are secrets.
@@ -84,9 +89,11 @@ from towpath.errors.serving import (
     BodyTimeoutError,
     BodyTooLargeError,
     ClientBusyError,
+    ContentCodingError,
     DeadlineError,
     ForbiddenError,
     MissingKeyError,
+    MissingTokenError,
     RequestCancelled,
     RequestCancelledError,
     RequestError,
@@ -95,9 +102,11 @@ from towpath.errors.serving import (
     RunnerUnreachableError,
     ServerBusyError,
     ServerError,
+    ServerShortageError,
     SettingsError,
     StartTimeoutError,
     StateInUseError,
+    TransferCodingError,
     UnknownAppError,
     UnknownEndpointError,
     UnsupportedBodyError,
@@ -123,17 +132,19 @@ __all__ = [
     "AppError", "AppSetupError",
     "BadResponseError", "BlockedAddressError", "BodyTimeoutError", "BodyTooLargeError",
     "BrokenArchiveError", "BrokenImageError", "BrokenMediaError", "ClientBusyError",
-    "DeadlineError", "DigestError", "DiskFullError", "DownloadError", "FileTooLargeError",
-    "ForbiddenError", "IdempotencyKeyError", "ImageTooLargeError", "InputError", "InvalidURLError",
-    "LeaseLostError", "MediaError", "MissingKeyError", "NoUploaderError", "ObjectExistsError",
-    "ObjectExpiredError", "ObjectNotFoundError", "QueueError", "QueueFullError",
-    "QueueUnavailableError", "RangeError", "RequestCancelled", "RequestCancelledError",
-    "RequestError", "RequestNotFoundError", "RunnerIncompleteError", "RunnerLostError",
-    "RunnerUnreachableError", "ServerBusyError", "ServerError", "SettingsError",
-    "SourceChangedError", "SourceStatusError", "SourceUnavailableError", "StartTimeoutError",
-    "StateInUseError", "StorageError", "StoreFullError", "StoreUnusableError", "TemporaryFullError",
-    "TooManyRedirectsError", "TowpathError", "TransientError", "TruncatedError", "UnknownAppError",
-    "UnknownEndpointError", "UnsafeArchiveError", "UnsupportedBodyError", "UnsupportedFormatError",
-    "UploadError", "UploadRefusedError", "UploadUnavailableError", "WrongStateError",
+    "ContentCodingError", "DeadlineError", "DigestError", "DiskFullError", "DownloadError",
+    "FileTooLargeError", "ForbiddenError", "IdempotencyKeyError", "ImageTooLargeError",
+    "InputError", "InvalidURLError", "LeaseLostError", "MediaError", "MissingKeyError",
+    "MissingTokenError", "NoUploaderError", "ObjectExistsError", "ObjectExpiredError",
+    "ObjectNotFoundError", "QueueError", "QueueFullError", "QueueUnavailableError", "RangeError",
+    "RequestCancelled", "RequestCancelledError", "RequestError", "RequestNotFoundError",
+    "RunnerIncompleteError", "RunnerLostError", "RunnerUnreachableError", "ServerBusyError",
+    "ServerError", "ServerShortageError", "SettingsError", "SourceChangedError",
+    "SourceStatusError", "SourceUnavailableError", "StartTimeoutError", "StateInUseError",
+    "StorageError", "StoreFullError", "StoreUnusableError", "TemporaryFullError",
+    "TooManyRedirectsError", "TowpathError", "TransferCodingError", "TransientError",
+    "TruncatedError", "UnknownAppError", "UnknownEndpointError", "UnsafeArchiveError",
+    "UnsupportedBodyError", "UnsupportedFormatError", "UploadError", "UploadRefusedError",
+    "UploadUnavailableError", "WrongStateError",
 ]
 # fmt: on

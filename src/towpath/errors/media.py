@@ -24,13 +24,16 @@ class MediaError(TowpathError):
     Attributes:
         url: where the file came from, if it came from a URL.
         slug: the `type` of the entry in an HTTP error body.
+        advice: see TowpathError.
     """
 
     slug = "file_download_error"
 
-    def __init__(self, message: str, *, url: str | None = None) -> None:
+    def __init__(self, message: str, *, url: str | None = None, advice: str = "") -> None:
         self.url = url
-        super().__init__(f"{message} ({shown_url(url)})" if url else message)
+        self.advice = advice
+        whole = f"{message} ({shown_url(url)})" if url else message
+        super().__init__(f"{whole} {advice}".rstrip())
 
 
 class UnsupportedFormatError(MediaError, ValueError):
@@ -69,8 +72,9 @@ class ImageTooLargeError(MediaError):
         self.limit = limit
         super().__init__(
             f"The image has {pixels} pixels over all frames, and the limit is {limit}. "
-            "Use a smaller image or raise TOWPATH_IMAGE_MAX_PIXELS.",
+            "Use a smaller image.",
             url=url,
+            advice="Raise TOWPATH_IMAGE_MAX_PIXELS to take it.",
         )
 
 

@@ -1,5 +1,7 @@
 """What the queue refuses, and when it cannot be reached."""
 
+from typing_extensions import override
+
 from towpath.errors.redaction import shown
 from towpath.errors.root import TowpathError, TransientError
 
@@ -23,9 +25,10 @@ class RequestNotFoundError(QueueError):
     """There is no such request, or it is past its retention."""
 
     def __init__(self, request_id: str) -> None:
+        self.advice = "TOWPATH_QUEUE_RETENTION says how long results are kept."
         super().__init__(
-            f"There is no request {shown(request_id, 64)!r} here. Results are kept for a day "
-            "(TOWPATH_QUEUE_RETENTION)."
+            f"There is no request {shown(request_id, 64)!r} here, or its result is not kept any "
+            f"more. {self.advice}"
         )
 
 
@@ -101,3 +104,10 @@ class QueueUnavailableError(QueueError, TransientError):
         self.is_full = is_full
         fix = "Free some space." if is_full else "Try again in a moment."
         super().__init__(f"The queue's database cannot be used ({shown(reason, 200)}). {fix}")
+
+    @property
+    @override
+    def told(self) -> str:
+        """What a caller is told: the reason names the database's host."""
+        later = "later" if self.is_full else "in a moment"
+        return f"The server's queue cannot be used at the moment. Try again {later}."

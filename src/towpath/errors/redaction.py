@@ -6,6 +6,7 @@ __all__ = ["shown", "shown_url"]
 
 _LONGEST = 200
 _LONGEST_TYPE = 60
+_MOST_READ = 4096  # characters of a URL: reading copies them
 
 
 def shown(value: str, longest: int = _LONGEST) -> str:
@@ -21,11 +22,14 @@ def shown_url(url: str) -> str:
     if url[:5].lower() == "data:":
         comma = url.find(",", 5, _LONGEST_TYPE)  # what is sliced here is copied
         return f"{shown(url[: comma + 1] or 'data:')}… ({len(url)} characters)"
+    start = url[:_MOST_READ]
     try:
-        parts = urlsplit(url)
+        parts = urlsplit(start)
         host = parts.netloc.rpartition("@")[2]
     except ValueError:
-        return shown(url.partition("?")[0], 60)
+        return shown(start.partition("?")[0], 60)
     if not parts.scheme:
-        return shown(url.partition("?")[0])
+        return shown(start.partition("?")[0])
+    if len(start) < len(url) and start.endswith(parts.netloc):
+        host = ""  # cut within: what is here may be a password
     return shown(f"{parts.scheme}://{host}{parts.path}")

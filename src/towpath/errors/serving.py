@@ -15,9 +15,11 @@ __all__ = [
     "BodyTimeoutError",
     "BodyTooLargeError",
     "ClientBusyError",
+    "ContentCodingError",
     "DeadlineError",
     "ForbiddenError",
     "MissingKeyError",
+    "MissingTokenError",
     "RequestCancelled",
     "RequestCancelledError",
     "RequestError",
@@ -26,20 +28,28 @@ __all__ = [
     "RunnerUnreachableError",
     "ServerBusyError",
     "ServerError",
+    "ServerShortageError",
     "SettingsError",
     "StartTimeoutError",
     "StateInUseError",
+    "TransferCodingError",
     "UnknownAppError",
     "UnknownEndpointError",
     "UnsupportedBodyError",
 ]
 
 
-_LESS = "Send large files by URL, or raise TOWPATH_MAX_BODY_BYTES."
-
-
 class RequestError(TowpathError):
-    """A caller of the server asked for something that it does not do."""
+    """A caller of the server asked for something that it does not do.
+
+    Args:
+        message: what, and what to do.
+        advice: see TowpathError.
+    """
+
+    def __init__(self, message: str, *, advice: str = "") -> None:
+        self.advice = advice
+        super().__init__(f"{message} {advice}".rstrip())
 
 
 class BodyTooLargeError(RequestError):
@@ -49,7 +59,11 @@ class BodyTooLargeError(RequestError):
         self.limit = limit
         self.size = size
         has = f"{size} bytes" if size is not None else "larger"
-        super().__init__(f"The body is {has}, and the limit is {limit} bytes. {fix or _LESS}")
+        less = "" if fix else " Send large files by URL."
+        super().__init__(
+            f"The body is {has}, and the limit is {limit} bytes.{less}",
+            advice=fix or "Raise TOWPATH_MAX_BODY_BYTES to take it.",
+        )
 
 
 class BodyTimeoutError(RequestError):
@@ -58,6 +72,28 @@ class BodyTimeoutError(RequestError):
     def __init__(self, got: int) -> None:
         self.got = got
         super().__init__(f"The body came too slowly: {got} bytes so far. Send it again.")
+
+
+class ContentCodingError(RequestError):
+    """The request's body has a Content-Encoding."""
+
+    def __init__(self, coding: str) -> None:
+        self.coding = coding
+        super().__init__(
+            f"A body with Content-Encoding {shown(coding, 80)!r} is not read here. Send it without "
+            "one."
+        )
+
+
+class TransferCodingError(RequestError):
+    """The request comes in a transfer coding that is not understood."""
+
+    def __init__(self, coding: str) -> None:
+        self.coding = coding
+        super().__init__(
+            f"Transfer-Encoding {shown(coding, 80)!r} is not understood. Send the body chunked, or "
+            "with its Content-Length."
+        )
 
 
 class UnsupportedBodyError(RequestError):
@@ -98,8 +134,18 @@ class MissingKeyError(RequestError):
 
     def __init__(self) -> None:
         super().__init__(
-            "This server needs a key. Send `Authorization: Key <id>:<secret>` with one of "
-            "the keys in TOWPATH_KEYS."
+            "This server needs a key. Send `Authorization: Key <id>:<secret>`.",
+            advice="TOWPATH_KEYS has the keys.",
+        )
+
+
+class MissingTokenError(RequestError):
+    """The call is the operator's, and came without the operator's token."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This needs the operator's token. Send `Authorization: Bearer <token>`.",
+            advice="TOWPATH_ADMIN_TOKEN has the token.",
         )
 
 
@@ -175,9 +221,9 @@ class StartTimeoutError(AppError):
     """The app was not ready in time."""
 
     def __init__(self, app: str, seconds: float) -> None:
+        self.advice = "Raise its startup_timeout to give it longer."
         super().__init__(
-            f"App {app} was not ready after {seconds:g} s. Wait longer, or raise its "
-            "startup_timeout."
+            f"App {app} was not ready after {seconds:g} s. Try again later. {self.advice}"
         )
 
 
@@ -208,6 +254,16 @@ class RunnerUnreachableError(AppError, TransientError):
 
     def __init__(self, app: str) -> None:
         super().__init__(f"The runner of {app} does not answer. Send the request again.")
+
+
+class ServerShortageError(AppError, TransientError):
+    """The server cannot open a connection to a runner: it has no descriptor or memory left."""
+
+    def __init__(self, app: str) -> None:
+        super().__init__(
+            f"The server has no room for another connection to {app} right now. Send the request "
+            "again in a moment."
+        )
 
 
 class RunnerIncompleteError(AppError):

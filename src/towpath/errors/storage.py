@@ -1,5 +1,7 @@
 """What keeps a file from being stored or found."""
 
+from typing_extensions import override
+
 from towpath.errors.redaction import shown
 from towpath.errors.root import TowpathError, TransientError
 
@@ -21,6 +23,12 @@ __all__ = [
 
 class UploadError(TowpathError):
     """A file could not be given a public URL."""
+
+    @property
+    @override
+    def told(self) -> str:
+        """What a caller is told: where files go is the operator's business."""
+        return "A file of the answer could not be stored."
 
 
 class NoUploaderError(UploadError):
@@ -114,11 +122,18 @@ class StoreFullError(StorageError):
             else f"Storing {need} bytes would leave less than the reserve of {reserve}: {free} are "
             "free"
         )
-        super().__init__(f"{trouble}. Free some space, or lower TOWPATH_STORE_RESERVE.")
+        self.advice = "Free some space, or lower TOWPATH_STORE_RESERVE."
+        super().__init__(f"{trouble}. {self.advice}")
 
 
 class StoreUnusableError(StorageError):
     """The store cannot be used, or does not answer."""
+
+    @property
+    @override
+    def told(self) -> str:
+        """What a caller is told: the message names folders, hosts and versions."""
+        return "The server's store of files cannot be used at the moment. Try again later."
 
 
 class TemporaryFullError(StorageError):

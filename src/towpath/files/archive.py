@@ -5,7 +5,6 @@ import io
 import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from shutil import rmtree
@@ -210,7 +209,7 @@ class CompressedFile(File):
         packed = self._place() / "packed"
         if not packed.exists():
             try:
-                bring_to(replace(wanted(self.url), limit=budget.size), packed)
+                bring_to(wanted(self.url, filesize_limit=budget.size / 2**20), packed)
             except BaseException:
                 self.close()
                 raise

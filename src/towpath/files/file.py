@@ -2,7 +2,6 @@
 
 import io
 from collections.abc import Iterable
-from dataclasses import replace
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Annotated, BinaryIO, Self, Unpack
@@ -259,6 +258,7 @@ class File(BaseModel):
 
         The file is removed at the end of the request. Outside of a request it is removed when
         neither this object nor the path is held any more: a text of the path does not keep it.
+        Do not write to it: a file of 16 MiB and more of our own store is linked, not copied.
 
         Raises:
             DownloadError: the URL cannot be read.
@@ -305,7 +305,8 @@ class File(BaseModel):
                 raise FileTooLargeError(self.url, size=size, limit=limit)
             return self._path.read_bytes()
         if self._data is None:
-            data = fetch_bytes(replace(wanted(self.url), limit=limit))
+            most = None if limit is None else limit / 2**20
+            data = fetch_bytes(wanted(self.url, filesize_limit=most))
             self.holding(data)
             return data
         if limit is not None and len(self._data) > limit:

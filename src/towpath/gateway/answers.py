@@ -3,11 +3,13 @@
 from starlette.responses import JSONResponse, Response
 
 from towpath.web.errors import problem_of
+from towpath.web.untold import note_untold
 
 __all__ = ["error_answer"]
 
 
 def error_answer(error: BaseException) -> Response:
-    """Return the answer to *error*."""
+    """Return the answer to *error*; what it does not tell the caller goes to the log."""
+    note_untold(error)
     problem = problem_of(error)
     return JSONResponse(dict(problem.body), problem.status, dict(problem.headers))

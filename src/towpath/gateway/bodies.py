@@ -34,26 +34,26 @@ class Body:
     Attributes:
         data: its bytes; none where they are in a file.
         size: how many they are.
-        file: where they are; None where they are in memory.
+        spool: where they are; None where they are in memory.
         release: gives back the memory.
     """
 
     data: bytes
     size: int
-    file: BinaryIO | None = None
+    spool: Spool | None = None
     release: Callable[[], None] | None = None
 
     def close(self) -> None:
         """Let go of it."""
-        if self.file is not None:
-            self.file.close()
+        if self.spool is not None:
+            self.spool.close()
         if self.release is not None:
             self.release()
             self.release = None
 
     def sendable(self) -> bytes | AsyncIterator[bytes]:
         """Return what can be sent on: the bytes, or pieces of the file."""
-        return self.data if self.file is None else pieces_of(self.file)
+        return self.data if self.spool is None else pieces_of(self.spool.file)
 
 
 async def pieces_of(file: BinaryIO) -> AsyncIterator[bytes]:
@@ -95,7 +95,7 @@ class Bodies:
         if length is not None and length <= _TINY:
             data = await _tiny(receive)
             return Body(data, len(data))
-        arriving = _Arriving(self, receive, make or self.spools)
+        arriving = _Arriving(self, receive, make or self.spools.new)
         try:
             return await arriving.whole(length)
         except BaseException:
@@ -163,7 +163,7 @@ class _Arriving:
                 release=partial(self._bodies.give_back, lent),
             )
         await self._flush()
-        return Body(b"", self._spool.size, self._spool.file)
+        return Body(b"", self._spool.size, self._spool)
 
     async def _flush(self) -> None:
         """Write what has come; the file takes the place of the memory."""

@@ -8,20 +8,28 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
-from towpath.errors import ForbiddenError, MissingKeyError, TowpathError
+from towpath.errors import ForbiddenError, MissingKeyError, MissingTokenError, TowpathError
 from towpath.errors.redaction import shown
 from towpath.gateway.addresses import needs_no_key
 from towpath.gateway.answers import error_answer
 from towpath.gateway.entrance import address_of
+from towpath.gateway.hosts import is_loopback_name, name_in
 from towpath.settings import Settings
 
-__all__ = ["AdminGuard", "KeyGuard", "allowed_origins", "is_origin_allowed", "origin_of"]
+__all__ = [
+    "AdminGuard",
+    "KeyGuard",
+    "allowed_origins",
+    "is_origin_allowed",
+    "is_private",
+    "origin_of",
+]
 
+_ADVICE = "Allow them with TOWPATH_CORS_ORIGINS, or set keys."
 _PLAIN = " !#$&'()*+,/;=?@[]^`{|}<>"
 _SCHEMES = frozenset({"key", "bearer"})
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _FORWARDED = frozenset({"forwarded", "via", "x-real-ip", "cf-connecting-ip", "true-client-ip"})
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 def allowed_origins(settings: Settings) -> tuple[str, ...]:
@@ -38,7 +46,7 @@ def is_origin_allowed(origin: str, settings: Settings) -> bool:
         return True
     if settings.public_url and origin == origin_of(settings.public_url):
         return True
-    return not settings.cors_origins and _host_of(origin) in _LOOPBACK
+    return not settings.cors_origins and is_loopback_name(_host_of(origin) or "")
 
 
 def origin_of(url: str) -> str:
@@ -78,16 +86,19 @@ class KeyGuard:
             caller = self._caller(headers)
             if caller is not None:
                 scope["state"]["caller"] = caller
-            return None if caller is not None or _is_open(scope) else MissingKeyError()
+                return None
+            return None if _is_open(scope) or self._may_scrape(scope) else MissingKeyError()
         origin = headers.get("origin")
         changes = scope["type"] == "websocket" or scope["method"] not in _SAFE_METHODS
         if origin and changes and not is_origin_allowed(origin, self._settings):
-            message = (
-                f"Pages of {shown(origin, 80)} may not call this server. Allow them with "
-                "TOWPATH_CORS_ORIGINS, or set keys."
-            )
-            return ForbiddenError(message)
+            message = f"Pages of {shown(origin, 80)} may not call this server."
+            return ForbiddenError(message, advice=_ADVICE)
         return None
+
+    def _may_scrape(self, scope: Scope) -> bool:
+        """Return whether this is the operator, who asks for metrics."""
+        is_asked = address_of(scope).path == "/metrics"
+        return is_asked and _has_token(Headers(scope=scope), self._settings)
 
     def _caller(self, headers: Headers) -> str | None:
         """Return the id of the key in the Authorization header, None if it holds none of ours."""
@@ -100,14 +111,19 @@ class KeyGuard:
 class AdminGuard:
     """ASGI middleware: lets the operator pass.
 
-    That is who has the token; without one, who calls a server that only this machine can reach, by
-    a name of this machine, through no proxy, and from no page of another site: a reverse proxy on
-    the same machine makes every stranger look local, and a browser carries strangers' pages.
+    That is whoever has the token. Without a token it is whoever calls from this machine, and the
+    server has to know that by itself: a proxy on the same machine hands strangers' requests on from
+    a loopback address, under a loopback Host and without a word of the stranger, which is what
+    nginx's `proxy_pass` does by default. So nothing in a request can show that it is local, and
+    without a token these routes are closed as soon as a setting says that others call: keys, a
+    public URL, trusted proxies. What a request shows can only close them, for pages of other sites
+    and for proxies that name themselves.
     """
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
         self._settings = settings
+        self._is_private = is_private(settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Judge one request."""
@@ -119,18 +135,32 @@ class AdminGuard:
 
     def _refusal(self, headers: Headers) -> TowpathError | None:
         """Return why a call is refused, or None."""
-        token = self._settings.admin_token
-        if token is not None:
-            scheme, _, given = headers.get("authorization", "").partition(" ")
-            is_right = hmac.compare_digest(given.strip().encode(), token.encode())
-            return None if is_right and scheme.lower() == "bearer" else MissingKeyError()
-        if self._settings.is_loopback and _is_local(headers):
+        if self._settings.admin_token is not None:
+            return None if _has_token(headers, self._settings) else MissingTokenError()
+        if self._is_private and _is_local(headers):
             return None
-        message = (
-            "The operator's routes answer only to this machine. Set TOWPATH_ADMIN_TOKEN, and send "
-            "Authorization: Bearer <token>."
+        return ForbiddenError(
+            "The operator's routes are closed here.",
+            advice="They answer with TOWPATH_ADMIN_TOKEN, sent as Authorization: Bearer <token>; "
+            "without it only to this machine, while the server has a loopback address, no keys, "
+            "no public URL and no trusted proxies.",
         )
-        return ForbiddenError(message)
+
+
+def is_private(settings: Settings) -> bool:
+    """Return whether the settings leave no way for others to call this server."""
+    urls = (settings.origin, settings.files_origin)
+    if not all(is_loopback_name(_host_of(url) or "") for url in urls):
+        return False
+    return settings.is_loopback and not settings.keys and not settings.trusted_proxies
+
+
+def _has_token(headers: Headers, settings: Settings) -> bool:
+    """Return whether a call has the operator's token."""
+    scheme, _, given = headers.get("authorization", "").partition(" ")
+    token = settings.admin_token
+    is_right = token is not None and hmac.compare_digest(given.strip().encode(), token.encode())
+    return is_right and scheme.lower() == "bearer"
 
 
 def _is_local(headers: Headers) -> bool:
@@ -140,8 +170,8 @@ def _is_local(headers: Headers) -> bool:
     if headers.get("sec-fetch-site", "none") not in {"none", "same-origin", "same-site"}:
         return False
     origin = headers.get("origin")
-    return _host_of(f"//{headers.get('host', '')}") in _LOOPBACK and (
-        origin is None or _host_of(origin) in _LOOPBACK
+    return is_loopback_name(name_in(headers.get("host", ""))) and (
+        origin is None or is_loopback_name(_host_of(origin) or "")
     )
 
 

@@ -26,13 +26,14 @@ from towpath.gateway.attempts import failure_of
 from towpath.gateway.bodies import Bodies, Body
 from towpath.gateway.entrance import address_of
 from towpath.gateway.passing import passed
-from towpath.net.upstream import Answer, Upstream, UpstreamError
+from towpath.net.upstream import Answer, UpstreamError
 from towpath.runner.wire import (
     APP_HEADER,
     CALLER_HEADER,
     ENDPOINT_HEADER,
     HOP_BY_HOP,
     REQUEST_ID_HEADER,
+    STEERING,
     AppSpec,
     patience_in,
 )
@@ -44,11 +45,11 @@ __all__ = ["RunEndpoint", "Target", "spec_of"]
 log = logging.getLogger(__name__)
 
 _SPARE_SECONDS = 1.0
-_HINTS = "x-fal-runner-hints"
 _SMALL = 256 * 1024
 _READS = ("GET", "HEAD")
 _REPLACED = {"server", "date", REQUEST_ID_HEADER}
-_NOT_PASSED = frozenset(n.encode() for n in (HOP_BY_HOP | _REPLACED) - {"content-length"})
+_LOST = (HOP_BY_HOP | _REPLACED | STEERING) - {"content-length"}
+_NOT_PASSED = frozenset(n.encode() for n in _LOST)
 
 
 class Target:
@@ -179,7 +180,7 @@ class RunEndpoint:
         takes_lines = LINES in scope.get("extensions", {})
         async with _Leased(self._engine, target) as lease:
             lease.begin(target.request_id)
-            sending = _send(lease.upstream, scope["method"], target, body)
+            sending = _send(lease, scope["method"], target, body)
             async with await _in_time(sending, spec) as answer:
                 whole = await _whole(answer, lease, target.app, takes_lines=takes_lines)
                 if whole is None:
@@ -228,16 +229,16 @@ async def _in_time(sending: Coroutine[None, None, Answer], spec: AppSpec) -> Ans
         raise DeadlineError(seconds, what="did not finish", by_user=False) from None
 
 
-async def _send(upstream: Upstream, method: str, target: Target, body: Body | None) -> Answer:
+async def _send(lease: RunnerLease, method: str, target: Target, body: Body | None) -> Answer:
     """Send the request; return when the head of the answer is here."""
     headers = target.upstream_headers()
-    if body is not None and body.file is not None:
+    if body is not None and body.spool is not None:
         headers += [("content-length", str(body.size))]
     try:
         data = None if body is None else body.sendable()
-        return await upstream.request(method, target.path, headers=headers, data=data)
+        return await lease.upstream.request(method, target.path, headers=headers, data=data)
     except UpstreamError as error:
-        raise failure_of(error, target.app) from None
+        raise await failure_of(error, lease, target.app) from None
 
 
 async def _whole(
@@ -250,8 +251,8 @@ async def _whole(
     try:
         body = await answer.read()
     except UpstreamError as error:
-        raise failure_of(error, app) from None
-    lease.finish(answer.status, answer.headers.get(_HINTS, ""))
+        raise await failure_of(error, lease, app) from None
+    lease.finish(answer.status, answer.headers)
     start: Message = {"type": "http.response.start", "status": answer.status, "headers": headers}
     if takes_lines and len(body) == length:  # not after HEAD
         start.update(headers=[], lines=_lines(headers), length=length)
@@ -267,7 +268,7 @@ async def _pass_on(answer: Answer, lease: RunnerLease, send: Send, app: str) -> 
             await send(body_part(chunk))
     except UpstreamError:
         raise _BrokenOffError(app) from None
-    lease.finish(answer.status, answer.headers.get(_HINTS, ""))
+    lease.finish(answer.status, answer.headers)
     await send(body_part(b"", more=False))
 
 

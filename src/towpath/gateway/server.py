@@ -112,7 +112,12 @@ async def _run_owned(
 def _opened_queue(settings: Settings) -> RequestQueue:
     """Open the queue."""
     limit = settings.queue_max_length
-    return open_queue(settings.database_url, steady_clock(), max_length=limit)
+    return open_queue(
+        settings.database_url,
+        steady_clock(),
+        max_length=limit,
+        reserve=settings.store_reserve,
+    )
 
 
 def _book(settings: Settings) -> Connections:

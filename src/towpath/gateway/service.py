@@ -31,6 +31,7 @@ from towpath.gateway.answers import error_answer
 from towpath.gateway.bodies import Bodies
 from towpath.gateway.desk import QueueDesk
 from towpath.gateway.entrance import Entrance
+from towpath.gateway.hosts import host_judge
 from towpath.gateway.keys import AdminGuard, KeyGuard, allowed_origins
 from towpath.gateway.metrics import CONTENT_TYPE, Metrics
 from towpath.gateway.playground_routes import PlaygroundRoutes
@@ -88,7 +89,7 @@ def create_gateway(parts: Parts, clock: Clock = system_clock) -> ASGIApp:
     metrics = Metrics()
     reader = StoreReader()
     bodies = Bodies(settings.state / "bodies", settings.store_reserve)
-    desk = QueueDesk(parts.queue, parts.engine, settings, worker=parts.worker)
+    desk = QueueDesk(parts.queue, parts.engine, settings, worker=parts.worker, bodies=bodies)
     api = _Api(parts, desk, metrics, reader).app()
     files = _files(settings, store, clock, reader)
     uploads = _uploads(settings, store)
@@ -101,7 +102,8 @@ def create_gateway(parts: Parts, clock: Clock = system_clock) -> ASGIApp:
         "call": run,
     }
     prefix = prefix_of(settings.origin, settings.owner)
-    return RequestTracer(Entrance(services, api, prefix=prefix), metrics)
+    judge = host_judge(settings)
+    return RequestTracer(Entrance(services, api, prefix=prefix, judge=judge), metrics)
 
 
 def create_file_origin(
@@ -110,7 +112,8 @@ def create_file_origin(
     """Return the app of a separate file origin: nothing but `/files/`."""
     files = _files(settings, store, clock, StoreReader())
     prefix = prefix_of(settings.files_origin, settings.owner)
-    return RequestTracer(Entrance({}, files, prefix=prefix), Metrics())
+    entrance = Entrance({}, files, prefix=prefix, judge=host_judge(settings))
+    return RequestTracer(entrance, Metrics())
 
 
 def _files(settings: Settings, store: FileStore, clock: Clock, reader: StoreReader) -> ASGIApp:

@@ -45,7 +45,7 @@ async def pass_websocket(caller: WebSocket, engine: LocalEngine) -> None:
                 await caller.accept()
                 await _pass_both(caller, runner, spec.websocket_idle_timeout)
     except TowpathError as error:
-        await caller.close(_UNKNOWN, str(error)[:120])
+        await caller.close(_UNKNOWN, error.told[:120])
     except UpstreamError:
         with suppress(RuntimeError):
             await caller.close(_INTERNAL, "the app's runner does not answer")

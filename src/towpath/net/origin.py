@@ -26,6 +26,7 @@ _MOST_REDIRECTS = 5
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MOST_INTERIM = 10
 _FIRST_FINAL = 200
+_SWITCHING = 101
 _LINKED = ("x-linked-etag", "x-repo-commit")
 _OURS = frozenset(
     {"host", "connection", "content-length", "transfer-encoding", "te", "upgrade", "trailer"}
@@ -170,6 +171,10 @@ def _final_head(url: str, connection: Connection) -> Head:
         head = parse_head(url, connection.read_head())
         if head.status >= _FIRST_FINAL:
             return head
+        if (
+            head.status == _SWITCHING
+        ):  # no interim answer: what follows is not HTTP (RFC 9110 15.2.2)
+            raise BadResponseError(url, "it answered 101 to change the protocol, unasked")
     raise BadResponseError(url, f"it sends more than {_MOST_INTERIM} interim answers")
 
 

@@ -99,7 +99,8 @@ def _serve(reference: AppReference, arguments: argparse.Namespace) -> None:
     is_private = settings.private_tmp != "env" and _own_tmp(folder, reference, settings)
     if settings.private_tmp == "auto" and not is_private:
         sys.stderr.write(f"{TMP} is not private on this system; use TMPDIR, {folder.temp}\n")
-    set_places(ProcessPlaces(temp=None if is_private else folder.temp))
+    mounted = ProcessPlaces(tmp_mount=(TMP, folder.temp))
+    set_places(mounted if is_private else ProcessPlaces(temp=folder.temp))
     set_limits(memory=settings.runner_memory_bytes, open_files=settings.runner_open_files)
     _hide_main()
     events = EventPipe(arguments.events, most_bytes=settings.request_log_bytes)
@@ -113,15 +114,20 @@ def _serve(reference: AppReference, arguments: argparse.Namespace) -> None:
             host = AppHost(load_app(reference))
         owner = f"{arguments.owner}/{host.kind.name}"
         with using(settings), using_hosting(hosting_of(settings, owner=owner)):
-            app = create_runner(host, settings, _over(events, output))
+            app = create_runner(host, settings, _over(events, output), events.failed)
             before = open_descriptors()
             run_loop(_run(host, app, arguments.socket, forks=forks, before=before))
     except Exception as error:  # noqa: BLE001 - the author's code may raise anything
-        said = authors_traceback(error) or f"{type(error).__name__}: {error}\n"
-        with suppress(OSError):  # the disk is full; the server has the last lines
-            folder.failure.write_text(said, errors="replace")
-        sys.stderr.write(said)
+        _write_failure(error, folder)
         sys.exit(1)
+
+
+def _write_failure(error: Exception, folder: RunnerFolder) -> None:
+    """Write down why the app could not start, for the server and for who reads its log."""
+    said = authors_traceback(error) or f"{type(error).__name__}: {error}\n"
+    with suppress(OSError):  # the disk is full; the server has the last lines
+        folder.failure.write_text(said, errors="replace")
+    sys.stderr.write(said)
 
 
 def _hide_main() -> None:

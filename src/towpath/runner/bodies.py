@@ -162,7 +162,7 @@ async def _form_values(request: Request) -> dict[str, Any]:  # Any: JSON
     with ExitStack() as stack:
 
         def make() -> Spool:
-            return stack.enter_context(closing(spools()))
+            return stack.enter_context(closing(spools.new()))
 
         kind = request.headers["content-type"]
         parts = await read_form(request.stream(), kind, make, limits)

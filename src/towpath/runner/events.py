@@ -12,7 +12,10 @@ from typing import Any
 from towpath.runner.forks import give_up
 from towpath.runner.relay import Relay
 
-__all__ = ["EventPipe"]
+__all__ = ["OPERATOR", "EventPipe"]
+
+OPERATOR = "operator"
+"""Stands for the id of a request in lines that are in no request's log."""
 
 _MOST_PENDING = 4 * 2**20
 _MOST_KNOWN = 10_000  # requests that something is remembered of; most are forgotten at their end
@@ -74,7 +77,7 @@ class EventPipe:
             self._relay.tell("log", request_id, level, message)
             return
         with self._lock:
-            known = self._of(request_id)
+            known = _Known() if request_id == OPERATOR else self._of(request_id)
             if known.size > self._most:
                 return
             size = len(message.encode(errors="replace"))
@@ -102,6 +105,11 @@ class EventPipe:
             if not self._tell_progress(request_id, known):
                 self._holding.add(request_id)
                 self._more.set()
+
+    def failed(self, request_id: str, failure: str) -> None:
+        """Tell, as JSON, how a request failed whose answer had begun."""
+        with self._lock:
+            self._write("failed", request_id, "", failure)
 
     def end(self, request_id: str) -> None:
         """Tell that a request is over; nothing follows of it."""

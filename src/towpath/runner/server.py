@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import json
 import sys
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
@@ -20,7 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from towpath.app.definition import BoundEndpoint
 from towpath.app.hints import with_hints
 from towpath.concurrency import in_thread
-from towpath.context import serving
+from towpath.context import RequestContext, serving
 from towpath.errors import (
     DownloadError,
     InputError,
@@ -29,6 +30,7 @@ from towpath.errors import (
     UnknownEndpointError,
 )
 from towpath.files.file import File
+from towpath.runner.begun import BegunAnswer, cause_of
 from towpath.runner.binding import Plan, http_request, plan_of, route_of
 from towpath.runner.checking import check_inputs, constrained_in
 from towpath.runner.gpu_errors import is_gpu_failure
@@ -50,7 +52,10 @@ _DEPTH = 6
 
 
 def create_runner(
-    host: AppHost, settings: Settings, tell_over: Callable[[str, bool], None] | None = None
+    host: AppHost,
+    settings: Settings,
+    tell_over: Callable[[str, bool], None] | None = None,
+    tell_failed: Callable[[str, str], None] | None = None,
 ) -> ASGIApp:
     """Return the ASGI app of a runner.
 
@@ -59,13 +64,15 @@ def create_runner(
         settings: what is allowed.
         tell_over: called with a request's id, and whether its end is to be told, when nothing
             works for it any more.
+        tell_failed: called with a request's id, and as JSON how it failed, when its code fails
+            after its answer has begun.
 
     Raises:
         AppDefinitionError: an endpoint's signature cannot be served.
     """
     registry = Registry(tell_over or (lambda *_: None))
     api = _api(host, registry)
-    app = _InContext(api, host, registry)
+    app = _InContext(api, host, registry, tell_failed or (lambda *_: None))
     grace = host.kind.termination_grace_period_seconds
     paths = {endpoint.spec.path for endpoint in host.endpoints}
     leave = leaving(app, paths, doom=lambda: api.state.invoker.doom, grace=grace)
@@ -123,10 +130,17 @@ def _is_aside(endpoint: BoundEndpoint, paths: Collection[str]) -> bool:
 class _InContext:
     """ASGI middleware: the request's context around all that works for it; hints on answers."""
 
-    def __init__(self, app: ASGIApp, host: AppHost, registry: Registry) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        host: AppHost,
+        registry: Registry,
+        tell_failed: Callable[[str, str], None],
+    ) -> None:
         self._app = app
         self._host = host
         self._registry = registry
+        self._tell_failed = tell_failed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request or websocket."""
@@ -142,12 +156,36 @@ class _InContext:
         context, keeper = context_of(scope["headers"], scope["path"]), Keeper()
         self._registry.enter(context.request_id, is_traced=TRACED_HEADER in context.headers)
         self._registry.keep(context.request_id, keeper)
+        answer = BegunAnswer(hinting_send)
         try:
             with serving(context), keeping(keeper):
-                async with holding():
-                    await self._app(scope, receive, hinting_send)
+                try:
+                    async with holding():
+                        await self._app(scope, receive, answer.send)
+                except Exception as error:
+                    if answer.state != "open":
+                        raise
+                    await self._fail(answer, scope["path"], context, error)
         finally:
             self._registry.leave(context.request_id)
+
+    async def _fail(
+        self, answer: BegunAnswer, path: str, context: RequestContext, error: Exception
+    ) -> None:
+        """Tell that the app failed after its answer had begun.
+
+        Raises:
+            Exception: the error again, where only a broken connection shows that more was to come.
+        """
+        cause = cause_of(error)
+        _log_failure(path, cause)
+        problem = _breakdown(cause) or problem_of(cause)
+        if TRACED_HEADER in context.headers:
+            said = {"status": problem.status, "body": dict(problem.body)}
+            self._tell_failed(context.request_id, json.dumps(said))
+        if not answer.is_events:
+            raise error
+        await answer.fail(problem)
 
 
 # --- routes --------------------------------------------------------------------------------------
@@ -246,7 +284,7 @@ def _add_error_answers(api: FastAPI, host: AppHost) -> None:
         blamed = getattr(request.state, "blamed", None)
         problem = problem_of(error, loc=blamed, value=getattr(request.state, "value", None))
         if problem.status >= 500:  # noqa: PLR2004
-            _log_failure(request, error)
+            _log_failure(request.url.path, error)
         return _answer(problem)
 
     async def http(request: Request, error: Exception) -> Response:
@@ -260,7 +298,7 @@ def _add_error_answers(api: FastAPI, host: AppHost) -> None:
             where = f" ({full.path})" if full.path is not None else ""
             sys.stderr.write(f"Endpoint {request.url.path} failed: {full}{where}\n")
             return _answer(problem_of(full))
-        _log_failure(request, error)
+        _log_failure(request.url.path, error)
         return _answer(_breakdown(error) or problem_of(error))
 
     api.add_exception_handler(RequestValidationError, invalid)
@@ -279,9 +317,9 @@ def _breakdown(error: Exception) -> Problem | None:
     return Problem(503, {"detail": "GPU error"}) if is_gpu_failure(error) else None
 
 
-def _log_failure(request: Request, error: BaseException) -> None:
+def _log_failure(path: str, error: BaseException) -> None:
     """Write the app's traceback where its author looks; the caller never sees it."""
-    sys.stderr.write(f"Endpoint {request.url.path} failed:\n")
+    sys.stderr.write(f"Endpoint {path} failed:\n")
     traceback.print_exception(error, file=sys.stderr)
 
 

@@ -20,6 +20,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
+from towpath.context import places
 from towpath.errors import StoreUnusableError
 from towpath.storage.background import in_background
 from towpath.storage.blobs import Listed
@@ -139,7 +140,7 @@ class LocalStore:
         path = self._new_path()
         if new.move and is_linked(data, path):
             return staged_link(self._disk, path, describe)
-        with data.open("rb") as stream:
+        with places().true_path(data.absolute()).open("rb") as stream:
             self._room.check(os.fstat(stream.fileno()).st_size)
             if is_cloned(stream, path):
                 return staged_link(self._disk, path, describe)

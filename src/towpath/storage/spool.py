@@ -35,8 +35,10 @@ class Spool:
             StoreUnusableError: the disk is broken.
         """
         self._room.check(len(data))
+        rest = memoryview(data)
         with told(self._room.folder):
-            self.file.write(data)
+            while rest:  # unbuffered: a disk that is nearly full takes a part
+                rest = rest[self.file.write(rest) :]
         self.size += len(data)
 
     def close(self) -> None:
@@ -61,7 +63,7 @@ class Spools:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.room = Room(folder, reserve)
 
-    def __call__(self) -> Spool:
+    def new(self) -> Spool:
         """Return an empty file that nobody else sees.
 
         Raises:

@@ -86,7 +86,10 @@ RULES: dict[type[TowpathError], _Rule] = {
     e.UnsupportedBodyError: _Rule(415),
     e.ServerBusyError: _Rule(503),
     e.ClientBusyError: _Rule(429),
+    e.ContentCodingError: _Rule(415),
+    e.TransferCodingError: _Rule(501),
     e.MissingKeyError: _Rule(401),
+    e.MissingTokenError: _Rule(401),
     e.ForbiddenError: _Rule(403),
     e.UnknownAppError: _Rule(404),
     e.UnknownEndpointError: _Rule(404),
@@ -98,6 +101,7 @@ RULES: dict[type[TowpathError], _Rule] = {
     e.DeadlineError: _Rule(504, "infra", "request_timeout"),
     e.RunnerLostError: _Rule(503, "infra", "runner_disconnected"),
     e.RunnerUnreachableError: _Rule(503, "infra", "runner_connection_refused"),
+    e.ServerShortageError: _Rule(503, "infra", "runner_connection_error"),
     e.RunnerIncompleteError: _Rule(502, "infra", "runner_incomplete_response"),
     e.RequestCancelledError: _Rule(499, "infra", "client_cancelled"),
     e.QueueError: _Rule(500),
@@ -112,6 +116,16 @@ RULES: dict[type[TowpathError], _Rule] = {
     e.SettingsError: _Rule(500),
     e.AddressInUseError: _Rule(500),
     e.StateInUseError: _Rule(500),
+}
+_HEADERS: dict[type, dict[str, str]] = {
+    e.UploadUnavailableError: {"X-Fal-Needs-Retry": "1"},
+    e.UnknownAppError: {"x-fal-billable-units": "0"},
+    e.UnknownEndpointError: {"x-fal-billable-units": "0"},
+    e.MissingKeyError: {"WWW-Authenticate": "Key"},
+    e.MissingTokenError: {"WWW-Authenticate": "Bearer"},
+    e.ContentCodingError: {"Accept-Encoding": "identity"},
+    e.ServerBusyError: {"Retry-After": "1"},
+    e.ClientBusyError: {"Retry-After": "1"},
 }
 _INSIDE = Problem(500, {"detail": "Internal Server Error"})
 
@@ -132,7 +146,7 @@ def problem_of(
         return _INSIDE
     if rule.shape == "list":
         return _entry(error, rule, loc, value)
-    body: dict[str, Any] = {"detail": shown(str(error), _LONGEST_MESSAGE)}
+    body: dict[str, Any] = {"detail": shown(error.told, _LONGEST_MESSAGE)}
     headers: dict[str, str] = {}
     if rule.shape == "infra":
         body["error_type"] = headers["X-Fal-Error-Type"] = rule.word
@@ -152,15 +166,7 @@ def _extra_headers(error: TowpathError) -> dict[str, str]:
     """Return what clients want to know beside status and body."""
     if isinstance(error, e.DeadlineError) and error.by_user:
         return {"X-Fal-Request-Timeout-Type": "user"}
-    if isinstance(error, e.UploadUnavailableError):
-        return {"X-Fal-Needs-Retry": "1"}
-    if isinstance(error, e.UnknownAppError | e.UnknownEndpointError):
-        return {"x-fal-billable-units": "0"}
-    if isinstance(error, e.ServerBusyError | e.ClientBusyError):
-        return {"Retry-After": "1"}
-    if isinstance(error, e.MissingKeyError):
-        return {"WWW-Authenticate": "Key"}
-    return {}
+    return next((_HEADERS[kind] for kind in type(error).__mro__ if kind in _HEADERS), {})
 
 
 def _entry(
@@ -173,7 +179,7 @@ def _entry(
         return _INSIDE
     entry: dict[str, Any] = {
         "loc": list(loc),
-        "msg": shown(str(error), _LONGEST_MESSAGE),
+        "msg": shown(error.told, _LONGEST_MESSAGE),
         "type": rule.word or _word_of(error),
     }
     if ctx := _ctx(error):

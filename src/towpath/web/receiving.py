@@ -13,9 +13,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from towpath.errors import BodyTimeoutError, BodyTooLargeError, RequestError
 from towpath.web.errors import problem_of
+from towpath.web.untold import note_untold
 from towpath.web.zero_copy import GONE
 
-__all__ = ["Leave", "RequestGuard"]
+__all__ = ["Leave", "RequestGuard", "refuse"]
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +62,7 @@ class RequestGuard:
             return
         declared = _declared(scope)
         if declared is not None and declared > self._limit:
-            await _refuse(scope, receive, send, self._too_large(size=declared))
+            await refuse(scope, receive, send, self._too_large(size=declared))
             return
         exchange = _Exchange(self._app, self._limit, self._clock, self._too_large)
         await exchange.run(scope, receive, send, self._leave)
@@ -101,14 +102,14 @@ class _Exchange:
         gone = scope.get("extensions", {}).get(GONE)
         if gone is not None:
             here = self._app(scope, limited_receive, noted_send)
-            refuse = partial(_refuse, scope, receive, send)
-            await _run_here(self._work(here, refuse), gone, partial(leave, scope))
+            guarded = self._work(here, partial(refuse, scope, receive, send))
+            await _run_here(guarded, gone, partial(leave, scope))
             return
         if not _has_body(scope):  # so that the caller's leaving is noticed from the start on
             self._empty = await receive()
             self._done.set()
         app = self._app(scope, limited_receive, noted_send)
-        work = asyncio.ensure_future(self._work(app, partial(_refuse, scope, receive, send)))
+        work = asyncio.ensure_future(self._work(app, partial(refuse, scope, receive, send)))
         watch = asyncio.ensure_future(self._until_gone(receive))
         try:
             await asyncio.wait({work, watch}, return_when=asyncio.FIRST_COMPLETED)
@@ -134,7 +135,7 @@ class _Exchange:
             await send(message)
 
     async def _work(
-        self, app: Awaitable[None], refuse: Callable[[RequestError], Awaitable[None]]
+        self, app: Awaitable[None], answer: Callable[[RequestError], Awaitable[None]]
     ) -> None:
         """Run the app, and answer what the guard itself refuses.
 
@@ -146,7 +147,7 @@ class _Exchange:
         except RequestError as refusal:
             if self._started:
                 raise
-            await refuse(refusal)
+            await answer(refusal)
         except Exception:
             if not self._finished:
                 raise
@@ -221,7 +222,7 @@ def _declared(scope: Scope) -> int | None:
     return None
 
 
-async def _refuse(scope: Scope, receive: Receive, send: Send, error: RequestError) -> None:
+async def refuse(scope: Scope, receive: Receive, send: Send, error: RequestError) -> None:
     """Answer with an error and close, because the rest of the body is not read."""
 
     async def lingering(message: Message) -> None:
@@ -230,6 +231,7 @@ async def _refuse(scope: Scope, receive: Receive, send: Send, error: RequestErro
         else:
             await send(message)
 
+    note_untold(error)
     problem = problem_of(error)
     headers = {**problem.headers, "connection": "close"}
     await JSONResponse(dict(problem.body), problem.status, headers)(scope, receive, lingering)
