@@ -12,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from towpath import settings as settings_room
 from towpath.downloads.places import canonical, key_of
+from towpath.downloads.wanted import LONGEST_URL
 from towpath.errors import BlockedAddressError, DownloadError, InvalidURLError, SettingsError
 from towpath.files.file import File
 from towpath.files.inputs import ImageInput
@@ -137,6 +138,16 @@ def test_the_error_of_many_is_a_group_of_them() -> None:
     with pytest.raises(ExceptionGroup) as caught:
         download_files(ODD[:12], "in")
     assert {isinstance(each, DownloadError) for each in caught.value.exceptions} == {True}
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_a_url_is_at_most_so_long(more: int) -> None:
+    url = "http://a.test/".ljust(LONGEST_URL + more, "x")
+    error = InvalidURLError if more else BlockedAddressError
+    with pytest.raises(error):
+        download_file(url, "in")
+    with pytest.raises(error):
+        download_model_weights(url)
 
 
 @pytest.mark.parametrize("value", [None, 1, b"http://a.test/", ["http://a.test/"], object()])

@@ -10,7 +10,12 @@ import pytest
 from tests.support.downloads import everything_in, start
 
 from towpath.downloads.flights import Flights
-from towpath.errors import SourceStatusError, SourceUnavailableError
+from towpath.errors import (
+    DigestError,
+    FileTooLargeError,
+    SourceStatusError,
+    SourceUnavailableError,
+)
 from towpath.testing.misbehaviours import BODY
 from towpath.testing.origins import Exchange, origin_of
 from towpath.toolkit import download_file, download_model_weights
@@ -223,6 +228,27 @@ def test_an_impatient_caller_does_not_end_the_download_of_a_patient_one(server) 
     results = at_once(lambda: download_file(server.url("/f"), "in", deadline=0.5), patient)
     assert isinstance(results[0], SourceUnavailableError)
     assert results[1] == BODY
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [({"filesize_limit": 0}, FileTooLargeError), ({"sha256": "0" * 64}, DigestError)],
+)
+def test_callers_with_other_limits_and_digests_have_their_own_answer(
+    server, options, error: type[Exception]
+) -> None:
+    """Trust T21: in either order, at the same moment."""
+
+    def plain() -> bytes:
+        return download_file(server.url("/f"), "in").read_bytes()
+
+    def other() -> Path:
+        return download_file(server.url("/f"), "in", **options)
+
+    for calls in ([plain, other], [other, plain]):
+        results = at_once(calls[0], lambda last=calls[1]: (time.sleep(0.05), last())[1])
+        assert BODY in results
+        assert [type(each) for each in results if each != BODY] == [error]
 
 
 def test_after_an_interrupt_another_caller_takes_over() -> None:

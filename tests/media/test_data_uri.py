@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from towpath.errors import FileTooLargeError, InvalidURLError
 from towpath.media.content_types import is_header_safe
-from towpath.media.data_uri import parse, write
+from towpath.media.data_uri import check_length, parse, write
 
 
 @pytest.mark.parametrize(
@@ -105,3 +105,33 @@ def test_a_huge_uri_is_refused_by_its_length_and_its_error_is_short() -> None:
     with pytest.raises(FileTooLargeError) as caught:
         parse(uri, limit=1000)
     assert len(str(caught.value)) < 300
+
+
+@given(st.integers(0, 300), st.integers(0, 300))
+def test_the_length_of_a_text_is_judged_to_the_byte(size: int, limit: int) -> None:
+    uri = write(b"x" * size, "text/plain")
+    if size <= limit:
+        check_length(uri, limit)
+    else:
+        with pytest.raises(FileTooLargeError):
+            check_length(uri, limit)
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_a_type_is_at_most_so_long(more: int) -> None:
+    uri = f"data:a/b{' ' * (1020 + more)},x"
+    if more:
+        with pytest.raises(InvalidURLError, match="within 1024"):
+            parse(uri)
+    else:
+        assert parse(uri)[0] == b"x"
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_white_space_is_at_most_so_much(more: int) -> None:
+    uri = "data:;base64," + " " * (4 * 3 + 4096 - 1 - 4 + more) + "QUJD"
+    if more:
+        with pytest.raises(InvalidURLError, match="white space"):
+            parse(uri, limit=3)
+    else:
+        assert parse(uri, limit=3)[0] == b"ABC"
