@@ -12,7 +12,7 @@ from typing_extensions import override
 from towpath.concurrency import in_thread
 from towpath.context import Lifetime
 from towpath.errors import UnsupportedBodyError
-from towpath.media.content_types import guess, is_header_safe
+from towpath.media.content_types import guess
 from towpath.media.names import clean_name
 from towpath.settings import active
 from towpath.uploads.default import choose_uploader
@@ -182,7 +182,6 @@ def _stored(part: UploadFile) -> str:
     head = part.file.read(512)
     part.file.seek(0)
     name = clean_name(part.filename or "") or "upload"
-    given = part.content_type or ""
-    kind = given if is_header_safe(given) else guess(name, head)
+    kind = part.content_type or guess(name, head)
     payload = Payload(part.file, kind, name, part.size)
     return choose_uploader("cdn").upload(payload, lifetime=_UPLOAD_LIFE).url
