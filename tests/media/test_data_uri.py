@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from towpath.errors import FileTooLargeError, InvalidURLError
-from towpath.media.content_types import is_header_safe
+from towpath.media.content_types import is_one_type
 from towpath.media.data_uri import check_length, parse, write
 
 
@@ -64,14 +64,12 @@ def test_every_content_type_survives_the_round_trip(
 ) -> None:
     """Trust T13: types with commas, blanks or `#` gave broken URIs and other content."""
     kind = ";".join([family, *(text.strip() for text in parameters)]).strip()
-    if not is_header_safe(kind):
-        return
     uri = write(data, kind)
     assert re.fullmatch(r"[!-~]+", uri)
     assert not set(uri) & set('#"<>\\^`{|}')
     assert uri.count(",") == 1
     tidy = ";".join(part.strip() for part in kind.split(";"))
-    assert parse(uri) == (data, tidy)
+    assert parse(uri) == (data, tidy if is_one_type(kind) else "application/octet-stream")
 
 
 @pytest.mark.parametrize("header", ["text/plain%0D%0Ax:y", "a%00/b", "%ff/b", "text/plain%20"])

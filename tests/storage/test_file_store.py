@@ -5,8 +5,6 @@ import random
 import re
 import shutil
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -158,32 +156,6 @@ def test_a_save_that_would_use_up_the_reserve_is_refused(tmp_path: Path) -> None
         store.save(NewFile(b"x", "a", "text/plain"))
     assert list((tmp_path / "store" / "tmp").iterdir()) == []
     store.close()
-
-
-SAVE_AND_READ = """
-import sys
-from contextlib import closing
-from pathlib import Path
-from tests.support.stores import folder_store
-from towpath.storage.staging import NewFile
-
-with closing(folder_store(Path(sys.argv[1]), clock=lambda: 1_000_000.0)) as store:
-    with store.open(store.find(sys.argv[2])) as stream:
-        content = stream.read()
-    print(store.save(NewFile(content + b" there", "a", "text/plain")).id)
-"""
-
-
-def test_two_processes_may_share_a_store(store: FileStore, tmp_path: Path) -> None:
-    record = store.save(NewFile(b"from here", "a", "text/plain"))
-    done = subprocess.run(
-        [sys.executable, "-c", SAVE_AND_READ, str(tmp_path / "store"), record.id],
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=Path(__file__).parents[2],
-    )
-    assert read(store, done.stdout.strip()) == b"from here there"
 
 
 def test_a_power_cut_costs_rows_of_the_index_and_no_file(store: FileStore, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from email.utils import formatdate
 from functools import lru_cache
 
 from towpath.clock import iso
-from towpath.media.content_types import OCTET_STREAM, is_inline, is_one_type, is_script
+from towpath.media.content_types import OCTET_STREAM, is_inline, is_script, sent_type
 from towpath.media.names import content_disposition
 from towpath.storage.records import StoredFile
 
@@ -110,7 +110,7 @@ def _content_type(content_type: str, bare: str) -> str:
 
     Scripts are sent as text, which no page runs: those of our own origin may run what is a script.
     """
-    if not is_one_type(content_type):
+    if sent_type(content_type) == OCTET_STREAM:
         return OCTET_STREAM
     if is_script(bare):
         return "text/plain; charset=utf-8"

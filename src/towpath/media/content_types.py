@@ -12,6 +12,7 @@ __all__ = [
     "is_one_type",
     "is_passive",
     "is_script",
+    "sent_type",
     "sniff",
     "type_of_name",
 ]
@@ -273,3 +274,8 @@ def is_one_type(content_type: str) -> bool:
     MIME type").
     """
     return is_header_safe(content_type) and "," not in _QUOTED.sub("", content_type)
+
+
+def sent_type(content_type: str) -> str:
+    """Return the type that receivers of a file are told: as given, if it is a type and only one."""
+    return content_type if is_one_type(content_type) else OCTET_STREAM

@@ -10,7 +10,7 @@ import re
 from urllib.parse import quote, unquote, unquote_to_bytes
 
 from towpath.errors import FileTooLargeError, InvalidURLError
-from towpath.media.content_types import is_header_safe
+from towpath.media.content_types import is_header_safe, sent_type
 
 __all__ = ["MOST_INLINE", "check_length", "is_data_uri", "parse", "write"]
 
@@ -134,8 +134,9 @@ def _check_size(uri: str, size: int, limit: int | None) -> None:
 def write(data: bytes, content_type: str) -> str:
     """Return *data* as a base64 data: URI; `parse` returns the same bytes and the same type.
 
-    A comma in the type would end it, and a `#` the URI: they are escaped (RFC 2397, section 3),
-    as all that no URI may hold. Blanks around `;` are left out, since browsers do not decode them.
+    What is no content type becomes application/octet-stream, as when a file is served. A comma in
+    the type would end it, and a `#` the URI: they are escaped (RFC 2397, section 3), as all that
+    no URI may hold. Blanks around `;` are left out, since browsers do not decode them.
     """
-    kind = quote(_BLANKS_AROUND.sub(";", content_type), safe=_SAFE)
+    kind = quote(_BLANKS_AROUND.sub(";", sent_type(content_type)), safe=_SAFE)
     return f"data:{kind};base64,{base64.b64encode(data).decode()}"

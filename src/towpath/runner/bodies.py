@@ -12,7 +12,7 @@ from typing_extensions import override
 from towpath.concurrency import in_thread
 from towpath.context import Lifetime
 from towpath.errors import UnsupportedBodyError
-from towpath.media.content_types import guess, is_header_safe
+from towpath.media.content_types import guess
 from towpath.media.names import clean_name
 from towpath.settings import active
 from towpath.storage.spool import Spool, Spools
@@ -188,7 +188,6 @@ def _stored(part: FormFile) -> str:
     spool = cast("Spool", part.sink)
     spool.file.seek(0)
     name = clean_name(part.name) or "upload"
-    given = part.content_type or ""
-    kind = given if is_header_safe(given) else guess(name, part.head)
+    kind = part.content_type or guess(name, part.head)
     payload = Payload(spool.file, kind, name, spool.size)
     return choose_uploader("cdn").upload(payload, lifetime=_UPLOAD_LIFE).url
