@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 UV = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all browser engines check format lock build bench coverage screenshots clean
+.PHONY: help setup demo test test-all browser engines check format lock build bench paired mutants coverage screenshots clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -78,6 +78,7 @@ lock: $(READY) ## resolve requirements/*.txt again
 	$(UV) pyproject.toml --all-extras -o requirements/all.txt
 	$(UV) pyproject.toml --group dev -o requirements/dev.txt
 	$(UV) bench/requirements.in -o requirements/bench.txt
+	$(UV) tests/mutants/requirements.in -o requirements/mutants.txt
 
 build: setup ## make the wheel and the sdist in dist/
 	$(BIN)/python -m hatchling build
@@ -90,6 +91,18 @@ build: setup ## make the wheel and the sdist in dist/
 bench: $(READY) .venv-bench/.ready ## measure beside the peers; BENCH=downloads picks one
 	$(BIN)/python bench/run.py --peers .venv-bench/bin/python $(BENCH)
 
+paired: $(READY) $(PAGE) ## measure this tree beside an older one: make paired BASE=<commit>
+	$(BIN)/python bench/paired.py $(BASE)
+
+.venv-mutants/.ready: requirements/mutants.txt
+	$(PYTHON) -m venv .venv-mutants
+	.venv-mutants/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/mutants.txt
+	@touch $@
+
+# The seed draws the same mutants of code that did not change: runs can be compared.
+mutants: setup .venv-mutants/.ready ## break the code at random places and say which tests notice; MUTANTS="--count 20 net"
+	.venv-mutants/bin/python -m tests.mutants --python $(BIN)/python $(MUTANTS)
+
 screenshots: setup browser ## take pictures of the Playground's main states into build/screenshots
 	$(BIN)/python -m tests.playground.screenshots build/screenshots
 
@@ -100,4 +113,4 @@ coverage: setup browser ## run the fast tests and say what they did not reach
 	$(BIN)/coverage report --skip-covered
 
 clean: ## remove what the other commands made
-	rm -rf .venv .venv-bench playground/node_modules src/towpath/playground/static dist build .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-bench .venv-mutants playground/node_modules src/towpath/playground/static dist build .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

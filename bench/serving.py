@@ -26,19 +26,29 @@ import psutil
 
 from measure import Sample, Table
 
-__all__ = ["bench"]
+__all__ = [
+    "CALL_SCRIPT",
+    "ECHO_APP",
+    "INPUT",
+    "Peer",
+    "bench",
+    "free_port",
+    "latency",
+    "running",
+    "wrk",
+]
 
 _SECONDS = 4
 _START_SECONDS = 90
-_INPUT = {"prompt": "a canal", "steps": 2}
-_SCRIPT = """
+INPUT = {"prompt": "a canal", "steps": 2}
+CALL_SCRIPT = """
 wrk.method = "POST"
 wrk.headers["content-type"] = "application/json"
 wrk.body = [[{body}]]
 local bad = 0
 response = function(status) if status >= 300 then bad = bad + 1 end end
 """
-_TOWPATH = """
+ECHO_APP = """
 import towpath
 class Echo(towpath.App, max_multiplexing=16):
     @towpath.endpoint("/")
@@ -114,14 +124,14 @@ class Predictor(BasePredictor):
 
 
 @dataclass(frozen=True, slots=True)
-class _Peer:
+class Peer:
     """How a server is started and called."""
 
     file: str
     code: str
     words: tuple[str, ...]
     path: str = "/"
-    body: Mapping[str, object] = field(default_factory=lambda: _INPUT)
+    body: Mapping[str, object] = field(default_factory=lambda: INPUT)
     env: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -139,7 +149,7 @@ class _Round:
     bad: int = 0
 
 
-def _peers(python: str) -> dict[str, _Peer]:
+def _peers(python: str) -> dict[str, Peer]:
     """Return the servers; `{port}` stands for the port."""
     ours = str(Path(sys.executable).with_name("towpath"))
     run = (ours, "run", "echo_app.py", "--port", "{port}", "--data-dir", "data")
@@ -152,23 +162,23 @@ def _peers(python: str) -> dict[str, _Peer]:
         (str(Path(python).parent), os.environ["PATH"])
     )  # its worker's
     return {
-        "towpath": _Peer(
-            "echo_app.py", _TOWPATH, run, "/local/echo", env={"TOWPATH_LOG_LEVEL": "error"}
+        "towpath": Peer(
+            "echo_app.py", ECHO_APP, run, "/local/echo", env={"TOWPATH_LOG_LEVEL": "error"}
         ),
-        "uvicorn + FastAPI": _Peer("bare.py", _BARE, (python, "bare.py", "{port}")),
-        "LitServe": _Peer("lit.py", _LITSERVE, (python, "lit.py", "{port}"), "/predict"),
-        "BentoML": _Peer(
+        "uvicorn + FastAPI": Peer("bare.py", _BARE, (python, "bare.py", "{port}")),
+        "LitServe": Peer("lit.py", _LITSERVE, (python, "lit.py", "{port}"), "/predict"),
+        "BentoML": Peer(
             "echo_bento.py", _BENTOML, serve, "/run", env={"BENTOML_DO_NOT_TRACK": "1"}
         ),
-        "Ray Serve (HAProxy)": _Peer(
+        "Ray Serve (HAProxy)": Peer(
             "ray_app.py", _RAY, (python, "ray_app.py", "{port}"), env=ray_env
         ),
-        "Cog": _Peer(
+        "Cog": Peer(
             "echo_cog.py",
             _COG,
             (python, "-m", "cog.server.http", "--host", "127.0.0.1"),
             "/predictions",
-            {"input": _INPUT},
+            {"input": INPUT},
             cog_env,
         ),
     }
@@ -225,18 +235,18 @@ def _middle(values: list[float]) -> float:
     return statistics.median(values)
 
 
-def _measured(peer: _Peer) -> _Round:
+def _measured(peer: Peer) -> _Round:
     """Start a server, call it, stop it."""
     with tempfile.TemporaryDirectory(prefix="towpath-bench-") as name:
         folder = Path(name)
         (folder / peer.file).write_text(peer.code)
-        (folder / "call.lua").write_text(_SCRIPT.replace("{body}", json.dumps(peer.body)))
-        ports = {"port": _port(), "spare": _port()}
-        with _running(peer, folder, ports) as (process, start):
+        (folder / "call.lua").write_text(CALL_SCRIPT.replace("{body}", json.dumps(peer.body)))
+        ports = {"port": free_port(), "spare": free_port()}
+        with running(peer, folder, ports) as (process, start):
             return _called(peer, folder, ports["port"], process, start)
 
 
-def _called(peer: _Peer, folder: Path, port: int, process: psutil.Process, start: float) -> _Round:
+def _called(peer: Peer, folder: Path, port: int, process: psutil.Process, start: float) -> _Round:
     """Measure one server that runs."""
     time.sleep(1)
     family = [process, *process.children(recursive=True)]
@@ -247,26 +257,26 @@ def _called(peer: _Peer, folder: Path, port: int, process: psutil.Process, start
     result = _Round(start, pss, len(family))
     url = f"http://127.0.0.1:{port}{peer.path}"
     for connections in (1, 16):
-        _wrk(url, folder, connections, 1)
+        wrk(url, folder, connections, 1)
         before = _cpu(family)
-        text = _wrk(url, folder, connections, _SECONDS)
+        text = wrk(url, folder, connections, _SECONDS)
         result.cpu = (_cpu(family) - before) / _SECONDS
         rate = float(re.search(r"Requests/sec:\s+([\d.]+)", text)[1])
         bad = re.search(r"Non-2xx or 3xx responses: (\d+)", text)
         refused = int(bad[1]) if bad else 0
         result.bad = refused
         result.rate[connections] = max(rate - refused / _SECONDS, 0.1)
-        result.p50[connections] = _latency(text, "50")
-        result.p99[connections] = _latency(text, "99")
+        result.p50[connections] = latency(text, "50")
+        result.p99[connections] = latency(text, "99")
     return result
 
 
-def _wrk(url: str, folder: Path, connections: int, seconds: int) -> str:
+def wrk(url: str, folder: Path, connections: int, seconds: int) -> str:
     words = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-s", "call.lua", url]
     return subprocess.run(words, capture_output=True, text=True, check=True, cwd=folder).stdout
 
 
-def _latency(text: str, percent: str) -> float:
+def latency(text: str, percent: str) -> float:
     """Return a percentile in milliseconds."""
     number, unit = re.search(rf"{percent}%\s+([\d.]+)(us|ms|s)", text).groups()
     return float(number) * {"us": 0.001, "ms": 1, "s": 1000}[unit]
@@ -281,15 +291,15 @@ def _cpu(family: list[psutil.Process]) -> float:
     return total
 
 
-def _port() -> int:
+def free_port() -> int:
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         return int(sock.getsockname()[1])
 
 
 @contextmanager
-def _running(
-    peer: _Peer, folder: Path, ports: Mapping[str, int]
+def running(
+    peer: Peer, folder: Path, ports: Mapping[str, int]
 ) -> Iterator[tuple[psutil.Process, float]]:
     """Run a server until the block ends; how long it took to answer."""
     words = [word.format(**ports) for word in peer.words]
@@ -328,7 +338,7 @@ def _stop(process: "subprocess.Popen[bytes]") -> None:
     process.wait()
 
 
-def _answers(port: int, peer: _Peer) -> bool:
+def _answers(port: int, peer: Peer) -> bool:
     """Return whether a call is answered."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
     try:

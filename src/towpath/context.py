@@ -69,9 +69,27 @@ class ProcessPlaces:
 
     Attributes:
         temp: the runner's own temp folder, standing for `/tmp`; None outside a runner.
+        tmp_mount: `/tmp`, and the folder that is mounted there for this process alone; None where
+            nothing is.
     """
 
     temp: Path | None = None
+    tmp_mount: tuple[Path, Path] | None = None
+
+    def true_path(self, path: Path) -> Path:
+        """Return *path* by the way that leads through no mount of our own.
+
+        The system links and clones no file from one mount to another (EXDEV, link(2)), not even
+        where both show the same disk.
+        """
+        if self.tmp_mount is None or not path.is_relative_to(self.tmp_mount[0]):
+            return path
+        inside, outside = self.tmp_mount
+        other = outside / path.relative_to(inside)
+        try:
+            return other if other.parent.samefile(path.parent) else path
+        except OSError:
+            return path
 
 
 class _Process:

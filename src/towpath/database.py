@@ -20,6 +20,7 @@ from sqlalchemy import (
     create_engine,
     event,
     inspect,
+    make_url,
     select,
 )
 from sqlalchemy.exc import ArgumentError, DatabaseError
@@ -35,6 +36,7 @@ Step = Callable[["Operations"], object]
 """Changes tables from one form to the next one."""
 
 _BUSY_SECONDS = 30
+_CONNECT_SECONDS = 5  # of a PostgreSQL whose machine does not answer; the system's own is minutes
 _LOCK = 7_090_771
 """Of PostgreSQL's advisory locks: one program at a time changes tables."""
 
@@ -62,7 +64,11 @@ def open_database(url: str) -> Engine:
         path.parent.mkdir(parents=True, exist_ok=True)
         return open_sqlite(path)
     try:
-        return create_engine(url, pool_size=16, max_overflow=16, pool_recycle=1800)
+        where = make_url(url)
+        patience = {"connect_timeout": str(_CONNECT_SECONDS), **where.query}
+        return create_engine(
+            where.set(query=patience), pool_size=16, max_overflow=16, pool_recycle=1800
+        )
     except ModuleNotFoundError:
         message = "PostgreSQL needs its driver: pip install 'towpath[postgres]'."
     except ArgumentError:

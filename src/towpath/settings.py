@@ -11,15 +11,16 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 from urllib.parse import urlsplit
 
 import platformdirs
-from pydantic import BeforeValidator, Field, ValidationError, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from towpath.errors import SettingsError
 from towpath.errors.redaction import shown
+from towpath.setting_types import Life, Listed, Size, bytes_of
 from towpath.store_address import StoreAddress, read_store_address
 
 __all__ = [
@@ -38,49 +39,8 @@ __all__ = [
 
 _PREFIX = "TOWPATH_"
 _DOTENV = ".env"  # may hold the variables of other programs too
-_UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
-_UNITS |= {"kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40}
 _LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 _WILDCARDS = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared, not bound
-
-
-def bytes_of(text: str) -> int:
-    """Read `64MiB` as bytes.
-
-    Raises:
-        ValueError: it is no size.
-    """
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", text)
-    if match is None or match[2].lower() not in _UNITS:
-        message = "give bytes, or a number with a unit such as 64MiB or 2GB"
-        raise ValueError(message)
-    return int(float(match[1]) * _UNITS[match[2].lower()])
-
-
-def _size(value: object) -> object:
-    """Read a text as bytes."""
-    return bytes_of(value) if isinstance(value, str) else value
-
-
-def _listed(value: object) -> object:
-    """Read `a, b` as a list."""
-    if isinstance(value, str):
-        return tuple(part.strip() for part in value.split(",") if part.strip())
-    return value
-
-
-def _lifetime(value: object) -> object:
-    """Read `3600` as seconds."""
-    return int(value) if isinstance(value, str) and value.isdigit() else value
-
-
-Size = Annotated[int, BeforeValidator(_size), Field(ge=0)]
-Listed = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
-Life = Annotated[
-    Annotated[int, Field(ge=1, le=3_153_600_000)]
-    | Literal["never", "immediate", "1h", "1d", "7d", "30d", "1y"],
-    BeforeValidator(_lifetime),
-]
 
 
 def default_data_dir() -> Path:
@@ -124,6 +84,9 @@ class Settings(BaseSettings):
     store_reserve: Size | None = None
     store_reads: Literal["redirect", "proxy"] = "redirect"
     max_file_connections: int = Field(default=1000, ge=1)
+    max_connections: int = Field(default=2000, ge=1)
+    max_client_connections: int = Field(default=500, ge=1)
+    max_client_silent: int = Field(default=100, ge=1)
     max_upload_bytes: Size = 5 * 2**30
     max_body_bytes: Size = 64 * 2**20
     max_json_depth: int = Field(default=64, ge=1, le=190)

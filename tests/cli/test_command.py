@@ -34,6 +34,9 @@ APP = '''
 '''
 
 
+_CLASS = "import towpath\nclass A(towpath.App):\n"
+
+
 @pytest.fixture
 def app(tmp_path: Path) -> str:
     return write(tmp_path, "echo.py", APP)
@@ -257,6 +260,12 @@ def test_a_second_server_on_one_state_folder_is_refused_with_the_ways_out(app, t
             ),
             ["'/'", "a and b"],
         ),
+        ("no_slash.py", f"{_CLASS}  @towpath.endpoint('predict')\n  def a(self): pass", ["line 3"]),
+        ("typo.py", f"{_CLASS}  machine_tpye = 'GPU'", ["machine_tpye", "'machine_type'"]),
+        ("type.py", f"{_CLASS}  keep_alive = '60'", ["A.keep_alive cannot be '60'"]),
+        ("module.py", "import nowhere_at_all", ["ModuleNotFoundError", "nowhere_at_all", "line 1"]),
+        ("leaves.py", "import sys\nsys.exit(3)", ["SystemExit: 3", "line 2"]),
+        ("dies.py", "import os\nos._exit(3)", ["ended with status 3"]),
         (
             "signature.py",
             "import towpath\nclass A(towpath.App):\n  @towpath.endpoint('/')\n  def a(self, **kw): pass",
@@ -275,6 +284,8 @@ def test_code_that_cannot_be_served_is_said_to_with_the_line(
     last = done.stderr.strip().splitlines()[-1]
     for word in words:
         assert word in last
+    assert "towpath/runner" not in done.stderr, "no frame of ours (trust T54)"
+    assert "towpath/app" not in done.stderr
 
 
 def test_a_class_may_be_named_and_two_apps_need_two_names(app: str, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Repositories over a real git server on loopback, with TLS."""
 
 import os
+import socket
 import ssl
 import subprocess
 import sys
@@ -176,14 +177,37 @@ def test_two_repositories_of_one_name_keep_their_own_code(server) -> None:
     assert clone_repository(server.url("two/model")) == second
 
 
-def with_submodule(server: GitServer, url: str) -> None:
-    """Make a repository whose submodule has *url*."""
+def with_submodule(server: GitServer, url: str, *, outer: str = "outer") -> None:
+    """Make a repository *outer* whose submodule has *url*."""
     server.commit("inner", inside="yes")
-    server.commit("outer", code="x")
-    work = server.root / "work" / "outer"
+    server.commit(outer, code="x")
+    work = server.root / "work" / outer
     git(work, "submodule", "--quiet", "add", str(server.root / "www" / "inner.git"), "deps/inner")
     git(work, "config", "--file", ".gitmodules", "submodule.deps/inner.url", url)
-    server.commit("outer", more="y")
+    server.commit(outer, more="y")
+
+
+@pytest.fixture
+def inside() -> Iterator[tuple[int, list[object]]]:
+    """A port of 127.0.0.1 that is not allowed, and the connections that came to it."""
+    came: list[object] = []
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def accept() -> None:
+        while True:
+            try:
+                connection, address = listener.accept()
+            except OSError:
+                return
+            came.append(address)
+            connection.close()
+
+    thread = threading.Thread(target=accept)
+    thread.start()
+    yield listener.getsockname()[1], came
+    listener.shutdown(socket.SHUT_RDWR)
+    listener.close()
+    thread.join()
 
 
 def test_submodules_come_along(server) -> None:
@@ -207,6 +231,103 @@ def test_submodules_go_through_the_guard_too(server, url: str, data_dir: Path) -
     with pytest.raises((BlockedAddressError, InvalidURLError)):
         clone_repository(server.url("outer"))
     assert list((data_dir / ".towpath" / "repos").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "../../../127.0.0.1:{port}/x.git",
+        "./../../../127.0.0.1:{port}/x.git",
+        ".//../../../127.0.0.1:{port}/x.git",
+        "../../..//127.0.0.1:{port}/x.git",
+        "../../../../127.0.0.1:{port}/x.git",
+        "../..//127.0.0.1:{port}/x.git",
+        "../../../10.0.0.1/x.git",
+        "../../../169.254.169.254/latest.git",
+        "../../../../http://127.0.0.1:{port}/x.git",
+        "https://127.0.0.1:{port}/x.git",
+        "https://localhost:{port}@127.0.0.1:{port}/x.git",
+        "https:/127.0.0.1:{port}/x.git",
+        "https:127.0.0.1:{port}/x.git",
+        "https://0x7f.1:{port}/x.git",
+        "HTTPS://127.0.0.1:{port}/x.git",
+        "https://127.0.0.1:{port}\\@localhost/x.git",
+    ],
+)
+def test_no_url_of_a_submodule_leads_inside(
+    server, inside: tuple[int, list[object]], url: str, data_dir: Path
+) -> None:
+    """Trust T1: git resolves the URL, and what it would dial is judged before a packet."""
+    port, came = inside
+    with_submodule(server, url.format(port=port))
+    with pytest.raises(DownloadError) as caught:
+        clone_repository(server.url("outer"))
+    assert came == []
+    assert str(data_dir) not in str(caught.value)
+    assert list((data_dir / ".towpath" / "repos").iterdir()) == []
+
+
+def test_a_submodule_of_a_submodule_is_judged_too(
+    server, inside: tuple[int, list[object]], data_dir: Path
+) -> None:
+    """Trust T1, at the second level."""
+    port, came = inside
+    with_submodule(server, f"../../../127.0.0.1:{port}/x.git", outer="middle")
+    server.commit("outer", code="x")
+    work = server.root / "work" / "outer"
+    git(work, "submodule", "--quiet", "add", str(server.root / "www" / "middle.git"), "middle")
+    git(work, "config", "--file", ".gitmodules", "submodule.middle.url", "../middle.git")
+    server.commit("outer", more="y")
+    with pytest.raises(DownloadError):
+        clone_repository(server.url("outer"))
+    assert len([path for path in server.seen if path.startswith("/middle.git")]) > 1
+    assert came == []
+    assert list((data_dir / ".towpath" / "repos").iterdir()) == []
+
+
+def test_git_is_given_the_host_that_was_judged(server) -> None:
+    """Trust T1: Python and curl read some names differently; git gets ours, in ASCII."""
+    server.commit("model", code="x")
+    path = clone_repository(server.url("model").replace("localhost", "LocalHost."))
+    assert git(path, "config", "remote.origin.url") == server.url("model")
+    assert clone_repository(server.url("model")) == path
+    with_submodule(server, server.url("inner").replace("localhost", "localhost."))
+    inner = clone_repository(server.url("outer")) / "deps" / "inner"
+    assert git(inner, "config", "remote.origin.url") == server.url("inner")
+
+
+def test_a_server_sends_git_nowhere_else(server, inside: tuple[int, list[object]]) -> None:
+    """Trust T1: alternates of the dumb protocol are not followed."""
+    port, came = inside
+    server.commit("model", code="x")
+    bare = server.root / "www" / "model.git"
+    (bare / "objects" / "info" / "http-alternates").write_text(f"https://127.0.0.1:{port}/o\n")
+    (bare / "objects" / "info" / "alternates").write_text(f"https://127.0.0.1:{port}/o\n")
+    for path in (bare / "objects").glob("??/*"):
+        path.unlink()
+    with pytest.raises(DownloadError):
+        clone_repository(server.url("model"))
+    assert came == []
+
+
+def test_more_submodules_than_allowed_are_refused_before_the_first(server, monkeypatch) -> None:
+    from towpath.downloads import repository
+
+    with_submodule(server, "../inner.git")
+    monkeypatch.setattr(repository, "_MOST_SUBMODULES", 0)
+    server.seen.clear()
+    with pytest.raises(DownloadError, match="1 submodules, and 0 are allowed"):
+        clone_repository(server.url("outer"))
+    assert not [path for path in server.seen if path.startswith("/inner.git")]
+
+
+def test_force_leaves_the_clone_of_another_repository_alone(server) -> None:
+    server.commit("one/model", code="1")
+    server.commit("two/model", code="2")
+    first = clone_repository(server.url("one/model"))
+    second = clone_repository(server.url("two/model"), force=True)
+    assert (first / "code").read_text() == "1"
+    assert (second / "code").read_text() == "2"
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.support.downloads import everything_in, start
+from tests.support.downloads import everything_in, signed, start
 
 from towpath.errors import SourceStatusError, SourceUnavailableError
 from towpath.testing import Origin
@@ -148,10 +148,10 @@ def test_an_error_leaves_nothing_of_a_file_and_the_most_of_weights(
     assert everything_in(data_dir / "in") == []
     server.behaviours["/w"] = dies
     with pytest.raises(SourceStatusError, match="expired"):
-        download_model_weights(server.url("/w?X-Amz-Signature=1"), patience=2)
+        download_model_weights(signed(server.url("/w"), 1), patience=2)
     before = len(server.seen)
     server.behaviours["/w"] = fast
-    path = download_model_weights(server.url("/w?X-Amz-Signature=2"), connections=1)
+    path = download_model_weights(signed(server.url("/w"), 2), connections=1)
     assert path.read_bytes() == LARGE
     assert bytes_sent(server, before) <= len(LARGE) - half + 300_000
 

@@ -1,14 +1,16 @@
 """One transfer for many callers, in one process and in several."""
 
+import hashlib
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
 from tests.support.downloads import everything_in, start
 
 from towpath.downloads.flights import Flights
-from towpath.errors import SourceStatusError
+from towpath.errors import SourceStatusError, SourceUnavailableError
 from towpath.testing.misbehaviours import BODY
 from towpath.testing.origins import Exchange, origin_of
 from towpath.toolkit import download_file, download_model_weights
@@ -92,6 +94,135 @@ def test_callers_with_other_headers_do_not_share(server) -> None:
 
     at_once(call("one"), call("two"))
     assert {seen.headers["authorization"] for seen in server.seen} == {"one", "two"}
+
+
+def private(exchange: Exchange) -> None:
+    """Answer each caller with what is his; two of them with the same validator and length."""
+    who = exchange.seen.headers.get("authorization", "nobody")
+    exchange.serve((who[-5:] * 60_000).encode(), pause=0.05)
+
+
+def alone(exchange: Exchange) -> None:
+    """Answer each caller with what is his, without a validator."""
+    who = exchange.seen.headers.get("authorization", "nobody")
+    exchange.answer((who[-5:] * 100).encode())
+
+
+HEADERS = {"alice": {"Authorization": "Bearer alice"}, "bobby": {"Authorization": "Bearer bobby"}}
+
+
+def fetched(call, user: str) -> tuple[Path, bytes]:
+    path = call(HEADERS[user])
+    return path, path.read_bytes()
+
+
+CALLS = {
+    "file": lambda url, headers: download_file(url, "in", request_headers=headers),
+    "forced": lambda url, headers: download_file(url, "in", request_headers=headers, force=True),
+    "weights": lambda url, headers: download_model_weights(url, request_headers=headers),
+}
+
+
+@pytest.mark.parametrize("behaviour", [private, alone])
+@pytest.mark.parametrize("kind", CALLS)
+def test_each_asker_gets_his_own_file(server, behaviour, kind: str) -> None:
+    """Trust T21: at the same moment, a moment later, and one after the other."""
+    server.behaviours["/me"] = behaviour
+    call = partial(CALLS[kind], server.url("/me"))
+
+    def alice() -> tuple[Path, bytes]:
+        return fetched(call, "alice")
+
+    def bobby() -> tuple[Path, bytes]:
+        time.sleep(0.25)
+        return fetched(call, "bobby")
+
+    results = [*at_once(alice, bobby), alice(), bobby()]
+    for user, (path, content) in zip(["alice", "bobby"] * 2, results, strict=True):
+        assert content.decode().replace(user, "") == ""
+        assert path.read_bytes() == content
+    assert len({path for path, _ in results}) == 2
+    assert {seen.headers["authorization"][-5:] for seen in server.seen} == set(HEADERS)
+
+
+def test_askers_in_other_processes_get_their_own_files(server, data_dir: Path) -> None:
+    """Trust T21, over the lock of the file system."""
+    server.behaviours["/me"] = private
+    processes = [
+        start(server.url("/me"), data_dir, headers=headers) for headers in HEADERS.values()
+    ]
+    answers = [process.communicate(timeout=60)[0] for process in processes]
+    for user, answer in zip(HEADERS, answers, strict=True):
+        assert Path(answer.splitlines()[-1]).read_text().replace(user, "") == ""
+
+
+def test_a_copy_that_a_digest_pins_is_for_those_who_may_read_it(server) -> None:
+    """Trust T21: also what this process remembers as whole."""
+
+    def guarded(exchange: Exchange) -> None:
+        if exchange.seen.headers.get("authorization") == "Bearer alice":
+            exchange.answer(BODY)
+        else:
+            exchange.answer(b"", "403 Forbidden")
+
+    server.behaviours["/f"] = guarded
+    digest = hashlib.sha256(BODY).hexdigest()
+    for _ in range(2):
+        download_file(server.url("/f"), "in", sha256=digest, request_headers=HEADERS["alice"])
+        download_model_weights(server.url("/f"), request_headers=HEADERS["alice"])
+    assert len(server.seen) == 2
+    for headers in (HEADERS["bobby"], None):
+        with pytest.raises(SourceStatusError):
+            download_file(server.url("/f"), "in", sha256=digest, request_headers=headers)
+        with pytest.raises(SourceStatusError):
+            download_model_weights(server.url("/f"), request_headers=headers)
+
+
+def test_what_another_asker_left_half_is_not_gone_on_with(server, data_dir: Path) -> None:
+    """Trust T21: parts have a journal for each asker, and the server's validators are equal."""
+    server.behaviours["/me"] = lambda exchange: exchange.serve(
+        exchange.seen.headers["authorization"][-5:].encode() * 600_000,
+        pause=0 if exchange.seen.headers["authorization"].endswith("bobby") else 0.1,
+    )
+    process = start(server.url("/me"), data_dir, headers=HEADERS["alice"])
+    try:
+        while not list((data_dir / ".towpath" / "downloads").glob("?/*.journal")):
+            time.sleep(0.02)
+    finally:
+        process.kill()
+        process.communicate()
+    path = download_file(server.url("/me"), "in", request_headers=HEADERS["bobby"])
+    assert path.read_text().replace("bobby", "") == ""
+
+
+def test_a_connection_that_one_asker_signed_in_on_is_not_anothers(server) -> None:
+    """Trust T21: some servers sign in connections and not requests (RFC 4559)."""
+    peers: dict[str, set[object]] = {}
+
+    def behave(exchange: Exchange) -> None:
+        who = exchange.seen.headers.get("authorization", "nobody")
+        peers.setdefault(who, set()).add(exchange.peer)
+        exchange.answer(b"x")
+
+    server.behaviours |= {f"/{at}": behave for at in range(6)}
+    for at in range(6):
+        headers = [HEADERS["alice"], HEADERS["bobby"], None][at % 3]
+        download_file(server.url(f"/{at}"), "in", request_headers=headers)
+    assert len(peers) == 3
+    assert len(set.union(*peers.values())) == sum(len(each) for each in peers.values()) == 3
+
+
+def test_an_impatient_caller_does_not_end_the_download_of_a_patient_one(server) -> None:
+    """Trust T21: what ends a call is a part of what may be shared."""
+    server.behaviours["/f"] = lambda exchange: exchange.serve(BODY, pause=0.3)
+
+    def patient() -> bytes:
+        time.sleep(0.1)
+        return download_file(server.url("/f"), "in").read_bytes()
+
+    results = at_once(lambda: download_file(server.url("/f"), "in", deadline=0.5), patient)
+    assert isinstance(results[0], SourceUnavailableError)
+    assert results[1] == BODY
 
 
 def test_after_an_interrupt_another_caller_takes_over() -> None:

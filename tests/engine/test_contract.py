@@ -57,7 +57,7 @@ async def call(engine: LocalEngine, path: str = "/") -> object:
         lease.begin("id")
         async with await lease.upstream.request("POST", path) as answer:
             content = json.loads(await answer.read())
-        lease.finish(answer.status)
+        lease.finish(answer.status, answer.headers)
         return content
 
 

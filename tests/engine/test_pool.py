@@ -1,6 +1,7 @@
 """One app's runners, with processes that do as they are told."""
 
 import asyncio
+import errno
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 from typing import Self
@@ -10,7 +11,8 @@ import pytest
 from towpath.engine.pool import Pool
 from towpath.engine.scaling import Scale
 from towpath.errors import AppSetupError, DeadlineError, RunnerUnreachableError
-from towpath.runner.wire import AppSpec
+from towpath.net.upstream import RefusedError, ShortageError, UpstreamError
+from towpath.runner.wire import AppSpec, HealthRoute
 
 SPEC = AppSpec("a.py::A", "a", None, "", ("S",), None, 5, 1, ("/",))
 
@@ -21,20 +23,30 @@ class FakeProcess:
     def __init__(self) -> None:
         self.ended = asyncio.Event()
 
+    @property
+    def returncode(self) -> int | None:
+        return 0 if self.ended.is_set() else None
+
     async def wait(self) -> int:
         await self.ended.wait()
         return 0
 
 
 class FakeUpstream:
-    """Says that every request is over."""
+    """Says that every request is over, or what it is told to."""
 
     def __init__(self) -> None:
         self.status = 204
+        self.is_silent = False
+        self.error: UpstreamError | None = None
 
     closed = False
 
     async def request(self, method: str, url: object, **options: object) -> Self:
+        if self.error is not None:
+            raise self.error
+        while self.is_silent:
+            await asyncio.sleep(0.005)
         return self
 
     async def __aenter__(self) -> Self:
@@ -54,6 +66,7 @@ class FakeChild:
         self.upstream = FakeUpstream()
         self.failure, self.delay = failure, delay
         self.removed = False
+        self.requests: set[str] = set()
 
     async def ready(self) -> None:
         await asyncio.sleep(self.delay)
@@ -78,7 +91,10 @@ def play(children: list[FakeChild], story: Story, scale: Scale | None = None, **
     left: Iterator[FakeChild] = iter(children)
 
     async def start(_: AppSpec) -> FakeChild:
-        return next(left)
+        child = next(left, None) or FakeChild(AppSetupError("a"))
+        if isinstance(child.failure, OSError):
+            raise child.failure
+        return child
 
     async def run() -> None:
         given = scale or Scale(1, 1)
@@ -137,7 +153,7 @@ def test_places_are_given_in_turn_and_only_when_one_is_free() -> None:
                 lease.begin(str(number))
                 order.append(number)
                 await asyncio.sleep(0.01)
-                lease.finish(200)
+                lease.finish(200, {})
 
         await asyncio.gather(*(call(number) for number in range(5)))
         assert order == [0, 1, 2, 3, 4]
@@ -171,7 +187,7 @@ def test_a_hint_finds_the_runner_that_has_it_warm() -> None:
         async with pool.acquire(None), pool.acquire(None) as lease:
             warm = lease.runner
             lease.begin("x")
-            lease.finish(200, "lora-a,lora-b")
+            lease.finish(200, {"x-fal-runner-hints": "lora-a,lora-b"})
         for _ in range(3):
             async with pool.acquire("lora-b") as lease:
                 assert lease.runner is warm
@@ -211,7 +227,7 @@ def test_a_runner_that_answers_503_gets_no_more_requests() -> None:
     async def story(pool: Pool) -> None:
         async with pool.acquire(None) as lease:
             lease.begin("x")
-            lease.finish(503)
+            lease.finish(503, {})
         await until(lambda: children[0].removed)
         async with pool.acquire(None) as lease:
             assert lease.runner.child is children[1]
@@ -244,7 +260,7 @@ def test_new_code_replaces_the_old_only_when_it_is_ready() -> None:
             async with pool.acquire(None) as fresh:
                 assert fresh.runner.child is new
             assert not old.removed, "it is still at work"
-            lease.finish(200)
+            lease.finish(200, {})
         await until(lambda: old.removed)
 
     play([old, broken, new], story)
@@ -264,3 +280,134 @@ def test_runners_that_die_young_are_started_later_and_later() -> None:
         assert pool.state == "backoff"
 
     play(children, story)
+
+
+def test_runners_that_die_of_requests_are_replaced_at_once() -> None:
+    """trust T31: five in a row, and nobody else is told that the app cannot start."""
+    children = make(20)
+
+    async def story(pool: Pool) -> None:
+        for number in range(5):
+            async with pool.acquire(None) as lease:
+                child = lease.runner.child
+                lease.begin(str(number))
+                child.upstream.error = UpstreamError()
+                child.process.ended.set()
+            assert pool.state != "backoff"
+        async with pool.acquire(None) as lease:
+            lease.finish(200, {})
+        assert pool.failure is None
+        await until(lambda: pool.restarts == 5)
+
+    play(children, story, Scale(1, 1))
+
+
+def test_a_runner_that_is_silent_gets_no_more_requests_and_is_replaced() -> None:
+    """trust T52: from the first sign on, also where it has places left."""
+    children = make(2)
+
+    async def story(pool: Pool) -> None:
+        async with pool.acquire(None) as lease:
+            lease.begin("x")
+            children[0].upstream.is_silent = True
+        async with pool.acquire(None) as lease:
+            assert lease.runner.child is children[1]
+        assert not children[0].removed
+        children[0].upstream.is_silent = False
+        await until(lambda: pool.status().idle == 2)
+
+    play(children, story, Scale(1, 1, slots=4), grace=5)
+
+
+def test_a_runner_that_cannot_end_a_request_is_killed() -> None:
+    """trust T52."""
+    children = make(2)
+
+    async def story(pool: Pool) -> None:
+        async with pool.acquire(None) as lease:
+            lease.begin("x")
+            children[0].upstream.is_silent = True
+        await until(lambda: children[0].removed)
+
+    play(children, story, Scale(1, 1), grace=0)
+
+
+def test_a_runner_that_cannot_be_reached_is_replaced() -> None:
+    """trust T42: its socket was removed; found by a request, and without one."""
+    children = make(3)
+
+    async def story(pool: Pool) -> None:
+        async with pool.acquire(None) as lease:
+            lease.begin("x")
+            children[0].upstream.error = RefusedError()
+        await until(lambda: children[0].removed)
+        await until(lambda: pool.status().idle == 1)
+        children[1].upstream.error = RefusedError()
+        await until(lambda: children[1].removed)
+        async with pool.acquire(None) as lease:
+            assert lease.runner.child is children[2]
+
+    play(children, story)
+
+
+def test_a_server_short_of_descriptors_blames_no_runner_and_no_app() -> None:
+    """trust T42."""
+    short = OSError(errno.EMFILE, "too many open files")
+    children = [FakeChild(short), FakeChild(), FakeChild()]
+
+    async def story(pool: Pool) -> None:
+        async with pool.acquire(None) as lease:  # after the second start
+            lease.begin("x")
+            children[1].upstream.error = ShortageError()
+        await asyncio.sleep(0.3)
+        assert not children[1].removed
+        children[1].upstream.error = None
+        await until(lambda: pool.status().idle == 1)
+        assert pool.failure is None
+        async with pool.acquire(None) as lease:
+            assert lease.runner.child is children[1]
+
+    play(children, story)
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "health", "is_replaced"),
+    [
+        (200, {"x-fal-stop-runner": "1"}, 204, True),
+        (503, {"x-fal-stop-runner": "0"}, 204, False),
+        (200, {"x-fal-runner-health-check": "true"}, 500, True),
+        (200, {"x-fal-runner-health-check": "true"}, 204, False),
+        (200, {}, 500, False),
+    ],
+)
+def test_an_answer_steers_its_runner(status, headers, health, is_replaced) -> None:
+    """promises R14, N22: one failure is enough, whatever the threshold and the start period."""
+    children = make(2)
+    check = HealthRoute("/health", 600.0, 5.0, 3, regularly=False)
+
+    async def story(pool: Pool) -> None:
+        async with pool.acquire(None) as lease:
+            lease.begin("x")
+            children[0].upstream.status = health
+            lease.finish(status, headers)
+        await asyncio.sleep(0.1)
+        assert children[0].removed == is_replaced
+
+    play(children, story, health=check)
+
+
+def test_the_newer_of_two_renewals_stays() -> None:
+    """A sibling of trust T35: what was decided before a wait may be old after it."""
+    first, slow, quick = FakeChild(), FakeChild(delay=0.1), FakeChild()
+    newer = replace(SPEC, title="newer")
+
+    async def story(pool: Pool) -> None:
+        await until(lambda: pool.status().idle == 1)
+        older = asyncio.create_task(pool.renew(replace(SPEC, title="older")))
+        await asyncio.sleep(0.01)
+        await asyncio.gather(older, pool.renew(newer))
+        assert pool.spec == newer
+        async with pool.acquire(None) as lease:
+            assert lease.runner.child is quick
+
+    play([first, slow, quick], story)

@@ -36,7 +36,8 @@ def write(queue: RequestQueue, claim: Claim, *messages: str, most: int = 2**20) 
         for message in messages:
             journal.hear(Event("log", "a", "STDOUT", message, 1.0))
         journal.hear(Event("progress", "a", message='{"done": 1}'))
-        await journal.close("a", was_heard=False)
+        journal.hear(Event("end", "a"))
+        await journal.close("a")
 
     asyncio.run(story())
     return [line.message for _, line in queue.records.logs("a")]

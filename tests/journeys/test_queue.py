@@ -234,7 +234,7 @@ def test_unknown_requests_are_404(url: str) -> None:
 
 
 def test_low_priority_waits_for_all_others_and_positions_are_told(url: str) -> None:
-    first = submit(url, "single", {"seconds": 1.2})
+    first = submit(url, "single", {"seconds": 1.9})
     until(first, "IN_PROGRESS")
     low = submit(url, "single", {"name": "low"}, headers={"X-Fal-Queue-Priority": "low"})
     high = submit(url, "single", {"name": "high"}, headers={"X-Fal-Queue-Priority": "normal"})

@@ -94,3 +94,20 @@ def test_a_database_that_is_away_is_a_503(tmp_path, database) -> None:
         assert httpx2.post(f"{a.url}/local/single", json={}).status_code == 200
         database.start()
         wait_until(lambda: result(submit(a.url, "single", timeout=60), 60).status_code == 200)
+
+
+def test_direct_calls_need_no_database(tmp_path, database) -> None:
+    """trust T50: it is stopped with work in hand, and the work's place is free when it is done."""
+    emptied(database.url)
+    with run(tmp_path, "a", database) as a:
+        a.wait_for("ready in")
+        url = f"{a.url}/local/single"
+        at_work = submit(a.url, "single", {"seconds": 1.5, "name": "at work"})
+        until(at_work, "IN_PROGRESS")
+        submit(a.url, "single", {"name": "waits"})
+        database.stop()
+        for _ in range(10):
+            assert httpx2.post(url, json={}, timeout=10).status_code == 200
+        assert httpx2.get(f"{a.url}/health", timeout=5).status_code == 200
+        database.start()
+        assert result(at_work, 90).json()["name"] == "at work"

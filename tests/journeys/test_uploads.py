@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from towpath.storage.room import Room
 from towpath.testing import Server, serve
 
 LIMIT = 3_000_000
@@ -222,7 +223,8 @@ def test_with_keys_an_upload_needs_one_and_a_read_does_not(tmp_path: Path) -> No
 
 
 def test_a_full_disk_is_said(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server.running.store.blobs, "_reserve", 2**60)
+    blobs = server.running.store.blobs
+    monkeypatch.setattr(blobs, "_room", Room(blobs.root, 2**60))
     answer = upload(server)
     assert answer.status_code == 507
     assert "less than the reserve" in answer.json()["detail"]

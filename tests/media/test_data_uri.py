@@ -1,10 +1,12 @@
 import base64
+import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from towpath.errors import FileTooLargeError, InvalidURLError
+from towpath.media.content_types import is_header_safe
 from towpath.media.data_uri import parse, write
 
 
@@ -47,6 +49,38 @@ def test_broken_ones_are_refused_with_the_reason(uri: str, word: str) -> None:
 @given(st.binary(max_size=2000))
 def test_what_is_written_is_read_back(data: bytes) -> None:
     assert parse(write(data, "application/octet-stream"))[0] == data
+
+
+PRINTABLE = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), max_size=30)
+
+
+@given(
+    data=st.binary(max_size=60),
+    family=st.from_regex(r"[\w!#$&^.+-]{1,9}/[\w!#$&^.+*-]{1,9}", fullmatch=True),
+    parameters=st.lists(PRINTABLE, max_size=3),
+)
+def test_every_content_type_survives_the_round_trip(
+    data: bytes, family: str, parameters: list[str]
+) -> None:
+    """Trust T13: types with commas, blanks or `#` gave broken URIs and other content."""
+    kind = ";".join([family, *(text.strip() for text in parameters)]).strip()
+    if not is_header_safe(kind):
+        return
+    uri = write(data, kind)
+    assert re.fullmatch(r"[!-~]+", uri)
+    assert not set(uri) & set('#"<>\\^`{|}')
+    assert uri.count(",") == 1
+    tidy = ";".join(part.strip() for part in kind.split(";"))
+    assert parse(uri) == (data, tidy)
+
+
+@pytest.mark.parametrize("header", ["text/plain%0D%0Ax:y", "a%00/b", "%ff/b", "text/plain%20"])
+def test_an_escaped_type_is_judged_when_it_is_decoded(header: str) -> None:
+    if header.endswith("%20"):
+        assert parse(f"data:{header},x")[1] == "text/plain"
+    else:
+        with pytest.raises(InvalidURLError, match="not a content type"):
+            parse(f"data:{header},x")
 
 
 @given(st.integers(0, 300), st.integers(0, 300))

@@ -34,6 +34,11 @@ from towpath.media.names import (
         ("naïve.png", "naïve.png"),
         ("e\u0301.png", "é.png"),
         ('what<is>this:"?*|.png', "what_is_this_____.png"),
+        ("a;b.txt", "a_b.txt"),
+        ("`id`.txt", "_id_.txt"),
+        ("end.", "end"),
+        ("end. . .", "end"),
+        ("con.", "_con"),
     ],
 )
 def test_a_strangers_name_becomes_one_safe_segment(name: str, cleaned: str) -> None:

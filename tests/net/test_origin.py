@@ -4,11 +4,13 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from types import MappingProxyType
 
 import pytest
 from tests.support.origin import Origin as WebServer
 from tests.support.origin import closed_port
 
+from towpath.context import RequestContext, serving
 from towpath.errors import (
     BadResponseError,
     BlockedAddressError,
@@ -20,6 +22,7 @@ from towpath.errors import (
 )
 from towpath.net.guard import Guard
 from towpath.net.origin import Origin
+from towpath.net.patience import Patience, Watch
 from towpath.net.policy import AddressPolicy
 
 OPEN = AddressPolicy(("127.0.0.1", "localhost"))
@@ -120,6 +123,7 @@ def test_headers_that_could_be_taken_for_something_else_are_refused(name: str, v
         ({"raw": b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 500 + b"\r\n"}, BadResponseError),
         ({"raw": b"HTTP/1.1 200 OK\r\nX: " + b"y" * 300_000 + b"\r\n\r\n"}, BadResponseError),
         ({"raw": b"HTTP/1.1 100 Continue\r\n\r\n" * 20_000}, BadResponseError),
+        ({"raw": b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n"}, BadResponseError),
         (
             {"raw": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab"},
             TruncatedError,
@@ -204,6 +208,70 @@ def test_a_byte_now_and_then_does_not_keep_a_download_alive(dripping, head: byte
     with pytest.raises(SourceUnavailableError):
         body_of(url, client(patience=0.8))
     assert time.monotonic() - began < 10
+
+
+def test_an_unasked_101_is_refused_at_once(origin: WebServer) -> None:
+    raw = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n\x81\x05hello"
+    with pytest.raises(BadResponseError, match="101") as caught:
+        body_of(origin.put("/a", raw=raw))
+    assert not caught.value.retryable
+    assert len(origin.seen) == 1
+
+
+@pytest.mark.parametrize(
+    ("came", "words"),
+    [
+        (0, ["the host stalled", "no byte of the file came for 0.2 s", "patience= (now 0.2 s)"]),
+        (
+            65_535,
+            ["the host is slow", "65535 bytes of the file came in 0.2 s", "65536 are the least"],
+        ),
+    ],
+)
+def test_the_end_of_patience_says_what_the_host_did(came: int, words: list[str]) -> None:
+    patience = Patience("http://x.test/", 0.2)
+    patience.note(came)
+    patience.wait(0.25)
+    with pytest.raises(SourceUnavailableError) as caught:
+        patience.remaining()
+    assert [word for word in words if word not in str(caught.value)] == []
+    assert "patience=" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("pause", "words"),
+    [(3600, "the host stalled: nothing came"), (0.05, "the host is slow: .* bytes came in")],
+)
+def test_the_end_of_a_connection_says_what_the_host_did(dripping, pause, words: str) -> None:
+    url = dripping(b"HTTP/1.1 200 OK\r\nContent-Length: 99999\r\n\r\n", pause)
+    watch = Watch(Patience(url, 30), stall=0.5)
+    answer = client().open(url, {}, watch=watch)
+    with pytest.raises(SourceUnavailableError, match=words):
+        list(answer.chunks())
+    answer.close()
+
+
+def test_a_refused_address_is_for_the_operator(caplog: pytest.LogCaptureFixture) -> None:
+    """Trust T17: the sentence shows neither the address nor the setting; log and notes do."""
+    with pytest.raises(BlockedAddressError) as caught:
+        body_of("http://localhost:9/", client(AddressPolicy()))
+    error = caught.value
+    assert error.host == "localhost"
+    assert error.address in {"127.0.0.1", "::1"}
+    assert error.address not in str(error)
+    assert "TOWPATH_" not in str(error)
+    detail = f"address {error.address}, to which localhost resolves, is not public"
+    assert detail in error.__notes__[0]
+    assert "TOWPATH_ALLOW_HOSTS=localhost" in error.__notes__[0]
+    assert error.__notes__[0] in caplog.text
+    assert [record.audience for record in caplog.records] == ["operator"]
+
+
+def test_who_serves_a_request_notes_nothing_on_the_error() -> None:
+    request = RequestContext("r", "e", "a", None, MappingProxyType({}))
+    with serving(request), pytest.raises(BlockedAddressError) as caught:
+        body_of("http://localhost:9/", client(AddressPolicy()))
+    assert not hasattr(caught.value, "__notes__")
 
 
 def test_a_silent_server_is_given_up(dripping) -> None:

@@ -8,7 +8,7 @@ from sqlalchemy import create_engine, text
 
 from towpath.errors import IdempotencyKeyError
 from towpath.queue.opening import open_queue
-from towpath.queue.requests import NewRequest
+from towpath.queue.requests import Failures, LogLine, NewRequest, Outcome
 
 ID = "00000000-0000-4000-8000-00000000000{}"
 OLD = (Path(__file__).parent / "form-1.sql").read_text()
@@ -30,7 +30,10 @@ def old(database: str) -> str:
     queue.close()
     engine = create_engine(database)
     with engine.begin() as connection:
-        connection.execute(text("ALTER TABLE requests DROP COLUMN fingerprint"))
+        connection.execute(text("DROP INDEX requests_suspect"))
+        for name in ("fingerprint", "server_errors", "timeouts", "connection_errors"):
+            connection.execute(text(f"ALTER TABLE requests DROP COLUMN {name}"))
+        connection.execute(text("ALTER TABLE logs DROP COLUMN attempt"))
         connection.execute(text("UPDATE requests SET key = 'order-1' WHERE number != 2"))
         connection.execute(text("DELETE FROM payloads WHERE number = 3"))
         connection.execute(text("UPDATE towpath_versions SET version = 1"))
@@ -55,4 +58,22 @@ def test_keys_of_form_1_stay_keys(old: str) -> None:
     claim = queue.claim(["local/a"], worker="w", now=1_000_003.0)
     assert claim is not None
     assert (claim.request_id, claim.body) == (ID.format(1), b'{"a": 1}')
+    queue.close()
+
+
+def test_a_queue_of_form_1_goes_on_with_its_requests_and_lines(tmp_path: Path) -> None:
+    """One request waits, one waits for its next try, and has written a line."""
+    path = tmp_path / "queue.db"
+    with sqlite3.connect(path) as database:
+        database.executescript((Path(__file__).parent / "form-1-retries.sql").read_text())
+    database.close()
+    queue = open_queue(f"sqlite:///{path}", lambda: 200.0, max_length=10)
+    assert queue.waiting() == {"local/a": 2}
+    queue.promote(200.0)
+    first = queue.claim(["local/a"], worker="w", now=200.0)
+    assert first is not None
+    assert (first.request_id, first.tries, first.failures) == ("w", 2, Failures())
+    assert queue.records.logs("w") == [(0, LogLine(1.0, "STDOUT", "hello"))]
+    queue.finish(first, Outcome("retry", condition="connection_error"))
+    assert queue.suspects() == {"local/a": 1}
     queue.close()

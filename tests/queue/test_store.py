@@ -161,7 +161,7 @@ def test_an_older_attempt_hands_in_nothing(queue) -> None:
     old = claimed(queue)
     assert queue.take_back([("1", old.attempt)]) == 1
     fresh = claimed(queue, worker="other")
-    assert (fresh.attempt, fresh.tries) == (2, 2)
+    assert (fresh.attempt, fresh.tries) == (2, 1), "the end of a server is not its fault"
     with pytest.raises(LeaseLostError):
         queue.finish(old, Outcome("ok", body=b"old"))
     with pytest.raises(LeaseLostError):

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from towpath.runner.events import EventPipe
+from towpath.runner.events import OPERATOR, EventPipe
 
 
 class Read:
@@ -87,3 +87,10 @@ def test_nothing_is_remembered_of_a_request_whose_end_nobody_wants_to_hear_of(re
     pipe.log("a", "STDOUT", "1")
     messages = [event["message"] for event in read.all()]
     assert messages == ["more than 4 bytes: the rest of this log is dropped", "1"]
+
+
+def test_what_the_operator_is_told_has_no_end(read: Read) -> None:
+    pipe = EventPipe(read.theirs, most_bytes=1000)
+    for _ in range(20):
+        pipe.log(OPERATOR, "WARN", "x" * 100)
+    assert len(read.all()) == 20

@@ -17,7 +17,6 @@ from towpath.app.progress import progress
 from towpath.context import RequestContext, current_request, serving, set_reporter
 from towpath.errors import AppDefinitionError
 from towpath.runner.batches import Batcher
-from towpath.runner.limits import is_gpu_failure, is_out_of_memory
 from towpath.runner.propagation import propagate_context
 from towpath.runner.registry import Registry
 
@@ -151,22 +150,6 @@ def test_progress_is_told_for_the_current_request_only() -> None:
     assert told[0][0] == "id"
     assert '"total": 4' in told[0][1]
     assert len(told[0][1]) < 1200
-
-
-@pytest.mark.parametrize(
-    ("error", "gpu", "memory"),
-    [
-        (RuntimeError("CUDA error: out of memory"), True, True),
-        (RuntimeError("cudnn failed"), True, False),
-        (MemoryError(), False, True),
-        (ValueError("scheduler cuda is unknown"), False, False),
-        (FileNotFoundError("/opt/cuda/lib"), False, False),
-        (RuntimeError("plain"), False, False),
-    ],
-)
-def test_failures_of_a_gpu_are_told_from_those_that_name_one(error, gpu, memory) -> None:
-    assert is_gpu_failure(error) is gpu
-    assert is_out_of_memory(error) is memory
 
 
 def test_a_request_is_over_when_the_last_that_works_for_it_has_left() -> None:

@@ -82,3 +82,13 @@ def test_records_have_their_levels(told: Told) -> None:
         ("a", "ERROR", "two"),
         ("a", "ERROR", "lines"),
     ]
+
+
+def test_what_is_for_the_operator_is_in_no_requests_log(told: Told) -> None:
+    """Trust T17: callers read the logs of their requests."""
+    handler = RequestHandler(lambda *line: told.append(line))
+    record = logging.LogRecord("x", logging.WARNING, "", 0, "inner name", None, None)
+    record.audience = "operator"
+    with serving(request("a")):
+        handler.handle(record)
+    assert told == [("operator", "WARN", "inner name")]

@@ -48,6 +48,63 @@ class TestEveryUploader:
             uploader.upload(Payload(b"x" * 101, "text/plain", "a", 101), lifetime=None)
 
 
+TYPES = ["text/plain", "text/plain; charset=utf-8", 'text/plain; a="b,c"', "a/b;#x", "a/b; x=%41"]
+NAMES = [
+    "a.txt",
+    "a\r\nb.txt",
+    "a\0b",
+    "a b.txt",
+    "a;b,c.txt",
+    "a#b?c.txt",
+    "data:,x",
+    "\u202e.png",
+]
+BAD_TYPES = [
+    "a\r\nb/c",
+    "text/plain\n",
+    "text/plain\0",
+    "text plain",
+    "a,b",
+    "text",
+    ";base64",
+    "é/x",
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("kind", TYPES)
+@pytest.mark.parametrize("repository", ["cdn", "in_memory"])
+def test_every_name_and_type_give_a_url_of_the_same_bytes(
+    repository: str, kind: str, name: str, hosting: Hosting
+) -> None:
+    """Trust T13: 7 of 40 gave a broken data: URI, or other content."""
+    file = File.from_bytes(b"hello, world", kind, name, repository=repository)
+    assert (file.content_type, file.file_size) == (kind, 12)
+    assert File(url=file.url).as_bytes() == b"hello, world"
+    assert file.url.isprintable()
+    assert not set(file.url) & set(' "#\r\n\0')
+
+
+@pytest.mark.parametrize("kind", BAD_TYPES)
+@pytest.mark.parametrize("repository", ["cdn", "in_memory", Broken()])
+def test_what_is_no_content_type_is_refused_by_every_uploader(
+    repository: object, kind: str, hosting: Hosting, tmp_path
+) -> None:
+    """Trust T13: what the HTTP way checks, its siblings check."""
+    (tmp_path / "a").write_bytes(b"x")
+    ways = (
+        lambda: File.from_bytes(b"x", kind, repository=repository),
+        lambda: File.from_path(tmp_path / "a", kind, repository=repository),
+        lambda: File.from_stream(iter([b"x"]), kind, repository=repository),
+    )
+    for way in ways:
+        with pytest.raises(UploadRefusedError, match="not a content type") as refused:
+            way()
+        assert refused.value.status == 400
+    with pytest.raises(UploadRefusedError, match="not a content type"):
+        File.reserve(kind)
+
+
 def test_all_reasons_are_told_when_none_takes_it() -> None:
     with pytest.raises(UploadError, match=r"Broken: this one is broken.*InMemoryUploader"):
         FallbackUploader(Broken(), InMemoryUploader(limit=0)).upload(

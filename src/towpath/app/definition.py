@@ -1,7 +1,6 @@
 """App: the class that an author writes."""
 
-import difflib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -9,11 +8,12 @@ from typing_extensions import override
 
 from towpath.app.endpoints import EndpointSpec, spec_of
 from towpath.app.naming import checked_name, kebab
+from towpath.app.options import check_keyword, check_names, check_values, options_of
+from towpath.app.retrying import budgets_of
 from towpath.context import Lifetime, RequestContext, current_request
 from towpath.errors import AppDefinitionError
-from towpath.errors.redaction import shown
 
-__all__ = ["App", "BoundEndpoint", "endpoints_of"]
+__all__ = ["App", "BoundEndpoint", "endpoints_of", "has_endpoints"]
 
 
 class App:
@@ -42,6 +42,14 @@ class App:
     """Runners that there may be; None is 1 on one machine."""
     max_multiplexing: ClassVar[int] = 1
     """Requests that one runner works on at once; others wait their turn."""
+    max_websockets: ClassVar[int] = 64
+    """Websockets that one runner has open at once, besides the requests that it works on; more
+    are refused. Opening one waits for its turn like a request."""
+    websocket_idle_timeout: ClassVar[float | None] = 300
+    """Seconds without a message either way, after which a websocket is closed; None is never."""
+    stall_timeout: ClassVar[float | None] = 20
+    """Seconds that a caller may take nothing of an answer that is on its way, such as a stream of
+    events, before the call is ended; None is 60, the limit of every connection."""
     concurrency_buffer: ClassVar[int] = 0
     """Runners that are kept idle above what the requests need."""
     scaling_delay: ClassVar[float] = 0
@@ -56,26 +64,31 @@ class App:
     """Seconds that a request may take; the runner is replaced when one takes longer."""
     request_start_timeout: ClassVar[float | None] = None
     """Seconds that a request may wait for its turn."""
+    retry_config: ClassVar[Mapping[str, Mapping[str, int]] | None] = None
+    """Tries after the first one of a queued request, by what went wrong, as
+    `{"timeout": {"retries": 2}}`. What is left out keeps its default: server_error 9, timeout 0,
+    connection_error 1."""
+    skip_retry_conditions: ClassVar[Sequence[str]] = ()
+    """What is never tried again: `server_error`, `timeout`, `connection_error`."""
     media_expires_in: ClassVar[Lifetime | None] = None
     """How long files made here live, unless a call or a request says otherwise."""
 
     @override
     def __init_subclass__(cls, **keywords: object) -> None:
         super().__init_subclass__()
-        known = [key for key in App.__annotations__ if not key.startswith("_")]
+        known = options_of(App)
         for key, value in keywords.items():
-            if key not in known:
-                near = difflib.get_close_matches(key, known, n=1)
-                hint = f" Did you mean {near[0]!r}?" if near else f" Known: {', '.join(known)}."
-                message = f"{cls.__name__} has an unknown option {shown(key, 40)!r}.{hint}"
-                raise AppDefinitionError(message)
+            check_keyword(cls.__name__, key, known)
             setattr(cls, key, value)
+        check_names(cls.__name__, _own(cls), known)
+        check_values(cls.__name__, App, vars(cls))
         if "name" not in cls.__dict__:
             cls.name = kebab(cls.__name__)
         if not isinstance(cls.name, str):
             message = f"{cls.__name__}.name has to be a text, part of the URL; rename the method."
             raise AppDefinitionError(message)
         checked_name(cls.name)
+        budgets_of(cls.retry_config, cls.skip_retry_conditions)
         if cls.__init__ is not object.__init__:
             message = f"{cls.__name__} defines __init__; put what it does into setup()."
             raise AppDefinitionError(message)
@@ -103,6 +116,11 @@ class App:
         return current_request()
 
 
+def _own(kind: type[App]) -> dict[str, object]:
+    """Return what the author wrote into a class, less its endpoints."""
+    return {name: value for name, value in vars(kind).items() if spec_of(value) is None}
+
+
 @dataclass(frozen=True, slots=True)
 class BoundEndpoint:
     """An endpoint of a live app object."""
@@ -110,6 +128,12 @@ class BoundEndpoint:
     name: str
     spec: EndpointSpec
     call: Callable[..., Any]  # Any: the author's own signature
+
+
+def has_endpoints(kind: type[App]) -> bool:
+    """Return whether an App class has a method that is marked as an endpoint."""
+    names = (name for name in dir(kind) if not name.startswith("__"))
+    return any(spec_of(getattr(kind, name, None)) is not None for name in names)
 
 
 def endpoints_of(app: App | type[App]) -> list[BoundEndpoint]:

@@ -1,16 +1,18 @@
 """`file.py::Class` or `module:Class` -> App classes."""
 
+import difflib
 import importlib
 import importlib.util
 import sys
-import traceback
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
 from typing_extensions import override
 
-from towpath.app.definition import App, endpoints_of
+from towpath.app.definition import App, endpoints_of, has_endpoints
+from towpath.app.tracebacks import authors_traceback, last_place
 from towpath.errors import AppDefinitionError
 from towpath.errors.redaction import shown
 
@@ -62,9 +64,11 @@ def load_apps(reference: AppReference) -> list[type[App]]:
     if reference.class_name is not None:
         found = getattr(module, reference.class_name, None)
         if not isinstance(found, type) or not issubclass(found, App):
-            here = ", ".join(kind.__name__ for kind in _apps_in(module)) or "none"
+            here = [kind.__name__ for kind in _apps_in(module)]
+            hint = _near(reference.class_name, here)
             message = (
-                f"{reference.source} has no App {shown(reference.class_name)!r}. Apps: {here}."
+                f"{reference.source} has no App {shown(reference.class_name)!r}.{hint} "
+                f"Apps: {', '.join(here) or 'none'}."
             )
             raise AppDefinitionError(message)
         endpoints_of(found)
@@ -93,21 +97,22 @@ def _apps_in(module: ModuleType) -> list[type[App]]:
 
 
 def _is_served(kind: type[App]) -> bool:
-    """Return whether a class has endpoints; one without is a base for others."""
-    try:
-        return bool(endpoints_of(kind))
-    except AppDefinitionError as error:
-        if "no endpoints" in str(error):
-            return False
-        raise
+    """Return whether a class has endpoints; one without is a base for others.
+
+    Raises:
+        AppDefinitionError: it has some that cannot be served together.
+    """
+    if not has_endpoints(kind):
+        return False
+    endpoints_of(kind)
+    return True
 
 
 def _load_file(source: str) -> ModuleType:
     """Run a file as a module; its folder is importable, as for `python file.py`."""
     path = Path(source).absolute()
     if not path.is_file():
-        message = f"There is no file {shown(source)}. Give a Python file with a towpath.App in it."
-        raise AppDefinitionError(message)
+        raise AppDefinitionError(_no_file(source, path))
     name = path.stem if path.stem.isidentifier() else "app"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
@@ -119,28 +124,65 @@ def _load_file(source: str) -> ModuleType:
         sys.path.insert(0, str(path.parent))
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise _import_failure(source, error) from error
     return module
 
 
+def _no_file(source: str, path: Path) -> str:
+    """Say that there is no such file, and which one may be meant."""
+    if path.is_dir():
+        return f"{shown(source)} is a folder. Give a Python file with a towpath.App in it."
+    try:
+        beside = [each.name for each in path.parent.glob("*.py")]
+    except OSError:
+        beside = []
+    hint = _near(path.name, beside)
+    return f"There is no file {shown(source)}.{hint} Give a Python file with a towpath.App in it."
+
+
+def _near(given: str, known: Sequence[str]) -> str:
+    """Return a question whether a name like *given* is meant, '' if none is like it."""
+    near = difflib.get_close_matches(given, known, n=1)
+    return f" Did you mean {near[0]}?" if near else ""
+
+
 def _import(name: str) -> ModuleType:
     """Import a module; the working folder is importable."""
+    if not all(part.isidentifier() for part in name.split(".")):
+        message = (
+            f"{shown(name)!r} is neither a Python file nor a module. Give file.py, "
+            "file.py::Class, module or module:Class."
+        )
+        raise AppDefinitionError(message)
     if "" not in sys.path and str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
     try:
         return importlib.import_module(name)
-    except Exception as error:
+    except ModuleNotFoundError as error:
+        if error.name is not None and f"{name}.".startswith(f"{error.name}."):
+            raise AppDefinitionError(_no_module(name, error.name)) from None
+        raise _import_failure(name, error) from error
+    except (Exception, SystemExit) as error:
         raise _import_failure(name, error) from error
 
 
-def _import_failure(source: str, error: Exception) -> AppDefinitionError:
+def _no_module(name: str, missing: str) -> str:
+    """Say that there is no such module, and which one may be meant."""
+    beside = [each.stem for each in Path.cwd().glob("*.py")] if name == missing else []
+    which = f"There is no module {missing!r}" + (f" for {name!r}" if name != missing else "")
+    return (
+        f"{which} in the working folder or among the installed packages.{_near(name, beside)} "
+        "Give file.py, file.py::Class, module or module:Class."
+    )
+
+
+def _import_failure(source: str, error: BaseException) -> AppDefinitionError:
     """Say what the author's code raised, and where."""
+    place = last_place(error)
     if isinstance(error, AppDefinitionError):
-        return error
-    frames = traceback.extract_tb(error.__traceback__)
-    where = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
-    if isinstance(error, SyntaxError):
-        where = f" (line {error.lineno})"
-    message = f"{source} cannot be imported: {type(error).__name__}: {error}{where}"
-    return AppDefinitionError(message)
+        return AppDefinitionError(f"{place}: {error}" if place else str(error))
+    where = f" ({place})" if place else ""
+    said = str(error.msg) if isinstance(error, SyntaxError) else shown(str(error))
+    message = f"{source} cannot be imported: {type(error).__name__}: {said}{where}"
+    return AppDefinitionError(message, traceback=authors_traceback(error))

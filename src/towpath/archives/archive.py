@@ -7,8 +7,9 @@ from tempfile import TemporaryFile
 from typing import BinaryIO, Protocol, cast
 
 from towpath.archives.members import Budget, Member, Placed, judged
-from towpath.errors import UnsafeArchiveError
+from towpath.errors import BrokenArchiveError, UnsafeArchiveError
 from towpath.errors.redaction import shown
+from towpath.temporaries import telling_full
 
 __all__ = ["Archive", "extract", "extract_one", "listed"]
 
@@ -46,15 +47,22 @@ def extract(archive: Archive, members: Sequence[Placed], folder: Path, *, url: s
     Raises:
         BrokenArchiveError: it is damaged.
         UnsafeArchiveError: a member holds more than it declares.
+        TemporaryFullError: the disk has no room for it.
     """
-    for placed in members:
-        target = folder.joinpath(*placed.parts)
-        if placed.member.kind == "folder":
-            target.mkdir(parents=True, exist_ok=True)
-            continue
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with target.open("xb") as file:
-            _copy(archive, placed.member, file, url)
+    with telling_full():
+        for placed in members:
+            _extract(archive, placed, folder, url)
+
+
+def _extract(archive: Archive, placed: Placed, folder: Path, url: str | None) -> None:
+    """Unpack one member below *folder*."""
+    target = folder.joinpath(*placed.parts)
+    if placed.member.kind == "folder":
+        target.mkdir(parents=True, exist_ok=True)
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with target.open("xb") as file:
+        _copy(archive, placed.member, file, url)
 
 
 def extract_one(archive: Archive, placed: Placed, *, url: str | None) -> BinaryIO:
@@ -63,10 +71,12 @@ def extract_one(archive: Archive, placed: Placed, *, url: str | None) -> BinaryI
     Raises:
         BrokenArchiveError: it is damaged.
         UnsafeArchiveError: it holds more than it declares.
+        TemporaryFullError: the disk has no room for it.
     """
     file = cast("BinaryIO", TemporaryFile())  # noqa: SIM115 - the caller closes it
     try:
-        _copy(archive, placed.member, file, url)
+        with telling_full():
+            _copy(archive, placed.member, file, url)
     except BaseException:
         file.close()
         raise
@@ -75,7 +85,7 @@ def extract_one(archive: Archive, placed: Placed, *, url: str | None) -> BinaryI
 
 
 def _copy(archive: Archive, member: Member, file: BinaryIO, url: str | None) -> None:
-    """Copy what a member declares; one byte more is an archive that lies about its sizes."""
+    """Copy what a member declares: neither a byte more nor a byte less."""
     size = 0
     for piece in archive.pieces(member):
         size += len(piece)
@@ -83,3 +93,6 @@ def _copy(archive: Archive, member: Member, file: BinaryIO, url: str | None) -> 
             reason = f"it holds more than the {member.size} bytes that it declares"
             raise UnsafeArchiveError(reason, member=shown(member.name), url=url)
         file.write(piece)
+    if size < member.size:
+        reason = f"it declares {member.size} bytes and holds {size}; pack the archive again"
+        raise BrokenArchiveError(reason, member=shown(member.name), url=url)

@@ -12,6 +12,9 @@ __all__ = ["RATIO_FREE", "Budget", "Member", "Placed", "judged", "path_of"]
 RATIO_FREE = 10 * 2**20
 """Bytes up to which an archive may be as dense as it likes."""
 _LONGEST_NAME = 1024
+_LONGEST_PATH = 2048  # bytes; a system's limit is 4096, with the folder that it lies in
+_HEADERS_FREE = 2**20
+_HEADER_OF_A_MEMBER = 4096
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,11 @@ class Budget:
     size: int
     ratio: float
     depth: int
+
+    @property
+    def header_bytes(self) -> int:
+        """Return how many bytes names, comments and other facts of all members may take."""
+        return _HEADERS_FREE + _HEADER_OF_A_MEMBER * self.entries
 
 
 @dataclass(frozen=True)
@@ -119,16 +127,30 @@ def path_of(member: Member, budget: Budget, url: str | None = None) -> tuple[str
         reason = "its name leads outside of the archive"
     elif len(parts) > budget.depth:
         reason = f"it lies {len(parts)} folders deep, and the limit is {budget.depth}"
-    elif "\0" in name or len(name) > _LONGEST_NAME or not cleaned or not all(cleaned):
-        reason = "its name is not one that a file may have"
+    else:
+        reason = reason or _problem_of(name, cleaned)
     if reason:
         raise UnsafeArchiveError(reason, member=member.name, url=url)
     return cleaned
 
 
+def _problem_of(name: str, cleaned: Sequence[str]) -> str:
+    """Return why no file may have a name, or ''."""
+    longest = max(len(name), len("/".join(cleaned).encode()) * _LONGEST_NAME // _LONGEST_PATH)
+    if not name:
+        return "its name is empty"
+    if "\0" in name:
+        return "its name holds a NUL"
+    if longest > _LONGEST_NAME:
+        return f"its name is too long: {len(name)} characters, and {_LONGEST_NAME} are the limit"
+    if not cleaned or not all(cleaned):
+        return "its name has no character that a file name may have"
+    return ""
+
+
 def _is_root(member: Member) -> bool:
     """Return whether a member is the folder itself."""
-    return member.kind == "folder" and member.name.strip("./") == ""
+    return member.kind == "folder" and member.name != "" and member.name.strip("./") == ""
 
 
 def _part(part: str) -> str:

@@ -56,7 +56,7 @@ def opened_archive(
         if coding is not None:
             whole = unpacked_stream(stream, coding, budget, packed=packed, url=url)
             stack.callback(whole.close)
-            archive: Archive = TarArchive(whole, most=budget.entries, url=url)
+            archive: Archive = TarArchive(whole, budget, url=url)
         else:
             archive = _plain(stream, head, budget, url)
         stack.callback(archive.close)
@@ -69,9 +69,9 @@ def _plain(stream: BinaryIO, head: bytes, budget: Budget, url: str | None) -> Ar
     if kind == "application/x-7z-compressed":
         return _seven_zip(stream, budget, url)
     if kind == "application/x-tar" or _is_old_tar(head):
-        return TarArchive(stream, most=budget.entries, url=url)
+        return TarArchive(stream, budget, url=url)
     if kind == "application/zip" or zipfile.is_zipfile(stream):
-        return ZipArchive(stream, most=budget.entries, url=url)
+        return ZipArchive(stream, budget, url=url)
     message = f"This is not an archive that is read here ({_READ})."
     raise BrokenArchiveError(message, url=url)
 

@@ -11,6 +11,7 @@ from typing import Literal, cast
 from towpath.errors import UnsupportedFormatError
 from towpath.errors.redaction import shown
 from towpath.media.content_types import type_of_name
+from towpath.temporaries import telling_full
 
 __all__ = ["Entry", "content_type_of_archive", "entries_below", "entries_of", "pack"]
 
@@ -109,11 +110,18 @@ def pack(entries: Iterable[Entry], target: Path, file_name: str) -> None:
 
     Raises:
         UnsupportedFormatError: no such archive is made here.
+        TemporaryFullError: the disk has no room for it.
     """
     mode = _mode_of(file_name)
-    if mode == "zip":
-        _zip(entries, target)
-        return
+    with telling_full():
+        if mode == "zip":
+            _zip(entries, target)
+        else:
+            _tar(entries, target, mode)
+
+
+def _tar(entries: Iterable[Entry], target: Path, mode: str) -> None:
+    """Write a tar."""
     kind = cast("Literal['w:gz']", mode)
     with tarfile.open(target, kind, dereference=True) as archive:
         for path, name in entries:

@@ -1,8 +1,7 @@
 """7z by py7zr, which the `archives` extra brings; its decoder writes to where we count."""
 
 import io
-import lzma
-import zlib
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import PurePosixPath
@@ -10,12 +9,15 @@ from tempfile import TemporaryFile
 from typing import IO, Any, BinaryIO, Literal
 
 import py7zr
-from py7zr.exceptions import ArchiveError
+from py7zr import archiveinfo
+from py7zr.exceptions import ArchiveError, PasswordRequired
 from py7zr.io import Py7zIO, WriterFactory
 from typing_extensions import override
 
 from towpath.archives.members import Budget, Member
-from towpath.errors import BrokenArchiveError, UnsafeArchiveError
+from towpath.errors import BrokenArchiveError, TowpathError, UnsafeArchiveError
+from towpath.errors.redaction import shown
+from towpath.temporaries import telling_full
 
 __all__ = ["SevenZipArchive"]
 
@@ -23,7 +25,11 @@ _BUFFER = 256 * 1024
 _MOST_MEMORY = 256 * 2**20
 _LZMA, _LZMA2, _PPMD = b"\x03\x01\x01", b"\x21", b"\x03\x04\x01"
 _ENCRYPTED = "it is encrypted; send the archive without a password"
-_BROKEN = "This is not a whole 7z archive; pack it again."
+_SIGNATURE = 32
+_PACKED = b"\x17"
+_FILES_FREE = 65_536
+_limits_lock = threading.Lock()
+_BROKEN = "This is not a whole 7z archive"
 
 
 class SevenZipArchive:
@@ -42,9 +48,12 @@ class SevenZipArchive:
     def __init__(self, stream: BinaryIO, budget: Budget, *, url: str | None = None) -> None:
         self._url = url
         self._stream = stream
+        self._budget = budget
         self._spool: _Spool | None = None
-        with self._judging(), py7zr.SevenZipFile(stream, "r") as archive:
-            self._check_memory(archive)
+        self._check_header(budget)
+        with self._judging(), _opened(stream, budget) as archive:
+            streams = archive.header.main_streams
+            self._check_coders(streams.unpackinfo.folders if streams is not None else [])
             files = list(archive.files)
             problem = _ENCRYPTED if archive.needs_password() else ""
         if len(files) > budget.entries:
@@ -69,46 +78,78 @@ class SevenZipArchive:
     def _decoded(self) -> "_Spool":
         """Decode all files into one that has no name."""
         self._spool = _Spool({member.name: member.size for member in self.members}, self._url)
-        with self._judging():
+        with self._judging(), telling_full():
             self._stream.seek(0)
-            with py7zr.SevenZipFile(self._stream, "r") as archive:
+            with _opened(self._stream, self._budget) as archive:
                 archive.extractall(factory=self._spool)
         return self._spool
 
-    def _check_memory(self, archive: py7zr.SevenZipFile) -> None:
-        """Refuse what needs more memory than any honest archive."""
-        streams = archive.header.main_streams
-        folders = streams.unpackinfo.folders if streams is not None else []
-        for folder in folders:
-            for coder in folder.coders:
-                need = _memory_of(coder)
-                if need > _MOST_MEMORY:
-                    reason = f"it needs {need} bytes of memory; the limit is {_MOST_MEMORY}"
-                    raise UnsafeArchiveError(reason, url=self._url)
+    def _check_header(self, budget: Budget) -> None:
+        """Refuse a header that is too large, or packed by what is not read (7zFormat.txt)."""
+        head = self._stream.read(_SIGNATURE)
+        start, size = int.from_bytes(head[12:20], "little"), int.from_bytes(head[20:28], "little")
+        if size > budget.header_bytes:
+            reason = f"its header has {size} bytes, and the limit is {budget.header_bytes}"
+            raise UnsafeArchiveError(reason, url=self._url)
+        with self._judging():
+            self._stream.seek(_SIGNATURE + start)
+            header = self._stream.read(size)
+            self._stream.seek(0)
+            if header[:1] == _PACKED:
+                streams = archiveinfo.HeaderStreamsInfo.retrieve(io.BytesIO(header[1:]))
+                self._check_coders(streams.unpackinfo.folders)
+
+    def _check_coders(self, folders: Sequence[Any]) -> None:
+        """Refuse what needs more memory than any honest archive, and PPMd.
+
+        The decoder of PPMd that py7zr uses reads and writes anywhere when its data are damaged.
+        """
+        for coder in (coder for folder in folders for coder in folder.coders):
+            need = _memory_of(coder)
+            if coder.get("method") == _PPMD:
+                reason = "its compression method PPMd is not read; use LZMA2"
+                raise UnsafeArchiveError(reason, url=self._url)
+            if need > _MOST_MEMORY:
+                reason = f"it needs {need} bytes of memory; the limit is {_MOST_MEMORY}"
+                raise UnsafeArchiveError(reason, url=self._url)
 
     @contextmanager
     def _judging(self) -> Iterator[None]:
-        """Turn what py7zr raises, which is of every kind, into our errors."""
+        """Turn what py7zr and its codecs raise, which is of every kind, into our errors."""
         try:
             yield
-        except (UnsafeArchiveError, BrokenArchiveError, FileExistsError):
+        except TowpathError:
             raise
-        except (
-            ArchiveError,
-            lzma.LZMAError,
-            zlib.error,
-            EOFError,
-            OSError,
-            ArithmeticError,
-            LookupError,
-            TypeError,
-            ValueError,
-            AttributeError,
-            AssertionError,
-            MemoryError,
-            RuntimeError,
-        ) as error:
-            raise BrokenArchiveError(_BROKEN, url=self._url) from error
+        except UnicodeDecodeError as error:
+            reason = "The 7z archive has a name that is not valid UTF-16; pack it again."
+            raise BrokenArchiveError(reason, url=self._url) from error
+        except PasswordRequired as error:
+            raise UnsafeArchiveError(_ENCRYPTED, url=self._url) from error
+        except ArchiveError as error:
+            reason = f"{_BROKEN}: {shown(str(error))}. Pack it again."
+            raise BrokenArchiveError(reason, url=self._url) from error
+        except Exception as error:
+            reason = f"{_BROKEN}; pack it again."
+            raise BrokenArchiveError(reason, url=self._url) from error
+
+
+@contextmanager
+def _opened(stream: BinaryIO, budget: Budget) -> Iterator[py7zr.SevenZipFile]:
+    """Open a 7z whose header is bounded by the budget.
+
+    py7zr allows 256 MiB and 2^23 files of 200 bytes each. Its limits are constants of a module;
+    they are put back at once.
+    """
+    with _limits_lock:
+        before = archiveinfo.MAX_HEADER_SIZE, archiveinfo.MAX_NUMFILES
+        archiveinfo.MAX_HEADER_SIZE = budget.header_bytes
+        archiveinfo.MAX_NUMFILES = max(_FILES_FREE, 2 * budget.entries)
+        try:
+            archive = py7zr.SevenZipFile(stream, "r")
+        finally:
+            archiveinfo.MAX_HEADER_SIZE, archiveinfo.MAX_NUMFILES = before
+    with archive:
+        yield archive
 
 
 def _kind(file: Any) -> Literal["file", "folder", "other"]:  # noqa: ANN401 - py7zr's
@@ -128,8 +169,6 @@ def _memory_of(coder: Any) -> int:  # noqa: ANN401 - py7zr's
     """Return the bytes that a coder's dictionary takes (7zFormat.txt)."""
     method, properties = coder.get("method"), coder.get("properties") or b""
     if method == _LZMA and len(properties) >= 5:  # noqa: PLR2004
-        return int.from_bytes(properties[1:5], "little")
-    if method == _PPMD and len(properties) >= 5:  # noqa: PLR2004
         return int.from_bytes(properties[1:5], "little")
     if method == _LZMA2 and properties:
         bits = properties[0]

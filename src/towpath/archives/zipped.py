@@ -1,16 +1,18 @@
 """ZIP by the standard library's directory reader, with checks of our own around it."""
 
 import io
+import lzma
 import stat
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import BinaryIO, Literal
+from typing import IO, BinaryIO, Literal, cast
 
-from towpath.archives.members import Member
+from towpath.archives.members import Budget, Member
 from towpath.errors import BrokenArchiveError, UnsafeArchiveError
+from towpath.errors.redaction import shown
 
 __all__ = ["ZipArchive"]
 
@@ -21,6 +23,7 @@ _METHODS = _BOUNDED | {zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA}
 _ENCRYPTED = 0x1
 _PATCHED = 0x20
 _LOCAL_HEADER = 30
+_ENTRY, _ENTRY_HEADER = b"PK\x01\x02", 46
 _MOST_DICTIONARY = 64 * 2**20
 _DAMAGED = "The ZIP archive is damaged; pack it again."
 
@@ -28,25 +31,28 @@ _DAMAGED = "The ZIP archive is damaged; pack it again."
 class ZipArchive:
     """An open ZIP.
 
+    `zipfile` reads the whole directory and makes an object of each entry, whatever their number:
+    a directory of 100 MB became 2 GB. Here its bytes and its entries are counted before.
+
     Args:
         stream: the archive, seekable.
-        most: members at most; more are refused before they are looked at.
+        budget: what it may ask for.
         url: for messages.
 
     Raises:
         BrokenArchiveError: it is not a whole ZIP.
-        UnsafeArchiveError: it has too many members, or some share their bytes.
+        UnsafeArchiveError: it has too many members or too large a directory, or some share their
+            bytes.
     """
 
-    def __init__(self, stream: BinaryIO, *, most: int, url: str | None = None) -> None:
+    def __init__(self, stream: BinaryIO, budget: Budget, *, url: str | None = None) -> None:
         self._url = url
         self._stream = stream
         with self._judging():
-            self._zip = zipfile.ZipFile(stream)
+            directory = _Directory(stream, budget, url)
+            self._zip = zipfile.ZipFile(cast("IO[bytes]", directory))
+            directory.read = stream.read  # contents from here on
             self._infos: Sequence[zipfile.ZipInfo] = self._zip.infolist()
-        if len(self._infos) > most:
-            reason = f"it has {len(self._infos)} members, and the limit is {most}"
-            raise UnsafeArchiveError(reason, url=url)
         self._check_overlaps()
         self.members: Sequence[Member] = [
             Member(info.orig_filename, _kind(info), info.file_size, number, _problem(info))
@@ -60,7 +66,7 @@ class ZipArchive:
         """
         info = self._infos[member.number]
         step = _BUFFER if info.compress_type in _BOUNDED else _SMALL
-        with self._judging():
+        with self._judging(member.name):
             self._check_dictionary(info)
             with self._zip.open(info) as source:
                 while piece := source.read(step):
@@ -92,25 +98,70 @@ class ZipArchive:
             end = info.header_offset + info.compress_size + _LOCAL_HEADER
 
     @contextmanager
-    def _judging(self) -> Iterator[None]:
-        """Turn what `zipfile` raises into our errors."""
+    def _judging(self, member: str | None = None) -> Iterator[None]:
+        """Turn what `zipfile` raises into our errors, which name the member and the reason."""
         try:
             yield
-        except zipfile.BadZipFile:
-            message = "This is not a whole ZIP archive; send one that a ZIP program opens."
-            raise BrokenArchiveError(message, url=self._url) from None
+        except UnicodeDecodeError as error:
+            name = member or error.object.decode(errors="replace")
+            reason = "its name is marked as UTF-8 and is not; pack the archive again"
+            raise BrokenArchiveError(reason, member=name, url=self._url) from None
+        except zipfile.BadZipFile as error:
+            raise BrokenArchiveError(_reason(error, member), member=member, url=self._url) from None
         except (
             zlib.error,
+            lzma.LZMAError,
             EOFError,
             OSError,
             NotImplementedError,
             RuntimeError,
             ValueError,
+            OverflowError,
+            LookupError,
+            MemoryError,
             struct.error,
         ) as error:
-            if isinstance(error, FileExistsError | NotADirectoryError):
-                raise
-            raise BrokenArchiveError(_DAMAGED, url=self._url) from error
+            reason = _DAMAGED if member is None else "its content cannot be read; pack it again"
+            raise BrokenArchiveError(reason, member=member, url=self._url) from error
+
+
+def _reason(error: zipfile.BadZipFile, member: str | None) -> str:
+    """Return what is wrong, in the words of `zipfile`."""
+    why = shown(str(error))
+    if member is None:
+        return f"This is not a whole ZIP archive: {why}. Send one that a ZIP program opens."
+    return f"it has not the size or the checksum that the archive declares ({why}); pack it again"
+
+
+class _Directory:
+    """A ZIP whose directory is counted while `zipfile` reads it, in one piece."""
+
+    def __init__(self, stream: BinaryIO, budget: Budget, url: str | None) -> None:
+        self._stream = stream
+        self._budget = budget
+        self._url = url
+        self.seek, self.tell, self.seekable = stream.seek, stream.tell, stream.seekable
+        self.read: Callable[..., bytes] = self._read
+
+    def _read(self, size: int = -1) -> bytes:
+        """Read what `zipfile` asks for while it opens the archive."""
+        most = self._budget.header_bytes
+        if size > most:
+            reason = f"its directory has {size} bytes, and the limit is {most}"
+            raise UnsafeArchiveError(reason, url=self._url)
+        data = self._stream.read(size)
+        self._check_entries(data)
+        return data
+
+    def _check_entries(self, data: bytes) -> None:
+        """Refuse a directory of too many entries (APPNOTE 4.3.12)."""
+        at = count = 0
+        while data.startswith(_ENTRY, at) and at + _ENTRY_HEADER <= len(data):
+            count += 1
+            at += _ENTRY_HEADER + sum(struct.unpack_from("<HHH", data, at + 28))
+        if count > self._budget.entries:
+            reason = f"it has {count} members, and the limit is {self._budget.entries}"
+            raise UnsafeArchiveError(reason, url=self._url)
 
 
 def _kind(info: zipfile.ZipInfo) -> Literal["file", "folder", "other"]:
@@ -118,7 +169,7 @@ def _kind(info: zipfile.ZipInfo) -> Literal["file", "folder", "other"]:
     kind = stat.S_IFMT(info.external_attr >> 16)
     if kind and not stat.S_ISREG(kind) and not stat.S_ISDIR(kind):
         return "other"
-    return "folder" if info.is_dir() else "file"
+    return "folder" if info.filename.endswith("/") else "file"  # is_dir() fails on an empty name
 
 
 def _problem(info: zipfile.ZipInfo) -> str:

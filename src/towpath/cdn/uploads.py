@@ -1,10 +1,9 @@
 """POST /files/upload: a body, or a browser's form, becomes a public URL in one step."""
 
-from collections.abc import Mapping
-from contextlib import closing
-from typing import BinaryIO
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, closing
+from typing import cast
 
-from starlette.datastructures import FormData, UploadFile
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
@@ -20,12 +19,14 @@ from towpath.storage.hosting import Hosting
 from towpath.storage.records import StoredFile
 from towpath.storage.staging import Incoming, NewFile
 from towpath.uploads.lifetimes import lifetime_in_header, seconds_of
+from towpath.web.forms import FormFile, FormLimits, read_form
 
 __all__ = ["UPLOAD_PATH", "UploadEndpoint"]
 
 UPLOAD_PATH = "/files/upload"
 _BATCH = 1024 * 1024
 _HEAD = 512
+_FORM = FormLimits(files=1, fields=20, text=2**20)
 _LIFE_HEADERS = ("x-fal-object-lifecycle-preference", "x-fal-object-lifecycle")
 _NO_TYPE = {"", "application/x-www-form-urlencoded"}
 """What clients send when their user said nothing."""
@@ -58,7 +59,7 @@ class UploadEndpoint:
         kind = request.headers.get("content-type", "")
         try:
             if _bare(kind) == "multipart/form-data":
-                record = await self._form(request, lifetime)
+                record = await self._form(request, kind, lifetime)
             else:
                 given = "" if _bare(kind) in _NO_TYPE else kind
                 record = await self._body(request, given, lifetime)
@@ -77,20 +78,21 @@ class UploadEndpoint:
             new = self._new(incoming, name, kind or guess(name, head), lifetime)
             return await in_thread(self._store.save)(new)
 
-    async def _form(self, request: Request, lifetime: int | None) -> StoredFile:
-        """Store the file of a form."""
-        async with request.form(max_files=1, max_fields=20) as form:
-            part = _file_of(form)
-            head = await part.read(_HEAD)
-            await part.seek(0)
-            name = clean_name(part.filename or "")
-            kind = part.content_type or guess(name, head)
-            new = self._new(part.file, name, kind, lifetime)
+    async def _form(self, request: Request, kind: str, lifetime: int | None) -> StoredFile:
+        """Store the file of a form, as it comes."""
+        with ExitStack() as stack:
+
+            def make() -> Incoming:
+                return stack.enter_context(closing(self._store.incoming()))
+
+            parts = await read_form(request.stream(), kind, make, _FORM)
+            file = _file_of(parts)
+            name = clean_name(file.name)
+            said = file.content_type or guess(name, file.head)
+            new = self._new(cast("Incoming", file.sink), name, said, lifetime)
             return await in_thread(self._store.save)(new)
 
-    def _new(
-        self, data: BinaryIO | Incoming, name: str, kind: str, lifetime: int | None
-    ) -> NewFile:
+    def _new(self, data: Incoming, name: str, kind: str, lifetime: int | None) -> NewFile:
         """Return what is to be saved."""
         if not is_header_safe(kind):
             message = f"Content-Type {shown(kind, 80)!r} is not one. Send one like image/png."
@@ -130,16 +132,16 @@ def _bare(kind: str) -> str:
     return kind.partition(";")[0].strip().lower()
 
 
-def _file_of(form: FormData) -> UploadFile:
+def _file_of(parts: Sequence[tuple[str, str | FormFile]]) -> FormFile:
     """Return the file of a form.
 
     Raises:
         RequestError: it has none.
     """
-    part = form.get("file")
-    if isinstance(part, UploadFile):
+    part = dict(parts).get("file")
+    if isinstance(part, FormFile):
         return part
-    names = ", ".join(sorted(form)) or "none"
+    names = ", ".join(sorted({name for name, _ in parts})) or "none"
     message = f"The form has no file in its field 'file' (its fields: {shown(names)})."
     raise RequestError(message)
 

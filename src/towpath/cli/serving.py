@@ -2,7 +2,6 @@
 
 import asyncio
 import signal
-import sys
 import time
 import webbrowser
 from collections.abc import Mapping, Sequence
@@ -14,7 +13,14 @@ from watchfiles import PythonFilter, awatch
 from towpath.app.loading import parse_reference
 from towpath.cli.banner import banner_lines
 from towpath.cli.logs import set_up_logs
-from towpath.errors import AppError, ServerError, SettingsError, TowpathError
+from towpath.cli.outlet import Outlet, fill_descriptors
+from towpath.errors import (
+    AppDefinitionError,
+    AppError,
+    AppSetupError,
+    SettingsError,
+    TowpathError,
+)
 from towpath.gateway.server import RunningServer, run_server
 from towpath.memory import freeze_heap, share_arenas
 from towpath.settings import Settings, load, using
@@ -25,6 +31,7 @@ __all__ = ["serve_apps"]
 _FAILED = 1
 _USAGE = 2
 _INTERRUPTED = 130
+_SECOND = 2
 
 
 def serve_apps(
@@ -35,34 +42,44 @@ def serve_apps(
     open_page: bool = False,
 ) -> int:
     """Serve the apps; return the exit code."""
+    fill_descriptors()
     share_arenas()
+    outlet = Outlet()
     try:
         settings = load(**flags)
-        set_up_logs(settings.log_format, settings.log_level)
+        set_up_logs(settings.log_format, settings.log_level, outlet)
         with using(settings):
-            session = _Session(references, settings, reload=reload, open_page=open_page)
+            session = _Session(references, settings, outlet, reload=reload, open_page=open_page)
             return run_loop(session.run())
-    except SettingsError as error:
-        return _say(error, _USAGE)
-    except (ServerError, AppError, TowpathError) as error:
-        return _say(error, _FAILED)
+    except TowpathError as error:
+        outlet.say(_reason(error))
+        return _USAGE if isinstance(error, SettingsError) else _FAILED
     except KeyboardInterrupt:
         return _INTERRUPTED
+    finally:
+        outlet.close()
 
 
-def _say(error: TowpathError, code: int) -> int:
-    """Print why the server cannot start."""
-    print(f"towpath: {error}", file=sys.stderr)
-    return code
+def _reason(error: TowpathError) -> str:
+    """Say why the server cannot start; before it, the lines of the author's code that failed."""
+    trace = error.traceback if isinstance(error, AppDefinitionError | AppSetupError) else ""
+    return f"{trace}towpath: {error}"
 
 
 class _Session:
     """One run of the server, with its signals."""
 
     def __init__(
-        self, references: Sequence[str], settings: Settings, *, reload: bool, open_page: bool
+        self,
+        references: Sequence[str],
+        settings: Settings,
+        outlet: Outlet,
+        *,
+        reload: bool,
+        open_page: bool,
     ) -> None:
         self._references = references
+        self._outlet = outlet
         self._settings = settings
         self._reload = reload
         self._open_page = open_page
@@ -74,7 +91,7 @@ class _Session:
     async def run(self) -> int:
         """Serve; return the exit code."""
         loop = asyncio.get_running_loop()
-        for name in (signal.SIGINT, signal.SIGTERM):
+        for name in _signals():
             loop.add_signal_handler(name, self._on_signal, name)
         self._main = asyncio.create_task(
             run_server(self._references, self._settings, self._on_start), name="server"
@@ -93,26 +110,30 @@ class _Session:
             if self._main is not None:
                 self._main.cancel()
         elif self._signals == 1:
-            print("Finishing the requests at work; Ctrl+C again ends them.", file=sys.stderr)
             self._server.group.stop()
+            self._outlet.say("Finishing the requests at work; Ctrl+C again ends them.")
         else:
             self._server.group.stop(at_once=True)
+            if self._signals == _SECOND:
+                self._outlet.say("Ending at once; the requests at work are dropped.")
             if self._main is not None:
                 self._main.cancel()
 
     async def _on_start(self, server: RunningServer) -> None:
         """Say where everything is, and when the apps are ready."""
         self._server = server
-        print("\n".join(banner_lines(server)), flush=True)
+        for line in banner_lines(server):
+            self._outlet.say(line, "out")
         await server.engine.settled()
         freeze_heap()
         states = server.engine.states()
         waiting = [name for name, state in states.items() if state != "ready"]
         seconds = time.monotonic() - self._began
         if waiting:
-            print(f"could not start: {', '.join(waiting)}; tried again and again", flush=True)
+            names = ", ".join(waiting)
+            self._outlet.say(f"could not start: {names}; tried again and again", "out")
         else:
-            print(f"ready in {seconds:.1f} s", flush=True)
+            self._outlet.say(f"ready in {seconds:.1f} s", "out")
         if self._open_page:
             await asyncio.to_thread(webbrowser.open, f"{server.settings.origin}/playground/")
         if self._reload:
@@ -123,11 +144,17 @@ class _Session:
         folders = _folders(self._references)
         async for changes in awatch(*folders, watch_filter=PythonFilter()):
             name = Path(min(changes)[1]).name
-            print(f"{name} changed; loading", file=sys.stderr)
+            self._outlet.say(f"{name} changed; loading")
             try:
                 await server.engine.reload(self._references)
             except AppError as error:
-                print(f"the running code is kept: {error}", file=sys.stderr)
+                self._outlet.say(f"the running code is kept: {error}")
+
+
+def _signals() -> list[signal.Signals]:
+    """Return the signals that end the server; `nohup` has it ignore that its terminal closes."""
+    found = [signal.SIGINT, signal.SIGTERM]
+    return found if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else [*found, signal.SIGHUP]
 
 
 def _folders(references: Sequence[str]) -> set[Path]:

@@ -14,6 +14,7 @@ from towpath.codecs.arrays import image_of, pixels_of
 from towpath.codecs.images import flattened
 from towpath.codecs.sounds import checked_rate, samples_of, sound_frames
 from towpath.errors import UnsupportedFormatError
+from towpath.temporaries import telling_full
 
 if TYPE_CHECKING:
     import numpy as np
@@ -76,6 +77,7 @@ def encode_clip(
 
     Raises:
         UnsupportedFormatError: there is no frame, they differ in size, or one is no picture.
+        TemporaryFullError: the disk has no room for it.
     """
     if isinstance(fps, bool) or not 0 < fps <= _MOST_FPS or not math.isfinite(fps):
         message = f"fps={fps}; give frames a second, above 0 and at most {_MOST_FPS}"
@@ -87,7 +89,9 @@ def encode_clip(
         raise UnsupportedFormatError(message, kind="video")
     sound = _Sound(*audio) if audio is not None else None
     try:
-        return _Writer(target, first, fps, quality, encoder).write(chain([first], pictures), sound)
+        with telling_full():
+            writer = _Writer(target, first, fps, quality, encoder)
+            return writer.write(chain([first], pictures), sound)
     except BaseException:
         target.unlink(missing_ok=True)
         raise

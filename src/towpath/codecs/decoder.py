@@ -22,6 +22,7 @@ from typing import IO, TYPE_CHECKING, Any, NoReturn
 from towpath.codecs.records import HEADER, Ask, MediaLimits, Work, unpacked
 from towpath.errors import BrokenMediaError, ImageTooLargeError
 from towpath.media.content_types import demuxer_of
+from towpath.temporaries import telling_full
 
 if TYPE_CHECKING:
     import numpy as np
@@ -155,8 +156,13 @@ class Media:
             return self._data.open("rb", buffering=0)
         file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - the caller closes it
         left = memoryview(self._data)
-        while left:
-            left = left[file.write(left) :]
+        try:
+            with telling_full():
+                while left:
+                    left = left[file.write(left) :]
+        except BaseException:
+            file.close()
+            raise
         file.seek(0)
         return file
 

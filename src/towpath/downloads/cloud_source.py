@@ -1,10 +1,11 @@
 """s3://, gs:// and az://: object stores, by obstore, with the credentials of this process."""
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import lru_cache
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 import obstore
 from obstore.exceptions import (
@@ -17,13 +18,14 @@ from obstore.store import AzureStore, GCSStore, ObjectStore, S3Store
 
 from towpath.downloads.reuse import Head
 from towpath.downloads.sources import Opened
-from towpath.errors import InvalidURLError, SourceStatusError, SourceUnavailableError
+from towpath.errors import DownloadError, InvalidURLError, SourceStatusError, SourceUnavailableError
 from towpath.media.names import clean_name
 
 __all__ = ["CloudSource"]
 
 _BUFFER = 256 * 1024
 _ADVICE = "Check bucket, key and the credentials of this process."
+_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
 _LONGEST = timedelta(hours=12)
 
 
@@ -45,14 +47,13 @@ class CloudSource:
         """Open an object, or a part of it; see `Source.open`."""
         if headers:
             raise InvalidURLError(url, "object stores take no request_headers")
-        bucket, key = _split(url)
-        store = _store(urlsplit(url).scheme, bucket)
+        scheme, bucket, key = _split(url)
         options: obstore.GetOptions = {}
         if start or stop is not None:
             options["range"] = {"offset": start} if stop is None else (start, stop)
         if validator is not None:
             options["if_match"] = validator
-        result = _got(url, store, key, options)
+        result = _got(url, (scheme, bucket), key, options)
         meta = result.meta
         etag = meta["e_tag"]
         head = Head(
@@ -75,14 +76,15 @@ class CloudSource:
         yield Opened(head, chunks, start=result.range[0])
 
 
-def _split(url: str) -> tuple[str, str]:
-    """Return bucket and key."""
-    parts = urlsplit(url)
-    key = unquote(parts.path).lstrip("/")
-    if not parts.netloc or not key or "@" in parts.netloc or parts.query:
-        form = f"{parts.scheme}://bucket/key"
+def _split(url: str) -> tuple[str, str, str]:
+    """Return scheme, bucket and key; a bucket becomes a part of a host, so it is a plain name."""
+    scheme, _, rest = url.strip().partition("://")
+    bucket, _, path = rest.partition("/")
+    key = unquote(path).lstrip("/")
+    if not _BUCKET.fullmatch(bucket) or not key or "?" in path or "#" in path:
+        form = f"{scheme}://bucket/key"
         raise InvalidURLError(url, f"give {form}, without a query and credentials")
-    return parts.netloc, key
+    return scheme.lower(), bucket, key
 
 
 @lru_cache(maxsize=32)
@@ -95,12 +97,23 @@ def _store(scheme: str, bucket: str) -> ObjectStore:
     return S3Store(bucket, client_options={"timeout": _LONGEST})
 
 
+def _store_of(url: str, scheme: str, bucket: str) -> ObjectStore:
+    """Return the client of a bucket; without what it needs to know there is none."""
+    try:
+        return _store(scheme, bucket)
+    except obstore.exceptions.BaseError as error:
+        reason = f"the environment does not say how to sign in to {scheme}:// ({_kind(error)})"
+        raise DownloadError(url, f"{reason}. {_ADVICE}") from None
+
+
 def _got(
-    url: str, store: ObjectStore, key: str, options: "obstore.GetOptions"
+    url: str, store: tuple[str, str], key: str, options: "obstore.GetOptions"
 ) -> "obstore.GetResult":
     """Ask for an object; what the store says becomes our error."""
     try:
-        return obstore.get(store, key, options=options)
+        return obstore.get(_store_of(url, *store), key, options=options)
+    except ValueError:
+        raise InvalidURLError(url, "its key is not one that object stores have") from None
     except (NotFoundError, FileNotFoundError):
         raise SourceStatusError(url, 404, _ADVICE) from None
     except (PermissionDeniedError, UnauthenticatedError):

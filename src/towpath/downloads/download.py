@@ -52,14 +52,16 @@ def download_file(
 
     The file appears under its name only when it is whole. A repeated call asks the server
     whether the file changed and moves no body byte when it did not; with `sha256` it asks nobody.
-    Callers of one URL at the same moment, in any process, share one transfer.
+    Callers of one URL at the same moment, in any process, share one transfer if their request
+    headers are the same; callers with others have a file of their own.
 
     Args:
         url: http, https or a data: URI; other schemes where `sources` allows them. Files of our
             own server are read without a connection.
         target_dir: a folder, made when missing; a relative one lies below the data directory.
         force: download even if the file is here already.
-        request_headers: sent to the URL's own origin only, never across a redirect to another.
+        request_headers: sent to the URL's own origin only, never across a redirect to another;
+            they are a part of what the file is kept under.
         filesize_limit: MiB that the file may have, exact to the byte; 0 is a limit.
         options: see DownloadOptions.
 
@@ -67,13 +69,13 @@ def download_file(
         DownloadError: the file could not be brought here; its subclasses say why.
     """
     data_dir, temp, place = active().data_dir, places().temp, fspath(target_dir)
-    memory = memory_of(options, url, place, data_dir, temp)
     is_pinned = not force and filesize_limit is None and "sha256" in options
+    memory = memory_of(options, url, request_headers, place, data_dir, temp) if is_pinned else None
     if is_pinned and (path := _hits.look(memory)) is not None:
         return path
     folder = target_folder(place, data_dir=data_dir, temp=temp)
     request = wanted(url, request_headers, filesize_limit, options)
-    landing = Landing(folder, key_of(url, folder))
+    landing = Landing(folder, key_of(url, folder, headers=request.headers))
     path = bring(request, landing, force=force)
     if is_pinned:
         _hits.remember(memory, path, _ledger(folder).facts_path(landing.key))

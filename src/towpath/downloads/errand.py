@@ -1,6 +1,5 @@
 """One download from the first look at what is here to the file under its name."""
 
-import hashlib
 import logging
 import os
 import time
@@ -20,6 +19,7 @@ from towpath.downloads.ledger import Ledger
 from towpath.downloads.limits import Limits
 from towpath.downloads.opening import Opener, opener_of
 from towpath.downloads.part import Part, sweep
+from towpath.downloads.places import digest_of
 from towpath.downloads.progress import reporting
 from towpath.downloads.reuse import Digest, Facts, Head, fit, verdict
 from towpath.downloads.sources import Ask, Opened
@@ -49,10 +49,11 @@ def limits_of(given: int | None) -> Limits:
 
 def name_of(head: Head) -> str:
     """Return the name that the source gives, or one made of the URL's hash."""
-    digest = hashlib.sha256(head.url.encode("utf-8", "surrogatepass")).hexdigest()[:32]
-    if is_data_uri(head.url):
-        return f"{digest}.{extension_of(head.content_type or '')}"
-    return head.name or digest
+    if head.name:
+        return head.name
+    digest = digest_of(head.url)[:32]
+    is_inline = is_data_uri(head.url)
+    return f"{digest}.{extension_of(head.content_type or '')}" if is_inline else digest
 
 
 @dataclass(slots=True)
@@ -65,6 +66,7 @@ class Errand:
         ledger: what is known.
         force: whether what is here counts for nothing.
         claimed: the path that was claimed for it, once its name is known.
+        has_other_time: whether what is here has its size, and was written at another time.
     """
 
     wanted: Wanted
@@ -72,6 +74,7 @@ class Errand:
     ledger: Ledger
     force: bool = False
     claimed: Path | None = None
+    has_other_time: bool = False
 
     def run(self) -> Path:
         """Return the path of the file.
@@ -84,9 +87,9 @@ class Errand:
         if facts is not None and self._is_pinned(facts) and self._is_right(facts):
             return self._hit(facts)
         with self.ledger.lock(self.landing.key, self._progress_of_others) as has_waited:
-            if has_waited and not self.force:
-                facts = self._facts()
-                if facts is not None and facts.checked_at >= began and self._is_right(facts):
+            if not self.force and (has_waited or self.has_other_time):
+                facts = self._facts() or self._proven()
+                if facts is not None and self._is_fresh(facts, began) and self._is_right(facts):
                     return self._hit(facts)
             try:
                 return self._fetch(facts)
@@ -99,9 +102,34 @@ class Errand:
     def _facts(self) -> Facts | None:
         """Return what is known of the file, if it is still what it was."""
         facts = self.ledger.facts(self.landing.key)
-        if facts is None or self.ledger.have(self.landing.folder / facts.name, facts) is None:
+        if facts is None:
             return None
-        return facts
+        path = self.landing.folder / facts.name
+        if self.ledger.have(path, facts) is not None:
+            return facts
+        have = self.ledger.have(path, None)
+        self.has_other_time = have is not None and have.size == facts.size
+        return None
+
+    def _proven(self) -> Facts | None:
+        """Return what is known of a file that has another time, if its content is what it was.
+
+        tar, zip, FAT and the layers of images cut times; the digest tells that from a change.
+        """
+        facts = self.ledger.facts(self.landing.key)
+        if not self.has_other_time or facts is None or facts.sha256 is None:
+            return None
+        path = self.landing.folder / facts.name
+        with suppress(OSError), path.open("rb") as file:
+            now = replace(facts, mtime_ns=os.fstat(file.fileno()).st_mtime_ns)
+            if file_digest(file.fileno()) == facts.sha256:
+                self._note(path, now)
+                return now
+        return None
+
+    def _is_fresh(self, facts: Facts, began: float) -> bool:
+        """Return whether what is here needs no question: pinned, or asked about since *began*."""
+        return facts.checked_at >= began or self._is_pinned(facts)
 
     def _is_pinned(self, facts: Facts) -> bool:
         """Return whether what is here is good without asking the source."""

@@ -1,11 +1,21 @@
-"""The git command, tied to the addresses that the guard judged."""
+"""The git command, tied to the addresses that the guard judged.
+
+The naive way is to read a URL as git would, judge that, and let git go. It fails wherever the two
+readings differ: `urljoin` stops `../../../10.0.0.1/x.git` at the root of the host, git climbs over
+the host; Python and curl write `faß.de` as two different hosts; curl looks up `host.` and not the
+`host` that it was tied to. So nothing is read twice: git itself resolves the URLs of submodules
+(`git submodule init` writes them into `.git/config` and opens no connection), what stands there is
+judged, and git is given back the text that was judged, in ASCII, without a dot at the host's end.
+What a server could send git elsewhere with is off: redirects and the alternates of the dumb
+protocol (`http.followRedirects`), bundles and packfiles under other URLs.
+(gitsubmodules(7), gitprotocol-v2(5), CURLOPT_RESOLVE(3).)
+"""
 
 import re
 import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urljoin
 
 from towpath.errors import DownloadError, InvalidURLError, SourceUnavailableError
 from towpath.errors.redaction import shown
@@ -31,7 +41,12 @@ _FIXED = (
     "core.symlinks=true",
     "advice.detachedHead=false",
     "submodule.recurse=false",
+    "fetch.recurseSubmodules=false",
+    "fetch.uriProtocols=",
+    "transfer.bundleURI=false",
 )
+_LINK_MODE = "160000"  # of a submodule in git's index
+_SUBMODULE_URLS = r"^submodule\..*\.url$"
 
 
 def https_target(url: str) -> Target:
@@ -89,8 +104,8 @@ class Git:
                 env=environment_of_git(),
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
-                text=True,
-                errors="replace",
+                encoding="utf-8",
+                errors="surrogateescape",
                 timeout=_SECONDS,
                 check=False,
             )
@@ -115,19 +130,46 @@ class Git:
             reason = f"{shown(text, 60)} is too old; git 2.37 or newer is needed"
             raise DownloadError(self.url, reason)
 
-    def submodule_urls(self, folder: Path, base: str) -> list[str]:
-        """Return the URLs of the submodules of the work tree in *folder*, made absolute."""
-        if not (folder / ".gitmodules").is_file():
-            return []
-        pattern = r"^submodule\..*\.url$"
+    def pin_submodules(self, folder: Path, most: int) -> "Git":
+        """Return one that may reach the hosts of the submodules of the work tree in *folder*.
+
+        Git resolves their URLs; each is judged and put back as it was judged.
+
+        Raises:
+            BlockedAddressError: one leads to an address that is not allowed.
+            InvalidURLError: one is no https URL.
+            DownloadError: there are more than *most*.
+        """
+        count = len(self._submodule_paths(folder))
+        if count > most:
+            raise DownloadError(self.url, f"it has {count} submodules, and {most} are allowed")
+        self.run("submodule", "--quiet", "init", folder=folder)
+        urls = self._submodule_urls(folder)
+        pinned = self.reaching(urls.values())
+        for name, url in urls.items():
+            if (judged := https_target(url).url) != url:
+                self.run("config", "--local", name, judged, folder=folder)
+        return pinned
+
+    def _submodule_urls(self, folder: Path) -> dict[str, str]:
+        """Return the URLs of the submodules by their names in git's configuration."""
+        arguments = ("config", "--local", "--null", "--get-regexp", _SUBMODULE_URLS)
         try:
-            text = self.run(
-                "config", "--file", ".gitmodules", "--get-regexp", pattern, folder=folder
-            )
-        except DownloadError:
-            return []
-        found = [line.partition(" ")[2] for line in text.splitlines()]
-        return [urljoin(f"{base}/", url) if url.startswith((".", "/")) else url for url in found]
+            text = self.run(*arguments, folder=folder)
+        except DownloadError:  # no URL is written there
+            return {}
+        pairs = (entry.partition("\n") for entry in text.split("\0") if entry)
+        return {name: url for name, _, url in pairs}
+
+    def submodule_folders(self, folder: Path) -> list[Path]:
+        """Return the folders of the submodules that were brought to the work tree in *folder*."""
+        found = [folder / path for path in self._submodule_paths(folder)]
+        return [path for path in found if (path / ".git").exists()]
+
+    def _submodule_paths(self, folder: Path) -> list[str]:
+        """Return the paths of submodules in git's index."""
+        entries = self.run("ls-files", "--stage", "-z", folder=folder).split("\0")
+        return [entry.partition("\t")[2] for entry in entries if entry.startswith(_LINK_MODE)]
 
 
 def _bracketed(host: str) -> str:
@@ -139,8 +181,14 @@ def _refusal(url: str, said: str) -> DownloadError:
     """Turn what git says into our error."""
     lines = [line for line in said.splitlines() if line.startswith(("fatal:", "error:", "remote:"))]
     last = (lines or said.splitlines() or ["nothing"])[-1]
-    without_urls = re.sub(r"https?://\S+", "the URL", last)
-    reason = f"git says: {shown(without_urls, 300)}"
+    reason = f"git says: {shown(_without_places(last), 300)}"
     if any(word in last.lower() for word in _PASSING):
         return SourceUnavailableError(url, reason)
     return DownloadError(url, f"{reason}. Check the URL, the commit, and that it is public.")
+
+
+def _without_places(line: str) -> str:
+    """Return a line of git's without URLs and local paths."""
+    line = re.sub(r"\w+://\S+", "the URL", line)
+    line = re.sub(r"'/[^']*'", "a local path", line)
+    return re.sub(r"(?<![\w/])/(?!\s)[^\s:]+", "a local path", line)

@@ -6,6 +6,10 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from towpath.downloads.askers import asker_of
+from towpath.downloads.wanted import LONGEST_URL
+from towpath.media.data_uri import is_data_uri
+
 __all__ = ["Hits", "memory_of"]
 
 _MOST = 4096
@@ -22,12 +26,20 @@ class _Hit:
     facts_path: str
 
 
-def memory_of(options: Mapping[str, object], *rest: Hashable) -> Hashable:
+def memory_of(
+    options: Mapping[str, object],
+    url: object,
+    headers: Mapping[str, str] | None,
+    *rest: Hashable,
+) -> Hashable:
     """Return what a call is remembered under: all it says, so that none skips a check of its own.
 
-    None where the copy has to be hashed again.
+    None where the copy has to be hashed again, and for inline data and what is no URL.
     """
-    return None if options.get("verify") else (*rest, repr(options) if options else "")
+    is_url = isinstance(url, str) and len(url) <= LONGEST_URL and not is_data_uri(url)
+    if not is_url or options.get("verify"):
+        return None
+    return (url, asker_of(str(url), headers), *rest, repr(options) if options else "")
 
 
 class Hits:

@@ -12,8 +12,9 @@ from towpath.downloads.reuse import Facts, Head
 from towpath.downloads.transfer import Brought
 from towpath.errors import DiskFullError, DownloadError
 from towpath.errors.redaction import shown
+from towpath.net.telling import tell_operator
 
-__all__ = ["Landing", "land", "prepared", "published", "writing_to"]
+__all__ = ["Landing", "land", "prepared", "published", "unwritable", "writing_to"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +114,13 @@ def writing_to(head: Head, target: Path) -> Iterator[None]:
     except OSError as error:
         if is_full(error):
             raise DiskFullError(head.url, need=head.size or 1, free=0) from error
-        why = error.strerror or type(error).__name__
-        reason = f"{shown(str(target))} cannot be written: {why}. Choose another target_dir."
-        raise DownloadError(head.url, reason) from error
+        raise unwritable(head.url, target, error) from error
+
+
+def unwritable(url: str, target: Path, error: OSError) -> DownloadError:
+    """Return the error for a *target* that cannot be written; the operator is told its folder."""
+    why = error.strerror or type(error).__name__
+    reason = f"the file {shown(target.name)} cannot be written: {why}. Choose another target_dir."
+    failure = DownloadError(url, reason)
+    tell_operator(failure, f"{shown(str(target))} cannot be written: {why}")
+    return failure

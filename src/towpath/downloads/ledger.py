@@ -19,7 +19,8 @@ from towpath.downloads.reuse import Facts, Have
 __all__ = ["Entry", "Ledger"]
 
 _KEY_LENGTH = 64
-_OWNER = re.compile(r'(?:([0-9a-f]{64})|\{"v": 1, "key": "([0-9a-f]{64})")')
+_VERSION = 2  # 1 left signatures out by single names, and did not tell askers apart
+_OWNER = re.compile(r'(?:([0-9a-f]{64})|\{"v": \d+, "key": "([0-9a-f]{64})")')
 _MOMENT = threading.Event()
 _FIRST_PAUSE = 0.005
 _LONGEST_PAUSE = 0.2
@@ -36,6 +37,7 @@ class Entry:
         path: where the file is.
         facts: what is known of it.
         used_at: when it was last used, in seconds since the epoch.
+        version: of the rules that its key follows.
     """
 
     key: str
@@ -43,6 +45,7 @@ class Entry:
     path: Path
     facts: Facts
     used_at: float
+    version: int = _VERSION
 
 
 class Ledger:
@@ -73,7 +76,8 @@ class Ledger:
             with open(path, "rb") as file:  # noqa: PTH123 - every download passes here
                 told = json.loads(file.read())
                 used = os.fstat(file.fileno()).st_mtime
-            return Entry(key, told["url"], Path(told["path"]), Facts(**told["facts"]), used)
+            facts = Facts(**told["facts"])
+            return Entry(key, told["url"], Path(told["path"]), facts, used, told["v"])
         except (OSError, ValueError, TypeError, KeyError):
             return None
 
@@ -83,7 +87,7 @@ class Ledger:
         It is written in place, because the file is the lock too: one inode for each download,
         since making one costs more than all else. What is torn by a crash counts as not known.
         """
-        told = {"v": 1, "key": key, "url": url, "path": str(path), "facts": _plain(facts)}
+        told = {"v": _VERSION, "key": key, "url": url, "path": str(path), "facts": _plain(facts)}
         content = json.dumps(told).encode()
         with suppress(OSError), self._opened(key) as descriptor:
             os.pwrite(descriptor, content, 0)

@@ -29,6 +29,7 @@ from towpath.net.origin import Origin
 from towpath.net.patience import Watch
 from towpath.net.policy import AddressPolicy
 from towpath.net.proxies import parse_proxy
+from towpath.net.telling import tell_operator
 from towpath.settings import active
 from towpath.storage.hosting import Hosting, current_hosting
 
@@ -38,7 +39,6 @@ Opener = Callable[[Ask, Watch], Opened]
 """Opens one URL, as often as a download needs it."""
 
 _BUFFER = 1024 * 1024
-_MOST_INLINE = 64 * 2**20
 _CLOUD = frozenset({"s3", "gs", "az"})
 
 
@@ -49,8 +49,6 @@ def opener_of(wanted: Wanted) -> Opener:
         InvalidURLError: it is no URL, or its scheme may not be used by this call.
     """
     url = wanted.url
-    if not isinstance(url, str):
-        raise InvalidURLError(str(url), "a URL is a text")
     if data_uri.is_data_uri(url):
         return lambda _ask, _watch: _inline(wanted)
     hosting = current_hosting()
@@ -61,13 +59,16 @@ def opener_of(wanted: Wanted) -> Opener:
     if scheme in {"http", "https"} or not _is_special(scheme):
         return HttpSource(_origin(wanted), url, wanted.headers).open
     if scheme not in wanted.sources:
-        raise InvalidURLError(
-            url,
-            f"its scheme is {shown(scheme, 20)!r}, which is read with our own credentials.",
-            advice=f"If the URL is yours, pass sources={{{scheme!r}}} or set "
-            f"TOWPATH_SOURCES={scheme}.",
-        )
+        raise _not_asked_for(url, shown(scheme, 20))
     return _special(wanted, scheme)
+
+
+def _not_asked_for(url: str, scheme: str) -> InvalidURLError:
+    """Return the error for a scheme that this call may not use."""
+    reason = f"its scheme is {scheme!r}, which is read with credentials of the server"
+    error = InvalidURLError(url, f"{reason}. Use http or https, or pass sources={{{scheme!r}}}.")
+    tell_operator(error, f"TOWPATH_SOURCES={scheme} lets every call read {scheme}://")
+    return error
 
 
 def all_schemes() -> frozenset[str]:
@@ -88,6 +89,9 @@ def _is_special(scheme: str) -> bool:
 
 def _special(wanted: Wanted, scheme: str) -> Opener:
     """Return the opener of a scheme that the author asked for."""
+    if not wanted.url.isprintable():
+        reason = "the URL has control characters in it, or parts of characters; percent-encode them"
+        raise InvalidURLError(wanted.url, reason)
     own = registered_source(scheme)
     if own is None and scheme == "hf":
         url, headers, name = hub_request(wanted.url)
@@ -163,7 +167,7 @@ def _version() -> str:
 
 def _inline(wanted: Wanted) -> Opened:
     """Decode a data: URI."""
-    limit = _MOST_INLINE if wanted.limit is None else wanted.limit
+    limit = data_uri.MOST_INLINE if wanted.limit is None else wanted.limit
     data, kind = data_uri.parse(wanted.url, limit=limit)
     # The name is the key of the URI and the extension of its type: see downloads.errand.
     head = Head(wanted.url, "", len(data), kind)

@@ -1,14 +1,19 @@
 """Where downloads go: below which folder a target lies, and where weights and facts live. Pure."""
 
 import hashlib
-import re
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import urlsplit, urlunsplit
+
+from towpath.downloads.askers import asker_of
+from towpath.downloads.signatures import without_signature
+from towpath.media.data_uri import is_data_uri
 
 __all__ = [
     "canonical",
     "clone_key",
+    "digest_of",
     "facts_dir",
     "key_of",
     "model_weights_dir",
@@ -17,12 +22,8 @@ __all__ = [
     "target_folder",
 ]
 
-_SIGNATURE = re.compile(
-    r"^(x-amz-.*|x-goog-.*|x-oss-.*|signature|expires|key-pair-id|policy|awsaccesskeyid|googleaccessid"
-    r"|se|sig|sp|sv|sr|st|skoid|sktid|skt|ske|sks|skv|token|access_token|auth|hmac)$",
-    re.IGNORECASE,
-)
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
+_SLICE = 2**20
 
 
 @lru_cache(maxsize=256)
@@ -43,22 +44,47 @@ def target_folder(target: str, *, data_dir: Path, temp: Path | None) -> Path:
 
 
 def canonical(url: str) -> str:
-    """Return *url* without fragment, signature parameters, default port and host case."""
-    parts = urlsplit(url)
-    if not parts.scheme or parts.scheme.lower() == "data":
+    """Return *url* as all spellings of it are: what two calls have to share to mean one file.
+
+    An http URL loses its fragment, its signature, the default port and the case of its host. A
+    text that is none stays as it is: other schemes have rules of their own, and what cannot be read
+    is refused where it is opened.
+    """
+    if is_data_uri(url):
         return url
-    scheme = parts.scheme.lower()
-    host = parts.netloc.lower().removesuffix(_DEFAULT_PORTS.get(scheme, "\0"))
-    pairs = parse_qsl(parts.query, keep_blank_values=True)
-    kept = [pair for pair in pairs if not _SIGNATURE.match(pair[0])]
-    query = parts.query if len(kept) == len(pairs) else urlencode(kept)
-    return urlunsplit((scheme, host, parts.path or "/", query, ""))
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return url
+    if parts.scheme not in _DEFAULT_PORTS:
+        return url
+    host = parts.netloc.lower().removesuffix(_DEFAULT_PORTS[parts.scheme])
+    return urlunsplit((parts.scheme, host, parts.path or "/", without_signature(parts.query), ""))
 
 
-def key_of(url: str, folder: Path | None = None) -> str:
-    """Return the key of *url*, or of *url* kept in *folder*: 64 hex digits."""
-    text = canonical(url) if folder is None else f"{canonical(url)}\n{folder}"
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+def key_of(
+    url: str, folder: Path | None = None, *, headers: Mapping[str, str] | None = None
+) -> str:
+    """Return the key of a download: 64 hex digits.
+
+    Args:
+        url: what is downloaded.
+        folder: where it is kept, unless that follows from the key.
+        headers: the caller's request headers.
+    """
+    name = canonical(url)
+    asker = asker_of(name, headers)
+    place = "" if folder is None else f"\n{folder}"
+    return digest_of(name, f"{place}\n\n{asker}" if asker else place)
+
+
+def digest_of(*texts: str) -> str:
+    """Return the SHA-256 of *texts* in a row, in hex, without a copy of a long one."""
+    digest = hashlib.sha256()
+    for text in texts:
+        for at in range(0, len(text), _SLICE):
+            digest.update(text[at : at + _SLICE].encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()
 
 
 def model_weights_dir(data_dir: Path) -> Path:
@@ -68,13 +94,12 @@ def model_weights_dir(data_dir: Path) -> Path:
 
 def old_weights_dir(data_dir: Path, url: str) -> Path:
     """Return where the toolkit that users come from kept the weights of *url*."""
-    digest = hashlib.sha256(url.encode("utf-8", "surrogatepass")).hexdigest()
-    return data_dir / ".fal" / "model_weights" / digest
+    return data_dir / ".fal" / "model_weights" / digest_of(url)
 
 
 def clone_key(folder: Path) -> str:
     """Return the key of the clone in *folder*."""
-    return hashlib.sha256(f"clone\n{folder}".encode("utf-8", "surrogatepass")).hexdigest()
+    return digest_of(f"clone\n{folder}")
 
 
 def repository_dir(data_dir: Path) -> Path:

@@ -16,10 +16,11 @@ from towpath.concurrency import in_thread
 from towpath.context import places
 from towpath.downloads.cache import evict
 from towpath.downloads.git import Git, https_target
+from towpath.downloads.landing import unwritable
 from towpath.downloads.ledger import Ledger
 from towpath.downloads.places import clone_key, facts_dir, key_of, repository_dir, target_folder
 from towpath.downloads.reuse import Facts
-from towpath.errors import DownloadError
+from towpath.errors import DownloadError, InvalidURLError
 from towpath.errors.redaction import shown, shown_url
 from towpath.media.names import clean_name
 from towpath.settings import active
@@ -58,19 +59,19 @@ def clone_repository(
         DownloadError: it could not be cloned; its subclasses say why.
         ValueError: the commit or the name cannot be used.
     """
-    https_target(https_url)
+    url = https_target(https_url).url  # what git is given, so that both mean the same host
     commit = _checked_commit(commit_hash)
     folder = _folder(https_url, commit, target_dir, repo_name)
     ledger = Ledger(facts_dir(active().data_dir))
-    if not force and _origin_of(folder) not in {None, https_url}:
+    if _is_of_another(folder, url):
         folder = folder.with_name(f"{folder.name}-{key_of(https_url)[:8]}")
     key = clone_key(folder)
     with ledger.lock(key, lambda: _signs(folder)):
         git = Git(https_url)
         git.check_version()
-        git = git.reaching([https_url])
-        if force or not _is_right(git, folder, https_url, commit):
-            _clone(git, folder, https_url, commit)
+        git = git.reaching([url])
+        if force or not _is_right(git, folder, url, commit):
+            _clone(git, folder, url, commit)
         head = _head_of(folder)
         ledger.note(key, folder, Facts(folder.name, 0, 0, head), shown_url(https_url))
     most = active().cache_max_bytes
@@ -126,24 +127,20 @@ def _clone(git: Git, folder: Path, url: str, commit: str | None) -> None:
         git.run("clone", "--no-checkout", "--quiet", "--", url, str(draft / "clone"))
         tree = draft / "clone"
         git.run("checkout", "--quiet", "--force", commit or "HEAD", "--", folder=tree)
-        _submodules(git, tree, url, _MOST_LEVELS)
-        _put(tree, folder)
+        _submodules(git, tree, _MOST_LEVELS)
+        _put(url, tree, folder)
 
 
-def _submodules(git: Git, tree: Path, url: str, levels: int) -> None:
-    """Bring the submodules of *tree*; each of their hosts is judged first."""
-    urls = git.submodule_urls(tree, url)
-    if not urls:
+def _submodules(git: Git, tree: Path, levels: int) -> None:
+    """Bring the submodules of *tree*; the hosts of a level are judged before its first packet."""
+    if not (tree / ".gitmodules").is_file():
         return
-    if not levels or len(urls) > _MOST_SUBMODULES:
-        reason = f"its submodules are more than {_MOST_SUBMODULES} or nest over {_MOST_LEVELS} deep"
-        raise DownloadError(git.url, reason)
-    git = git.reaching(urls)
-    git.run("submodule", "--quiet", "update", "--init", "--force", folder=tree)
-    listed = git.run("submodule", "--quiet", "foreach", "echo $sm_path", folder=tree)
-    for path in listed.splitlines():
-        own = git.run("config", "remote.origin.url", folder=tree / path)
-        _submodules(git, tree / path, own, levels - 1)
+    if not levels:
+        raise DownloadError(git.url, f"its submodules nest over {_MOST_LEVELS} deep")
+    git = git.pin_submodules(tree, _MOST_SUBMODULES)
+    git.run("submodule", "--quiet", "update", "--force", folder=tree)
+    for folder in git.submodule_folders(tree):
+        _submodules(git, folder, levels - 1)
 
 
 @contextmanager
@@ -174,7 +171,7 @@ def _remove_if_dead(draft: Path) -> None:
         os.close(descriptor)
 
 
-def _put(tree: Path, folder: Path) -> None:
+def _put(url: str, tree: Path, folder: Path) -> None:
     """Put *tree* in the place of *folder*."""
     trash = folder.with_name(f".trash-{folder.name[:16]}-{time.monotonic_ns()}")
     try:
@@ -182,10 +179,18 @@ def _put(tree: Path, folder: Path) -> None:
             folder.rename(trash)
         tree.rename(folder)
     except OSError as error:
-        reason = f"{shown(str(folder))} cannot be written: {error.strerror}. Choose a target_dir."
-        raise DownloadError(str(folder), reason) from error
+        raise unwritable(url, folder, error) from error
     finally:
         shutil.rmtree(trash, ignore_errors=True)
+
+
+def _is_of_another(folder: Path, url: str) -> bool:
+    """Return whether the clone in *folder* is of another repository than *url*."""
+    origin = _origin_of(folder)
+    try:
+        return origin is not None and https_target(origin).url != url
+    except InvalidURLError:
+        return True
 
 
 def _origin_of(folder: Path) -> str | None:

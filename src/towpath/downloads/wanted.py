@@ -5,15 +5,19 @@ from dataclasses import dataclass, field
 from typing import Literal, TypedDict
 
 from towpath.downloads.digests import is_sha256
+from towpath.errors import InvalidURLError
+from towpath.errors.redaction import shown
+from towpath.media.data_uri import MOST_INLINE, check_length, is_data_uri
 from towpath.settings import active
 
-__all__ = ["DownloadOptions", "Progress", "Wanted", "wanted"]
+__all__ = ["LONGEST_URL", "DownloadOptions", "Progress", "Wanted", "wanted"]
 
 Progress = Literal["auto", "bar", "log", "off"] | Callable[[int, int | None], None]
 """How a download is shown, or a function of the bytes here and of all bytes, if known."""
 
 FILE_PATIENCE = 15.0
 WEIGHTS_PATIENCE = 300.0
+LONGEST_URL = 64 * 1024  # characters; eight times what servers take
 
 
 class DownloadOptions(TypedDict, total=False):
@@ -87,6 +91,7 @@ class Wanted:
         return (
             *(self.url, headers, self.limit, self.allow_hosts, self.sources),
             *(self.sha256, self.proxy, self.verify, self.max_age, self.stale_if_error),
+            *(self.patience, self.deadline),
         )
 
 
@@ -110,17 +115,21 @@ def wanted(
         sources: where the options give none; None = those of the settings.
 
     Raises:
+        InvalidURLError: the URL is no text, or is too long.
+        FileTooLargeError: the URL is inline data of more bytes than the limit.
         TypeError: an option has no such name.
         ValueError: an option has a value that cannot be meant.
     """
     given = DownloadOptions() if options is None else options
     _check(given)
+    limit = None if filesize_limit is None else _mebibytes(filesize_limit)
+    _check_url(url, MOST_INLINE if limit is None else limit)
     settings = active()
     digest = given.get("sha256")
     return Wanted(
         url,
         dict(headers or {}),
-        None if filesize_limit is None else _mebibytes(filesize_limit),
+        limit,
         patience=given.get("patience", patience),
         deadline=given.get("deadline"),
         allow_hosts=tuple(given.get("allow_hosts", ())),
@@ -133,6 +142,17 @@ def wanted(
         stale_if_error=given.get("stale_if_error", False),
         verify=given.get("verify", False),
     )
+
+
+def _check_url(url: object, most_inline: int) -> None:
+    """Judge the length of a URL before anything makes a copy of it."""
+    if not isinstance(url, str):
+        raise InvalidURLError(shown(repr(url), 60), "a URL is a text")
+    if is_data_uri(url):
+        check_length(url, most_inline)
+    elif len(url) > LONGEST_URL:
+        reason = f"the URL has {len(url)} characters, and {LONGEST_URL} are the most"
+        raise InvalidURLError(url, reason)
 
 
 def _check(given: DownloadOptions) -> None:

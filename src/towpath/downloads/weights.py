@@ -9,6 +9,7 @@ from towpath.downloads.cache import evict
 from towpath.downloads.digests import file_digest
 from towpath.downloads.download import bring
 from towpath.downloads.hits import Hits, memory_of
+from towpath.downloads.inherited import inherited
 from towpath.downloads.landing import Landing
 from towpath.downloads.ledger import Ledger
 from towpath.downloads.opening import all_schemes
@@ -32,9 +33,10 @@ def download_model_weights(
     """Download model weights to the shared folder of all apps and return their path.
 
     They lie in `<data dir>/.towpath/model_weights/<sha256 of the URL>/`. A repeated call makes
-    no request. A file that was changed or cut on disk is fetched again. Signature parameters of
-    the URL are left out of the hash, so that a newly signed URL finds what is here. A download
-    that broke off is gone on with by the next call, if the server allows it.
+    no request. A file that was changed or cut on disk is fetched again; one that only has another
+    time is hashed. The signature of a URL is left out of the hash, so that a newly signed URL
+    finds what is here; request headers are in it. A download that broke off is gone on with by
+    the next call, if the server allows it.
 
     Args:
         url: http, https, a data: URI, hf://, s3://, gs://, az://, or a registered scheme.
@@ -47,12 +49,10 @@ def download_model_weights(
         DownloadError: the file could not be brought here; its subclasses say why.
     """
     data_dir = active().data_dir
-    memory = memory_of(options, url, data_dir)
     is_pinned = not force and filesize_limit is None and "max_age" not in options
+    memory = memory_of(options, url, request_headers, data_dir) if is_pinned else None
     if is_pinned and (path := _hits.look(memory)) is not None:
         return path
-    key = key_of(url)
-    folder = model_weights_dir(data_dir) / key
     request = wanted(
         url,
         request_headers,
@@ -61,8 +61,10 @@ def download_model_weights(
         patience=WEIGHTS_PATIENCE,
         sources=all_schemes(),
     )
+    key = key_of(url, headers=request.headers)
+    folder = model_weights_dir(data_dir) / key
     ledger = Ledger(facts_dir(data_dir))
-    if not force and ledger.facts(key) is None:
+    if not force and ledger.facts(key) is None and not inherited(request, ledger, data_dir):
         here = _adopted(folder, request) or _adopted(old_weights_dir(data_dir, url), request)
         if here is not None:
             return here

@@ -6,8 +6,8 @@ import os
 import socket
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from shutil import rmtree
 from typing import Any
@@ -18,6 +18,7 @@ from towpath.app.loading import parse_reference
 from towpath.app.requirements import requirements_in
 from towpath.clock import system_clock
 from towpath.engine.environments import python_of
+from towpath.engine.output import log_output
 from towpath.engine.pipes import Event, Pipes, RunnerPipes
 from towpath.engine.process import ChildProcess
 from towpath.errors import AppDefinitionError, AppSetupError, StartTimeoutError
@@ -64,6 +65,7 @@ class Child:
         runners: where runners have their own folders.
         pipes: what it prints and says.
         removed: called once it is gone.
+        requests: that it works on.
     """
 
     spec: AppSpec
@@ -74,6 +76,7 @@ class Child:
     runners: Path
     pipes: Pipes
     removed: Callable[[], None]
+    requests: set[str] = field(default_factory=set)
 
     @classmethod
     async def start(cls, wanted: "Wanted", settings: Settings) -> "Child":
@@ -84,24 +87,22 @@ class Child:
         """
         spec = wanted.spec
         python = await python_of(spec.name, spec.requirements, settings)
-        pipes = Pipes(wanted.tell, system_clock)
-        home = Path(tempfile.mkdtemp(prefix=f"towpath-{os.getpid()}-", dir=_short_temp()))
-        path = home / "r.sock"
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        with ExitStack() as made, ExitStack() as inherited:  # the second is the runner's, not ours
+            home = Path(tempfile.mkdtemp(prefix=f"towpath-{os.getpid()}-", dir=_short_temp()))
+            made.callback(rmtree, home, ignore_errors=True)
+            path = home / "r.sock"
+            listener = inherited.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
             listener.bind(str(path))
             listener.listen(512)
             read_end, write_end = os.pipe()
+            inherited.callback(os.close, read_end)
+            made.callback(os.close, write_end)
+            pipes = Pipes(wanted.tell, system_clock)
+            made.callback(pipes.drop)
             ends = pipes.open()
-            try:
-                process = _spawn(wanted, settings, python, (listener.fileno(), read_end, ends))
-            except BaseException:
-                os.close(write_end)
-                pipes.drop()
-                rmtree(home, ignore_errors=True)
-                raise
-            finally:
-                os.close(read_end)
-                ends.close()
+            inherited.callback(ends.close)
+            process = _spawn(wanted, settings, python, (listener.fileno(), read_end, ends))
+            made.pop_all()
         pipes.start()
         runners, upstream = settings.state / "runners", Upstream(str(path))
         return cls(spec, process, upstream, write_end, home, runners, pipes, wanted.removed)
@@ -146,15 +147,17 @@ class Child:
         return f"{self.pipes.tail()}\nthe runner ended with status {self.process.returncode}"
 
     def kill(self) -> None:
-        """End the runner and what it started, now."""
-        end_group(self.process.pid)
+        """End the runner and what it started, now; one that has ended may have left its number."""
+        if self.process.returncode is None:
+            end_group(self.process.pid)
 
     async def stop(self, *, grace: float) -> None:
         """Ask the runner to finish; end it when it does not within *grace* seconds."""
         if self.process.returncode is None and grace > 0:
             self.process.terminate()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self.process.wait(), grace)
+                async with asyncio.timeout(grace):
+                    await self.process.wait()
         await self.remove()
 
     async def remove(self) -> None:
@@ -166,6 +169,7 @@ class Child:
         self.lifeline = -1
         end_group(self.process.pid)
         await self.process.wait()
+        await asyncio.to_thread(self.pipes.tail)  # its last lines come before its end is told
         await self.upstream.close()
         folder = RunnerFolder.of(self.runners, self.process.pid)
         for path in (self.home, folder.path if folder else None):
@@ -217,20 +221,48 @@ async def describe(reference: str, settings: Settings) -> list[AppSpec]:
     """
     requirements = requirements_in(parse_reference(reference))
     python = await python_of(reference, requirements, settings)
+    content, status = await _described(python, reference, settings)
+    if "apps" not in content:
+        ended = f"{reference} cannot be loaded: its process ended with status {status}."
+        trace = str(content.get("traceback", ""))
+        raise AppDefinitionError(str(content.get("error", ended)), traceback=trace)
+    return [_checked(AppSpec.from_json(app), requirements) for app in content["apps"]]
+
+
+async def _described(
+    python: str, reference: str, settings: Settings
+) -> tuple[Mapping[str, Any], int]:  # Any: JSON
+    """Have a process load the apps; return what it says of them, and its exit status."""
+    started = list[ChildProcess]()
+
+    def tell(event: Event) -> None:
+        log_output(reference, started[0].pid if started else 0, event)
+
+    pipes = Pipes(tell, system_clock)
+    ends = pipes.open()
     read_end, write_end = os.pipe()
     try:
         process = ChildProcess(
             (python, "-m", _MODULE, reference, "--describe", str(write_end)),
             descriptors=(write_end,),
             env=settings.environment_of_runner(),
+            outputs=(ends.out, ends.err),
         )
+    except BaseException:
+        os.close(read_end)
+        pipes.drop()
+        raise
     finally:
         os.close(write_end)
-    content = await asyncio.to_thread(_read_json, read_end)
-    await process.wait()
-    if "apps" not in content:
-        raise AppDefinitionError(str(content.get("error", f"{reference} cannot be loaded.")))
-    return [_checked(AppSpec.from_json(app), requirements) for app in content["apps"]]
+        ends.close()
+    started.append(process)
+    pipes.start()
+    try:
+        content = await asyncio.to_thread(_read_json, read_end)
+        return content, await process.wait()
+    finally:
+        end_group(process.pid)
+        await asyncio.to_thread(pipes.tail)
 
 
 def _checked(spec: AppSpec, read: Sequence[str]) -> AppSpec:

@@ -1,5 +1,6 @@
 """The engine's seam: what starts runners and says where they answer."""
 
+from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -47,8 +48,17 @@ class RunnerLease(Protocol):
     def begin(self, request_id: str) -> None:
         """Note that a request goes to the runner."""
 
-    def finish(self, status: int, hints: str = "") -> None:
-        """Note that its answer came, to the last byte, and what the runner says it has warm."""
+    def stay(self, request_id: str, most: int) -> bool:
+        """Change the place for one of *most* that long-lived connections have on the runner.
+
+        The request's own place is free for others then. Return False where none of them is free.
+        """
+
+    def finish(self, status: int, headers: Mapping[str, str]) -> None:
+        """Note that its answer came, to the last byte, and what its headers ask of us."""
+
+    async def has_ended(self) -> bool:
+        """Return whether the runner's process is gone; wait a moment for its end."""
 
 
 class Engine(Protocol):
@@ -72,9 +82,11 @@ class Engine(Protocol):
         """
 
     def acquire(
-        self, app: str, *, hint: str | None = None
+        self, app: str, *, hint: str | None = None, alone: bool = False
     ) -> AbstractAsyncContextManager[RunnerLease]:
         """Wait for a free place on a runner of *app*, on one that has *hint* warm if possible.
+
+        *alone*: on a runner that nothing else works on meanwhile.
 
         Raises:
             UnknownAppError: there is no such app.

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 
 import anyio
@@ -9,6 +10,7 @@ import anyio
 from towpath.engine.child import Child, Wanted, describe, sweep_homes
 from towpath.engine.engine import AppState, AppStatus
 from towpath.engine.machine import Machine, list_gpus
+from towpath.engine.output import log_output
 from towpath.engine.pipes import Event
 from towpath.engine.places import Lease
 from towpath.engine.pool import Pool
@@ -68,9 +70,9 @@ class LocalEngine:
         """Return how an app's runners are."""
         return self._pool(app).status()
 
-    def acquire(self, app: str, *, hint: str | None = None) -> Lease:
+    def acquire(self, app: str, *, hint: str | None = None, alone: bool = False) -> Lease:
         """Wait for a free place on a runner of *app*."""
-        return self._pool(app).acquire(hint)
+        return self._pool(app).acquire(hint, alone=alone)
 
     # --- a server's ---
 
@@ -173,7 +175,13 @@ class LocalEngine:
         have = self._machine.most(spec)
         most = most if have is None else min(most, have)
         return Scale(
-            min(least, most), most, spec.slots, spec.buffer, spec.scaling_delay, spec.keep_alive
+            min(least, most),
+            most,
+            spec.slots,
+            spec.buffer,
+            spec.scaling_delay,
+            spec.keep_alive,
+            room=have,
         )
 
     async def _start(self, spec: AppSpec) -> Child:
@@ -181,7 +189,10 @@ class LocalEngine:
         owner, started = self._settings.owner, list[Child]()
 
         def tell(event: Event) -> None:
-            loop.call_soon_threadsafe(self._heard, spec.name, started, event)
+            try:
+                loop.call_soon_threadsafe(self._heard, spec.name, started, event)
+            except RuntimeError:  # the loop has ended
+                self._print(spec.name, started, event)
 
         wanted = Wanted(spec, owner, gpus, tell, partial(self._machine.give_back, gpus))
         try:
@@ -192,13 +203,24 @@ class LocalEngine:
         return started[0]
 
     def _heard(self, app: str, started: Sequence[Child], event: Event) -> None:
-        """Pass an event on; a line that nobody is named for is that of the one request at work."""
+        """Pass an event on; a line that nobody is named for is that of the one request at work.
+
+        The end of a runner is the end of all that it works on.
+        """
+        holders = tuple(started[0].requests) if started else ()
+        if not event.request_id and len(holders) == 1:
+            event = replace(event, request_id=holders[0])
+        self._print(app, started, event)
         if self._hear is None:
             return
         if event.request_id:
             self._hear(event)
-            return
-        pool = self._pools.get(app)
-        holders = pool.holders(started[0]) if pool is not None and started else []
-        if len(holders) == 1:
-            self._hear(Event(event.kind, holders[0], event.level, event.message, event.at))
+        elif event.kind == "end":
+            for request_id in holders:
+                self._hear(replace(event, request_id=request_id))
+
+    def _print(self, app: str, started: Sequence[Child], event: Event) -> None:
+        """Write a line that a runner printed into the server's log."""
+        if event.kind == "log":
+            pid = started[0].process.pid if started else 0
+            log_output(f"{self._settings.owner}/{app}", pid, event)

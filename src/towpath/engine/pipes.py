@@ -4,7 +4,6 @@ import json
 import logging
 import os
 import selectors
-import sys
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -18,6 +17,9 @@ log = logging.getLogger(__name__)
 _CHUNK = 65536
 _LONGEST_LINE = 16 * 1024
 _TAIL_LINES = 200
+_KINDS = frozenset({"log", "progress", "failed", "end"})
+_LATEST = 253_402_300_800.0  # the year 10000: what a clock can show ends there
+_LONGEST_LEVEL = 8  # characters that the queue keeps
 _NO_FURTHER = 4 * 2**20  # a line of a runner's events that is longer is none
 
 
@@ -26,14 +28,15 @@ class Event:
     """What a runner says.
 
     Attributes:
-        kind: a line of a log; how far a request is; a request is over.
-        request_id: whose; empty for a line that nobody can be named for.
+        kind: a line of a log; how far a request is; its code failed after its answer had begun; a
+            request is over.
+        request_id: whose; empty for a line that nobody can be named for, and for the runner's end.
         level: of a line.
-        message: the line; or the progress as JSON.
+        message: the line; or the progress, or the failure, as JSON.
         at: moment of a line, seconds since 1970.
     """
 
-    kind: Literal["log", "progress", "end"]
+    kind: Literal["log", "progress", "failed", "end"]
     request_id: str
     level: str = ""
     message: str = ""
@@ -75,8 +78,7 @@ class _Source:
 class Pipes:
     """Reads a runner's pipes in a thread, to their ends.
 
-    What it prints goes on to our standard error; the last lines are kept, because they say why it
-    died.
+    The last lines that it prints are kept, because they say why it died.
 
     Args:
         tell: called in that thread for every event.
@@ -92,11 +94,15 @@ class Pipes:
 
     def open(self) -> RunnerPipes:
         """Make the pipes; return the runner's ends."""
-        ends = {}
-        for name in ("out", "err", "events"):
-            ours, theirs = os.pipe()
-            self._ends[ours] = _Source(name)
-            ends[name] = theirs
+        ends: dict[str, int] = {}
+        try:
+            for name in ("out", "err", "events"):
+                ours, ends[name] = os.pipe()
+                self._ends[ours] = _Source(name)
+        except OSError:  # no descriptors are left; `drop` closes ours
+            for theirs in ends.values():
+                os.close(theirs)
+            raise
         return RunnerPipes(**ends)
 
     def start(self) -> None:
@@ -123,6 +129,7 @@ class Pipes:
                     if not self._take(key.fd):
                         selector.unregister(key.fd)
                         os.close(key.fd)
+        self._say(Event("end", ""))  # all of them: nothing follows of any request
 
     def _take(self, descriptor: int) -> bool:
         """Take what one pipe has; return whether it goes on."""
@@ -133,9 +140,8 @@ class Pipes:
             for line in lines:
                 self._heard(line)
         else:
-            _print(data)
             for line in lines:
-                text = line.decode(errors="replace").rstrip("\r")
+                text = _last_drawn(line.decode(errors="replace"))
                 self._tail.append(text)
                 self._say(Event("log", "", f"STD{source.name.upper()}", text, self._clock()))
         return bool(data)
@@ -143,12 +149,9 @@ class Pipes:
     def _heard(self, line: bytes) -> None:
         """Pass on one event; what is none is dropped."""
         try:
-            said: dict[str, Any] = json.loads(line)
-            event = Event(said["kind"], said["id"], said["level"], said["message"], said["at"])
-        except (ValueError, KeyError, TypeError):
+            event = _event_of(json.loads(line))
+        except (ValueError, KeyError, TypeError, RecursionError, OverflowError):
             return
-        if event.kind == "log":
-            _print(event.message.encode(errors="replace") + b"\n")
         self._say(event)
 
     def _say(self, event: Event) -> None:
@@ -158,11 +161,24 @@ class Pipes:
             log.debug("event after the end", extra={"kind": event.kind})
 
 
-def _print(data: bytes) -> None:
-    """Write what a runner prints to our standard error: our standard output is for results."""
-    if sys.__stderr__ is None:
-        return
-    try:
-        os.write(sys.__stderr__.fileno(), data)
-    except (OSError, ValueError):
-        return
+def _last_drawn(line: str) -> str:
+    """Return what a terminal would show of a line that was drawn over by carriage returns."""
+    return line.rstrip("\r").rpartition("\r")[2]
+
+
+def _event_of(said: dict[str, Any]) -> Event:  # Any: JSON
+    """Read an event; the app's own code can write to the pipe too.
+
+    Raises:
+        ValueError, KeyError, TypeError, OverflowError: it is none.
+    """
+    texts = [said[name] for name in ("kind", "id", "level", "message")]
+    at = float(said["at"])
+    if texts[0] not in _KINDS or not all(isinstance(text, str) for text in texts):
+        message = "not an event"
+        raise ValueError(message)
+    if not 0 <= at < _LATEST:
+        message = "not a moment"
+        raise ValueError(message)
+    kind, request_id, level, message = texts
+    return Event(kind, request_id, level[:_LONGEST_LEVEL], message, at)

@@ -2,21 +2,24 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
 
+from towpath.engine.backoff import Backoff
+from towpath.engine.care import Care
 from towpath.engine.child import Child
 from towpath.engine.engine import AppState, AppStatus
-from towpath.engine.health import ended, is_well
 from towpath.engine.places import Lease, Places, Runner
-from towpath.engine.scaling import Demand, Plan, Scale, backoff_seconds, decide
+from towpath.engine.scaling import Demand, Plan, Scale, decide
+from towpath.engine.tasks import Tasks
 from towpath.errors import (
     AppError,
     AppSetupError,
     DeadlineError,
     RunnerUnreachableError,
 )
+from towpath.net.upstream import is_shortage
 from towpath.runner.wire import AppSpec
 
 __all__ = ["Pool"]
@@ -24,12 +27,8 @@ __all__ = ["Pool"]
 log = logging.getLogger(__name__)
 
 _HEALTH_SECONDS = 10.0
-_SETTLED_SECONDS = 10.0  # a runner that lived as long has started well
-_UNAVAILABLE = 503
-_SERVER_ERROR = 500
 _LOOK_SECONDS = 1.0
 _TIMED_OUT = 504  # its code may still be at work
-_SPARE_SECONDS = 2.0  # beyond a runner's own grace, before it is killed from outside
 
 Starter = Callable[[AppSpec], Awaitable[Child]]
 
@@ -58,32 +57,39 @@ class Pool:
         self._start = start
         self._scale_of = scale
         self._health_seconds = health_seconds
-        self._places = Places()
+        self._places = Places(self._now)
+        self._backoff = Backoff(self._now)
         self._starting: dict[asyncio.Task[None], Child | None] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks()
         self._news = asyncio.Event()
         self._settled = asyncio.Event()
-        self._failures = 0
-        self._retry_at = 0.0
+        self._renewing = asyncio.Lock()
         self._is_stopped = False
         self._version = 0
+        self._care = Care(
+            lambda: self.spec,
+            self._now,
+            self._tasks,
+            retire=self._retire,
+            changed=self._news.set,
+        )
 
     # --- what the engine asks ---
 
     def launch(self) -> None:
         """Begin to keep runners."""
-        self._spawn(self._steer())
-        self._spawn(self._ask_regularly())
+        self._tasks.begin(self._steer())
+        self._tasks.begin(self._care.ask_regularly(self._here, self._health_seconds))
 
-    def acquire(self, hint: str | None) -> Lease:
+    def acquire(self, hint: str | None, *, alone: bool = False) -> Lease:
         """Wait for a place; see `Engine.acquire`."""
-        return Lease(partial(self._enter, hint), self._give_back)
+        return Lease(partial(self._enter, hint, alone=alone), self._give_back, self._places.give)
 
-    async def _enter(self, hint: str | None) -> Runner:
+    async def _enter(self, hint: str | None, *, alone: bool) -> Runner:
         """Take a place, unless there are no runners and none can be started now."""
-        if not self._places.runners and self._is_backing_off():
+        if not self._here() and self._backoff.is_on:
             raise self.failure or RunnerUnreachableError(self.spec.name)
-        return await self._taken(hint)
+        return await self._taken(hint, alone=alone)
 
     async def settled(self) -> None:
         """Return when the first runner is ready, could not be started, or is not wanted yet."""
@@ -94,16 +100,16 @@ class Pool:
         """Return how the app is."""
         if self._is_stopped:
             return "stopped"
-        if any(not runner.leaving for runner in self._places.runners):
+        if self._here():
             return "ready"
-        if self._is_backing_off():
+        if self._backoff.is_on:
             return "backoff"
         asleep = self._scale.least == 0 and not self._starting and not self._places.waiting
         return "ready" if asleep else "starting"
 
     def status(self) -> AppStatus:
         """Return how the runners are."""
-        runners = self._places.runners
+        runners = [runner for runner in self._places.runners if not runner.is_spent]
         trace = self.failure.traceback if isinstance(self.failure, AppSetupError) else ""
         return AppStatus(
             state=self.state,
@@ -115,33 +121,29 @@ class Pool:
             failure=(trace or str(self.failure)) if self.failure else None,
         )
 
-    def holders(self, child: Child) -> list[str]:
-        """Return the requests that a runner works on."""
-        return [
-            request_id
-            for runner in self._places.runners
-            if runner.child is child
-            for request_id in runner.requests
-        ]
-
     async def renew(self, spec: AppSpec) -> None:
         """Put runners of *spec* in the place of the present ones, once one is ready.
 
         Raises:
             AppError: it cannot start; nothing is changed.
         """
-        fresh = await self._start(spec)
-        try:
-            await fresh.ready()
-        except AppError as error:
-            _log_failure(spec, error)
-            await fresh.remove()
-            raise
-        self.spec, self._version = spec, self._version + 1
-        old = list(self._places.runners)
-        self._welcome(fresh)
-        for runner in old:
-            self._retire(runner)
+        async with self._renewing:  # else the older of two could replace the newer
+            fresh = await self._start(spec)
+            try:
+                await fresh.ready()
+            except BaseException as error:
+                await fresh.remove()
+                if isinstance(error, AppError):
+                    _log_failure(spec, error)
+                raise
+            if self._is_stopped:
+                await fresh.stop(grace=0)
+                return
+            self.spec, self._version = spec, self._version + 1
+            old = list(self._places.runners)
+            self._welcome(fresh)
+            for runner in old:
+                self._retire(runner)
 
     async def stop(self, *, grace: float | None = None) -> None:
         """Stop the runners; requests at work may finish within the app's grace."""
@@ -150,61 +152,58 @@ class Pool:
         self._places.disappoint(RunnerUnreachableError(self.spec.name))
         children = [runner.child for runner in self._places.runners]
         children += [child for child in self._starting.values() if child is not None]
-        for task in (*self._tasks, *self._starting):
+        for task in self._starting:
             task.cancel()
-        await asyncio.gather(*self._tasks, *self._starting, return_exceptions=True)
+        await asyncio.gather(self._tasks.stop(), *self._starting, return_exceptions=True)
         seconds = self.spec.grace if grace is None else grace
         self._places.runners.clear()
         await asyncio.gather(*(child.stop(grace=seconds) for child in children))
 
     # --- places ---
 
-    async def _taken(self, hint: str | None) -> Runner:
+    async def _taken(self, hint: str | None, *, alone: bool) -> Runner:
         """Take a place, within the time that the app gives its requests to start."""
-        runner = self._places.take_now(hint)
+        runner = None if alone else self._places.take_now(hint)
         if runner is not None:
             if self.spec.buffer:
                 self._news.set()
             return runner
         self._news.set()
         seconds = self.spec.request_start_timeout
-        if seconds is None:
-            return await self._places.take(hint, self._now())
         try:
-            return await asyncio.wait_for(self._places.take(hint, self._now()), seconds)
+            async with asyncio.timeout(seconds) as timer:
+                return await self._places.take(hint, alone=alone)
         except TimeoutError:
-            raise DeadlineError(seconds, what="did not start", by_user=False) from None
+            if not timer.expired():
+                raise
+            raise DeadlineError(seconds or 0, what="did not start", by_user=False) from None
 
     def _give_back(self, lease: Lease) -> None:
         """Take a place back: at once, or when the runner says that the request is over."""
         runner, request_id = lease.runner, lease.request_id
         if request_id is None or lease.status not in {None, _TIMED_OUT}:
-            self._free(runner, request_id)
+            runner.drop(request_id or "")
+            self._free(runner)
         else:
-            self._spawn(self._until_over(runner, request_id))
-        if lease.status is not None and lease.status >= _SERVER_ERROR:
-            self._spawn(self._doubt(runner, lease.status))
+            runner.unended += 1  # now, not when the task begins: nobody comes in between
+            self._tasks.begin(self._free_later(runner, request_id))
+        self._care.obey(lease)
 
-    def _free(self, runner: Runner, request_id: str | None) -> None:
-        if request_id is not None:
-            runner.requests.discard(request_id)
+    def _free(self, runner: Runner) -> None:
         if runner.served:
-            self._failures = 0
-        self._places.release(runner, self._now())
+            self._backoff.note_answer()
+        self._places.release(runner)
         if runner.leaving and not runner.taken:
-            self._spawn(self._dismissed(runner))
+            self._tasks.begin(self._dismissed(runner))
 
-    async def _until_over(self, runner: Runner, request_id: str) -> None:
-        """Wait until an abandoned request is over; kill a runner that cannot end it."""
-        seconds = self.spec.grace * 2 + _SPARE_SECONDS
-        word = await ended(runner.child.upstream, request_id, seconds=seconds)
-        if word == "stuck":
-            runner.child.kill()
-        if word != "over":
-            runner.is_lost = True
-            with suppress(TimeoutError):
-                await asyncio.wait_for(runner.child.process.wait(), _SPARE_SECONDS)
-        self._free(runner, request_id)
+    async def _free_later(self, runner: Runner, request_id: str) -> None:
+        """Free a place once its request is over; a runner that is gone died with its requests."""
+        await self._care.until_over(runner, request_id)
+        if runner.child.process.returncode is None:
+            runner.requests.discard(request_id)
+        runner.long.discard(request_id)
+        self._free(runner)
+        self._news.set()
 
     # --- starting and stopping ---
 
@@ -226,25 +225,29 @@ class Pool:
             if len(self._places.runners) > self._scale.least:  # one may have nothing to do
                 again = min(again or _LOOK_SECONDS, _LOOK_SECONDS)
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._news.wait(), again)
+                async with asyncio.timeout(again):  # `wait_for` of Python 3.11 may lose a cancel
+                    await self._news.wait()
 
     def _plan(self) -> Plan:
         """Ask how many runners are wanted; none are started while starts fail."""
         now, runners = self._now(), self._here()
         demand = Demand(
-            busy=sum(runner.taken for runner in runners),
+            busy=sum(runner.busy for runner in runners),
             waits=[now - waiter.since for waiter in self._places.waiting],
             starting=len(self._starting),
             ready=len(runners),
             idle=[now - runner.idle_since for runner in runners if not runner.taken],
+            ending=len(self._places.runners) - len(runners),
+            spares=self._backoff.spares,
         )
         plan = decide(self._scale, demand)
-        if plan.start and self._is_backing_off():
-            return Plan(0, plan.stop, max(0.01, self._retry_at - now))
+        if plan.start and self._backoff.is_on:
+            return Plan(0, plan.stop, max(0.01, self._backoff.left))
         return plan
 
     def _here(self) -> list[Runner]:
-        return [runner for runner in self._places.runners if not runner.leaving]
+        """Return the runners that can be counted on."""
+        return [each for each in self._places.runners if not (each.leaving or each.is_spent)]
 
     def _begin_start(self) -> None:
         """Start a runner, in a task of its own."""
@@ -266,21 +269,30 @@ class Pool:
             if version == self._version:
                 self._welcome(child)
             else:
-                self._spawn(child.stop(grace=self.spec.grace))
-        except (AppError, OSError) as error:
-            self._note_failure(_as_ours(error, self.spec.name))
+                self._tasks.begin(child.stop(grace=self.spec.grace))
+        except AppError as error:
+            self._note_failure(error)
+        except OSError as error:
+            self._note_refusal(error)
         finally:
             self._starting.pop(task, None)
             self._news.set()
 
+    def _note_refusal(self, error: OSError) -> None:
+        """Note that the system refused a start: what this server lacks is not the app's fault."""
+        if not is_shortage(error):
+            self._note_failure(AppSetupError(self.spec.name, traceback=str(error)))
+            return
+        log.warning("no runner can be started now", extra={"reason": str(error)})
+        self._backoff.note_shortage()
+
     def _note_failure(self, error: AppError) -> None:
         """Wait longer before the next start; tell who waits, unless another runner works."""
         self.failure = error
-        self._failures += 1
-        self._retry_at = self._now() + backoff_seconds(self._failures)
+        self._backoff.note_failed_start()
         _log_failure(self.spec, error)
         self._settled.set()
-        if not self._places.runners:
+        if not self._here():
             self._places.disappoint(error)
 
     def _welcome(self, child: Child) -> None:
@@ -289,8 +301,8 @@ class Pool:
         runner = Runner(child, self._scale.slots, now, idle_since=now)
         self._places.runners.append(runner)
         self.failure = None
-        self._retry_at = 0.0
-        self._spawn(self._mourn(runner))
+        self._backoff.note_start()
+        self._tasks.begin(self._mourn(runner))
         self._places.give()
         self._settled.set()
         self._news.set()
@@ -305,17 +317,17 @@ class Pool:
             log.warning("runner ended", extra={"app": self.spec.name, "pid": pid})
             self.restarts += 1
             self._note_death(runner)
-        await runner.child.remove()
         self._news.set()
+        self._places.give()  # a place that was kept on it is looked for elsewhere
+        await runner.child.remove()
 
     def _note_death(self, runner: Runner) -> None:
-        """A runner that died young and served nobody is a failed start; the first is forgiven."""
-        if runner.served or self._now() - runner.since > _SETTLED_SECONDS:
-            self._failures = 0
+        """Charge a death to the requests at work, or to the app where there was none."""
+        if runner.requests:
+            self._backoff.note_death_at_work()
             return
-        self._failures += 1
-        self._retry_at = self._now() + backoff_seconds(self._failures - 1)
-        if self.failure is None and self._failures > 1:
+        self._backoff.note_idle_death(runner.since, runner.served)
+        if self.failure is None and self._backoff.young_deaths > 1:
             self.failure = RunnerUnreachableError(self.spec.name)
 
     def _stop_idle(self, count: int) -> None:
@@ -329,68 +341,16 @@ class Pool:
         if not runner.leaving:
             runner.leaving = True
             if not runner.taken:
-                self._spawn(self._dismissed(runner))
+                self._tasks.begin(self._dismissed(runner))
         self._news.set()
 
     async def _dismissed(self, runner: Runner) -> None:
         """Stop a runner that has nothing to do."""
         await runner.child.stop(grace=self.spec.grace)
 
-    # --- health ---
-
-    async def _ask_regularly(self) -> None:
-        """Ask every runner now and then whether it is well."""
-        while True:
-            await asyncio.sleep(self._health_seconds)
-            health = self.spec.health
-            for runner in self._here():
-                if health.regularly if health else not runner.taken:
-                    self._spawn(self._ask(runner))
-
-    async def _doubt(self, runner: Runner, status: int) -> None:
-        """After a failure: replace a runner that says 503, ask the others."""
-        if status == _UNAVAILABLE:
-            self._retire(runner)
-        else:
-            await self._ask(runner)
-
-    async def _ask(self, runner: Runner) -> None:
-        """Ask one runner; replace it when it fails too often."""
-        health = self.spec.health
-        if await is_well(runner.child.upstream, health):
-            runner.failures = 0
-            return
-        young = health is not None and self._now() - runner.since < health.start_period
-        runner.failures += 0 if young or runner.leaving else 1
-        if runner.failures >= (health.threshold if health else 3):
-            log.warning("runner is not well", extra={"app": self.spec.name})
-            runner.child.kill()
-
-    # --- pieces ---
-
-    def _is_backing_off(self) -> bool:
-        return self._failures > 0 and self._now() < self._retry_at
-
-    def _spawn(self, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(partial(_forget, self._tasks))
-
     @staticmethod
     def _now() -> float:
         return asyncio.get_running_loop().time()
-
-
-def _forget(tasks: set["asyncio.Task[None]"], task: "asyncio.Task[None]") -> None:
-    """Drop a task that is over; what it raised is written down."""
-    tasks.discard(task)
-    if not task.cancelled() and (error := task.exception()) is not None:
-        log.error("engine task failed", exc_info=error)
-
-
-def _as_ours(error: AppError | OSError, app: str) -> AppError:
-    """Return what the system refused as one of our errors."""
-    return error if isinstance(error, AppError) else AppSetupError(app, traceback=str(error))
 
 
 def _log_failure(spec: AppSpec, error: AppError) -> None:

@@ -20,6 +20,7 @@ class Scale:
         buffer: runners that are kept idle above what is needed.
         delay: seconds that a request waits before another runner is started for it.
         keep_alive: seconds that a runner stays idle.
+        room: processes that there may be at all, those that are about to end too; None = no limit.
     """
 
     least: int
@@ -28,6 +29,7 @@ class Scale:
     buffer: int = 0
     delay: float = 0
     keep_alive: float = 60
+    room: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,8 @@ class Demand:
         starting: runners that are being set up.
         ready: runners that take requests.
         idle: seconds that each runner without work has had none.
+        ending: runners that take none any more.
+        spares: runners to have beyond what is needed and allowed, for a moment: others die.
     """
 
     busy: int
@@ -47,6 +51,8 @@ class Demand:
     starting: int
     ready: int
     idle: Sequence[float] = ()
+    ending: int = 0
+    spares: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +76,23 @@ def decide(scale: Scale, demand: Demand) -> Plan:
     patient = [scale.delay - wait for wait in demand.waits if there and wait < scale.delay]
     waiting = len(demand.waits) - len(patient)
     needed = math.ceil((demand.busy + waiting) / scale.slots) + scale.buffer
-    wanted = min(scale.most, max(scale.least, needed))
+    spares = demand.spares if scale.room is None else 0
+    wanted = min(scale.most, max(scale.least, needed)) + spares
     spare = max(0, there - wanted)
     leaving = sorted(demand.idle, reverse=True)[:spare]
     over = [idle for idle in leaving if idle >= scale.keep_alive]
+    excess = min(len(leaving), max(0, demand.ready - scale.most - spares))
     later = [scale.keep_alive - idle for idle in leaving if idle < scale.keep_alive] + patient
-    return Plan(start=max(0, wanted - there), stop=len(over), again=min(later) if later else None)
+    again = min(later) if later else None
+    return Plan(_starts(scale, demand, wanted - there), max(len(over), excess), again)
+
+
+def _starts(scale: Scale, demand: Demand, missing: int) -> int:
+    """Return how many of the *missing* runners there is room for."""
+    if scale.room is None:
+        return max(0, missing)
+    left = scale.room - demand.starting - demand.ready - demand.ending
+    return max(0, min(missing, left))
 
 
 def backoff_seconds(failures: int) -> float:

@@ -8,20 +8,22 @@ TowpathError
     SourceChangedError   DigestError .algorithm .expected .got
   MediaError                 .url
     UnsupportedFormatError (ValueError)   BrokenImageError   ImageTooLargeError .pixels .limit
-    BrokenMediaError   BrokenArchiveError   UnsafeArchiveError .member
+    BrokenMediaError   BrokenArchiveError .member   UnsafeArchiveError .member
   InputError                 .field .type .ctx .at
   UploadError
     NoUploaderError   UploadRefusedError .status   UploadUnavailableError (T)
   StorageError               .key
     ObjectNotFoundError (FileNotFoundError)   ObjectExistsError (FileExistsError)
     ObjectExpiredError   RangeError   StoreFullError   StoreUnusableError
+    TemporaryFullError .free
   RequestError               what a caller of the server did wrong
     BodyTooLargeError   BodyTimeoutError   UnsupportedBodyError   MissingKeyError   ForbiddenError
+    UnknownAppError   UnknownEndpointError   ServerBusyError (T) .limit   ClientBusyError (T) .limit
     ContentCodingError .coding   TransferCodingError .coding   MissingTokenError
-    UnknownAppError   UnknownEndpointError
   AppError
-    AppDefinitionError   AppSetupError .traceback   StartTimeoutError
+    AppDefinitionError .traceback   AppSetupError .traceback   StartTimeoutError
     DeadlineError   RunnerLostError (T)   RunnerUnreachableError (T)   RunnerIncompleteError
+    ServerShortageError (T)
     RequestCancelledError
   QueueError
     IdempotencyKeyError .request_id
@@ -84,6 +86,7 @@ from towpath.errors.serving import (
     AppSetupError,
     BodyTimeoutError,
     BodyTooLargeError,
+    ClientBusyError,
     ContentCodingError,
     DeadlineError,
     ForbiddenError,
@@ -95,7 +98,9 @@ from towpath.errors.serving import (
     RunnerIncompleteError,
     RunnerLostError,
     RunnerUnreachableError,
+    ServerBusyError,
     ServerError,
+    ServerShortageError,
     SettingsError,
     StartTimeoutError,
     StateInUseError,
@@ -113,6 +118,7 @@ from towpath.errors.storage import (
     StorageError,
     StoreFullError,
     StoreUnusableError,
+    TemporaryFullError,
     UploadError,
     UploadRefusedError,
     UploadUnavailableError,
@@ -122,24 +128,20 @@ from towpath.errors.storage import (
 __all__ = [
     "AddressInUseError", "AnswerTooLargeError", "AppDefinitionError", "AppError", "AppSetupError",
     "BadResponseError", "BlockedAddressError", "BodyTimeoutError", "BodyTooLargeError",
-    "BrokenArchiveError", "BrokenImageError", "BrokenMediaError", "ContentCodingError",
-    "DeadlineError", "DigestError",
-    "DiskFullError", "DownloadError",
+    "BrokenArchiveError", "BrokenImageError", "BrokenMediaError", "ClientBusyError",
+    "ContentCodingError", "DeadlineError", "DigestError", "DiskFullError", "DownloadError",
     "FileTooLargeError", "ForbiddenError", "IdempotencyKeyError", "ImageTooLargeError",
-    "InputError", "InvalidURLError",
-    "LeaseLostError", "MediaError", "MissingKeyError", "MissingTokenError",
-    "NoUploaderError", "ObjectExistsError",
-    "ObjectExpiredError",
+    "InputError", "InvalidURLError", "LeaseLostError", "MediaError", "MissingKeyError",
+    "MissingTokenError", "NoUploaderError", "ObjectExistsError", "ObjectExpiredError",
     "ObjectNotFoundError", "QueueError", "QueueFullError", "QueueUnavailableError", "RangeError",
     "RequestCancelled", "RequestCancelledError", "RequestError", "RequestNotFoundError",
-    "RunnerIncompleteError", "RunnerLostError", "RunnerUnreachableError", "ServerError",
-    "SettingsError", "SourceChangedError", "SourceStatusError",
-    "SourceUnavailableError", "StartTimeoutError",
-    "StateInUseError", "StorageError", "StoreFullError", "StoreUnusableError",
+    "RunnerIncompleteError", "RunnerLostError", "RunnerUnreachableError", "ServerBusyError",
+    "ServerError", "ServerShortageError", "SettingsError", "SourceChangedError",
+    "SourceStatusError", "SourceUnavailableError", "StartTimeoutError", "StateInUseError",
+    "StorageError", "StoreFullError", "StoreUnusableError", "TemporaryFullError",
     "TooManyRedirectsError", "TowpathError", "TransferCodingError", "TransientError",
-    "TruncatedError",
-    "UnknownAppError", "UnknownEndpointError", "UnsafeArchiveError", "UnsupportedBodyError",
-    "UnsupportedFormatError", "UploadError", "UploadRefusedError", "UploadUnavailableError",
-    "WrongStateError",
+    "TruncatedError", "UnknownAppError", "UnknownEndpointError", "UnsafeArchiveError",
+    "UnsupportedBodyError", "UnsupportedFormatError", "UploadError", "UploadRefusedError",
+    "UploadUnavailableError", "WrongStateError",
 ]
 # fmt: on

@@ -47,7 +47,17 @@ class InvalidURLError(DownloadError, ValueError):
 
 
 class BlockedAddressError(DownloadError):
-    """The URL leads to an address that strangers' URLs may not reach."""
+    """The URL leads to an address that strangers' URLs may not reach.
+
+    Attributes:
+        host: the host of the URL, or of a redirect; '' when not known.
+        address: the address, which the sentence does not show.
+    """
+
+    def __init__(self, url: str, reason: str, *, host: str = "", address: str = "") -> None:
+        self.host = host
+        self.address = address
+        super().__init__(url, reason)
 
 
 class TooManyRedirectsError(DownloadError):

@@ -83,9 +83,23 @@ class BrokenMediaError(MediaError):
 
 
 class BrokenArchiveError(MediaError):
-    """The bytes are not a whole archive."""
+    """The bytes are not a whole archive.
+
+    Args:
+        reason: what is wrong: a sentence; of a member, what follows "is damaged: ".
+        member: the name of the damaged entry, if one is to blame.
+        url: where the archive came from, if it came from a URL.
+
+    Attributes:
+        member: the name of the damaged entry, if one is to blame.
+    """
 
     slug = "invalid_archive"
+
+    def __init__(self, reason: str, *, member: str | None = None, url: str | None = None) -> None:
+        self.member = member
+        where = "" if member is None else f"Member '{shown(member)}' of the archive is damaged: "
+        super().__init__(f"{where}{reason}", url=url)
 
 
 class UnsafeArchiveError(MediaError):

@@ -12,6 +12,7 @@ __all__ = [
     "AppSetupError",
     "BodyTimeoutError",
     "BodyTooLargeError",
+    "ClientBusyError",
     "ContentCodingError",
     "DeadlineError",
     "ForbiddenError",
@@ -23,7 +24,9 @@ __all__ = [
     "RunnerIncompleteError",
     "RunnerLostError",
     "RunnerUnreachableError",
+    "ServerBusyError",
     "ServerError",
+    "ServerShortageError",
     "SettingsError",
     "StartTimeoutError",
     "StateInUseError",
@@ -102,6 +105,28 @@ class UnsupportedBodyError(RequestError):
         )
 
 
+class ServerBusyError(RequestError, TransientError):
+    """The server works on as many requests as it may."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        super().__init__(
+            f"The server is at work on {limit} requests, which is its limit. Send the request "
+            "again in a moment."
+        )
+
+
+class ClientBusyError(RequestError, TransientError):
+    """The caller has as many requests at work as one client may."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        super().__init__(
+            f"{limit} requests from your address are at work, which is the limit. Wait for one "
+            "of them to end, and send the request again."
+        )
+
+
 class MissingKeyError(RequestError):
     """The call needs a key, and came without a valid one."""
 
@@ -149,7 +174,15 @@ class AppError(TowpathError):
 
 
 class AppDefinitionError(AppError):
-    """The class does not declare an app that can be served."""
+    """The class does not declare an app that can be served.
+
+    Attributes:
+        traceback: of the author's code that failed, without our frames; '' if none did.
+    """
+
+    def __init__(self, message: str, *, traceback: str = "") -> None:
+        self.traceback = traceback
+        super().__init__(message)
 
 
 class AppSetupError(AppError):
@@ -203,6 +236,16 @@ class RunnerUnreachableError(AppError, TransientError):
 
     def __init__(self, app: str) -> None:
         super().__init__(f"The runner of {app} does not answer. Send the request again.")
+
+
+class ServerShortageError(AppError, TransientError):
+    """The server cannot open a connection to a runner: it has no descriptor or memory left."""
+
+    def __init__(self, app: str) -> None:
+        super().__init__(
+            f"The server has no room for another connection to {app} right now. Send the request "
+            "again in a moment."
+        )
 
 
 class RunnerIncompleteError(AppError):

@@ -14,6 +14,7 @@ __all__ = [
     "StorageError",
     "StoreFullError",
     "StoreUnusableError",
+    "TemporaryFullError",
     "UploadError",
     "UploadRefusedError",
     "UploadUnavailableError",
@@ -133,3 +134,18 @@ class StoreUnusableError(StorageError):
     def told(self) -> str:
         """What a caller is told: the message names folders, hosts and versions."""
         return "The server's store of files cannot be used at the moment. Try again later."
+
+
+class TemporaryFullError(StorageError):
+    """The disk has no room for a temporary file.
+
+    Attributes:
+        free: bytes that are free on it.
+    """
+
+    def __init__(self, *, free: int) -> None:
+        self.free = free
+        super().__init__(
+            f"There is no room for a temporary file: {free} bytes are free on its disk. Free some "
+            "space."
+        )

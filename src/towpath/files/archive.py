@@ -3,11 +3,8 @@
 import difflib
 import io
 import secrets
-import tempfile
-import weakref
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from shutil import rmtree
@@ -28,13 +25,13 @@ from towpath.archives.packing import (
     pack,
 )
 from towpath.concurrency import in_thread
-from towpath.context import places
 from towpath.downloads.download import bring_to
 from towpath.downloads.wanted import wanted
 from towpath.errors.redaction import shown
 from towpath.files.file import File
 from towpath.files.upload_options import UploadOptions, described
 from towpath.settings import active
+from towpath.temporaries import Temporary
 
 __all__ = ["CompressedFile"]
 
@@ -42,13 +39,13 @@ __all__ = ["CompressedFile"]
 class CompressedFile(File):
     """A ZIP, tar (.gz, .bz2, .xz, .zst) or 7z archive; unpacked at the first use, within limits.
 
-    The folder it is unpacked to is removed when the object is closed, collected, or the process
-    ends. An iterator keeps it alive for as long as it is held itself; paths alone do not.
+    The folder it is unpacked to is removed when the object is closed or collected, or when the
+    request or the process ends. An iterator keeps it alive for as long as it is held itself; paths
+    alone do not.
     tar.zst and 7z need the `archives` extra.
     """
 
-    _folder: Path | None = PrivateAttr(default=None)
-    _remove: "weakref.finalize[[str, bool], CompressedFile] | None" = PrivateAttr(default=None)
+    _folder: Temporary | None = PrivateAttr(default=None)
 
     # --- creation ---
 
@@ -107,8 +104,8 @@ class CompressedFile(File):
     def _packed(cls, entries: Iterable[Entry], file_name: str, options: UploadOptions) -> Self:
         """Pack *entries* and upload the archive."""
         kind = content_type_of_archive(file_name)
-        with tempfile.TemporaryDirectory(prefix="towpath-pack-", dir=places().temp) as folder:
-            target = Path(folder) / secrets.token_hex(8)
+        with Temporary() as folder:
+            target = folder / secrets.token_hex(8)
             pack(entries, target, file_name)
             return cls._uploaded(described(target, kind, file_name, move=True), options)
 
@@ -185,11 +182,9 @@ class CompressedFile(File):
 
     def _place(self) -> Path:
         """Return the folder of this object, made at the first call."""
-        if self._folder is None:
-            place = tempfile.mkdtemp(prefix="towpath-archive-", dir=places().temp)
-            self._remove = weakref.finalize(self, rmtree, place, True)  # noqa: FBT003
-            self._folder = Path(place)
-        return self._folder
+        if self._folder is None or not self._folder.is_there:
+            self._folder = Temporary()
+        return self._folder.path
 
     @contextmanager
     def _opened(self) -> Iterator[OpenedArchive]:
@@ -214,7 +209,7 @@ class CompressedFile(File):
         packed = self._place() / "packed"
         if not packed.exists():
             try:
-                bring_to(replace(wanted(self.url), limit=budget.size), packed)
+                bring_to(wanted(self.url, filesize_limit=budget.size / 2**20), packed)
             except BaseException:
                 self.close()
                 raise
@@ -222,9 +217,9 @@ class CompressedFile(File):
 
     def close(self) -> None:
         """Remove what was unpacked; the next use unpacks again."""
-        if self._remove is not None:
-            self._remove()
-        self._folder = self._remove = None
+        if self._folder is not None:
+            self._folder.close()
+        self._folder = None
 
     def __enter__(self) -> Self:
         """Return this archive; it is closed when the block ends."""

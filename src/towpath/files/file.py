@@ -1,9 +1,7 @@
 """File: a public URL and what is known of the bytes behind it."""
 
 import io
-import tempfile
 from collections.abc import Iterable
-from dataclasses import replace
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Annotated, BinaryIO, Self, Unpack
@@ -24,8 +22,7 @@ from typing_extensions import override
 
 from towpath.codecs.decoder import Media
 from towpath.concurrency import in_thread
-from towpath.context import places
-from towpath.downloads.download import bring_to, download_file, fetch_bytes
+from towpath.downloads.download import bring_to, fetch_bytes
 from towpath.downloads.landing import land
 from towpath.downloads.limits import Limits
 from towpath.downloads.reuse import Head
@@ -33,6 +30,7 @@ from towpath.downloads.wanted import wanted
 from towpath.errors import FileTooLargeError
 from towpath.files.decoding import facts_of, media_of
 from towpath.files.facts import MediaFacts, known_facts
+from towpath.files.fetching import local_copy
 from towpath.files.pending import PendingFile
 from towpath.files.schema import model_fields
 from towpath.files.upload_options import (
@@ -256,7 +254,11 @@ class File(BaseModel):
         return io.BytesIO(self._data) if self._data is not None else self.to_path().open("rb")
 
     def to_path(self) -> Path:
-        """Return a local path of the content, in the runner's temp folder; fetched once.
+        """Return a local path of the content; fetched once.
+
+        The file is removed at the end of the request. Outside of a request it is removed when
+        neither this object nor the path is held any more: a text of the path does not keep it.
+        Do not write to it: a file of 16 MiB and more of our own store is linked, not copied.
 
         Raises:
             DownloadError: the URL cannot be read.
@@ -271,9 +273,7 @@ class File(BaseModel):
             DownloadError: the URL cannot be read.
         """
         if self._path is None or not self._path.exists():
-            folder = places().temp or Path(tempfile.gettempdir())
-            most = None if limit is None else limit / 2**20
-            self._path = download_file(self.url, folder / "towpath-inputs", filesize_limit=most)
+            self._path = local_copy(self.url, limit)
         size = self._path.stat().st_size
         if limit is not None and size > limit:
             raise FileTooLargeError(self.url, size=size, limit=limit)
@@ -305,7 +305,8 @@ class File(BaseModel):
                 raise FileTooLargeError(self.url, size=size, limit=limit)
             return self._path.read_bytes()
         if self._data is None:
-            data = fetch_bytes(replace(wanted(self.url), limit=limit))
+            most = None if limit is None else limit / 2**20
+            data = fetch_bytes(wanted(self.url, filesize_limit=most))
             self.holding(data)
             return data
         if limit is not None and len(self._data) > limit:

@@ -5,11 +5,8 @@ They are texts: code that treats them as the URL runs as it is.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from shutil import rmtree
 from typing import TYPE_CHECKING, BinaryIO, ClassVar, Self, TypeVar
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
@@ -17,7 +14,6 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
 from towpath.concurrency import in_thread
-from towpath.context import places
 from towpath.downloads.download import fetch_into
 from towpath.downloads.wanted import wanted
 from towpath.files.audio import Audio
@@ -26,8 +22,11 @@ from towpath.files.file import File
 from towpath.files.image import Image
 from towpath.files.urls import checked_url
 from towpath.files.video import Video
+from towpath.temporaries import Temporary
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
     from numpy.typing import NDArray
     from PIL.Image import Image as PILImage
@@ -105,7 +104,7 @@ class FileInput(str):  # noqa: SLOT000 - it remembers where its content lies
         return self.to_path().open("rb")
 
     def to_path(self) -> Path:
-        """Return a local path of the content, in the runner's temp folder; fetched once.
+        """Return a local path of the content; fetched once, and removed as for File.to_path.
 
         Raises:
             DownloadError: the URL cannot be read.
@@ -139,11 +138,8 @@ class FileInput(str):  # noqa: SLOT000 - it remembers where its content lies
         Raises:
             DownloadError: the URL cannot be read.
         """
-        folder = tempfile.mkdtemp(prefix="towpath-input-", dir=places().temp)
-        try:
-            yield fetch_into(wanted(str(self)), Path(folder))
-        finally:
-            rmtree(folder, ignore_errors=True)
+        with Temporary() as folder:
+            yield fetch_into(wanted(str(self)), folder)
 
     async def as_bytes_async(self) -> bytes:
         """Do what `as_bytes` does, off the event loop."""

@@ -17,6 +17,7 @@ from towpath.uploads.uploader import (
     ReservingUploader,
     Uploaded,
     Uploader,
+    checked_type,
 )
 
 __all__ = ["UploadOptions", "described", "described_stream", "reserve", "upload"]
@@ -73,14 +74,16 @@ def reserve(content_type: str, file_name: str | None, options: UploadOptions) ->
 
     Raises:
         NoUploaderError: this process has no store.
+        UploadRefusedError: the content type is not one.
         ValueError: the repository cannot make places.
     """
     uploader = choose_uploader(options.get("repository", "cdn"))
     if not isinstance(uploader, ReservingUploader):
         message = f"{type(uploader).__name__} cannot reserve a URL; use repository='cdn'"
         raise ValueError(message)  # noqa: TRY004 - the value of an option
-    name = clean_name(file_name or "") or f"{secrets.token_hex(16)}.{extension_of(content_type)}"
-    return uploader.reserve(content_type=content_type, file_name=name, lifetime=_lifetime(options))
+    kind = checked_type(content_type)
+    name = clean_name(file_name or "") or f"{secrets.token_hex(16)}.{extension_of(kind)}"
+    return uploader.reserve(content_type=kind, file_name=name, lifetime=_lifetime(options))
 
 
 def upload(payload: Payload, options: UploadOptions) -> tuple[Payload, Uploaded]:

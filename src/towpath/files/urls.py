@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 __all__ = ["checked_url"]
 
 _PLAIN_HOST = re.compile(r"https?://[a-z0-9][a-z0-9.-]*(:[0-9]+)?/")  # of most URLs
+_MOST_READ = 4096  # characters: reading copies them
 _SCHEMES = frozenset({"http", "https", "data"})
 
 
@@ -27,6 +28,6 @@ def _has_host(url: str) -> bool:
     if _PLAIN_HOST.match(url):
         return True
     try:
-        return bool(urlsplit(url).hostname)
+        return bool(urlsplit(url[:_MOST_READ]).hostname)
     except ValueError:
         return False

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import secrets
-import tempfile
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Self, Unpack
 
 from pydantic import ConfigDict
@@ -13,11 +11,11 @@ from pydantic import ConfigDict
 from towpath.codecs.arrays import image_of
 from towpath.codecs.clips import encode_clip
 from towpath.concurrency import in_thread
-from towpath.context import places
 from towpath.files.facts import MediaFacts
 from towpath.files.file import File
 from towpath.files.upload_options import UploadOptions, described
 from towpath.settings import active
+from towpath.temporaries import Temporary
 
 if TYPE_CHECKING:
     import numpy as np
@@ -65,8 +63,8 @@ class Video(File):
             UploadError: it could not be stored.
         """
         name = file_name or f"{secrets.token_hex(16)}.mp4"
-        with tempfile.TemporaryDirectory(prefix="towpath-clip-", dir=places().temp) as folder:
-            path = Path(folder) / "clip.mp4"
+        with Temporary() as folder:
+            path = folder / "clip.mp4"
             encoder = active().video_encoder
             clip = encode_clip(path, frames, fps, audio=audio, quality=quality, encoder=encoder)
             video = cls._uploaded(described(path, "video/mp4", name, move=True), options)

@@ -15,6 +15,7 @@ from towpath.errors import RequestError
 from towpath.errors.redaction import shown
 from towpath.gateway.admin import limit_of
 from towpath.gateway.dispatcher import Dispatcher
+from towpath.gateway.filed import copied
 from towpath.gateway.queue_answers import (
     CANCELLED_WORDS,
     log_json,
@@ -24,6 +25,7 @@ from towpath.gateway.queue_answers import (
 from towpath.gateway.tracing import new_request_id
 from towpath.queue.requests import Headers, QueuedRequest
 from towpath.queue.store import RequestQueue
+from towpath.queue.threads import in_queue_thread
 from towpath.runner.wire import REQUEST_ID_HEADER
 from towpath.settings import Settings
 from towpath.storage.file_store import FileStore
@@ -78,14 +80,16 @@ class AdminRequestRoutes:
         """Say how everything is."""
         owner = self._settings.owner
         apps = {f"{owner}/{name}": asdict(s) for name, s in self._engine.statuses().items()}
-        recent = (await in_thread(self._queue.records.page)(state="done", limit=_RECENT)).requests
+        recent = (
+            await in_queue_thread(self._queue.records.page)(state="done", limit=_RECENT)
+        ).requests
         failed = [each for each in recent if each.kind == "error"][:_MOST_ERRORS]
         files, size = await in_thread(self._store.totals)()
         content = {
             "apps": apps,
             "queue": {
-                "waiting": await in_thread(self._queue.waiting)(),
-                "running": len(await in_thread(self._queue.running)()),
+                "waiting": await in_queue_thread(self._queue.waiting)(),
+                "running": len(await in_queue_thread(self._queue.running)()),
             },
             "storage": {
                 "files": files,
@@ -105,7 +109,7 @@ class AdminRequestRoutes:
             message = f"status={shown(word, 20)} is none; give queued, running or done."
             raise RequestError(message)
         try:
-            page = await in_thread(self._queue.records.page)(
+            page = await in_queue_thread(self._queue.records.page)(
                 app=asked.get("app"),
                 state=_STATES[word] if word else None,  # type: ignore[arg-type]  # looked up
                 cursor=asked.get("cursor"),
@@ -119,24 +123,25 @@ class AdminRequestRoutes:
 
     async def _request(self, request: Request) -> Response:
         """Say where one request stands."""
-        found = await in_thread(self._queue.read)(request.path_params["id"])
+        found = await in_queue_thread(self._queue.read)(request.path_params["id"])
         return JSONResponse(self._json(found))
 
     async def _logs(self, request: Request) -> Response:
         """Give a request's log, from line `first` on."""
-        found = await in_thread(self._queue.read)(request.path_params["id"])
+        found = await in_queue_thread(self._queue.read)(request.path_params["id"])
         given = request.query_params.get("first", "0")
         first = int(given[:9]) if given.isascii() and given.isdigit() else 0
-        lines = await in_thread(self._queue.records.logs)(found.request_id, first=first)
+        lines = await in_queue_thread(self._queue.records.logs)(found.request_id, first=first)
         items = [{"line": place, **log_json(line)} for place, line in lines]
         return JSONResponse({"items": items, "next_cursor": None})
 
     async def _rerun(self, request: Request) -> Response:
         """Submit a request like an earlier one."""
         new_id = new_request_id()
-        copy = await in_thread(self._queue.records.copy_of)(request.path_params["id"], new_id)
+        copy = await in_queue_thread(self._queue.records.copy_of)(request.path_params["id"], new_id)
         copy = replace(copy, headers=_named(copy.headers, new_id))
-        kept = await in_thread(self._queue.submit)(copy)
+        copy = await in_thread(copied)(copy, self._queue.payloads)
+        kept = await in_queue_thread(self._queue.submit)(copy)
         self._dispatcher.poke()
         return JSONResponse(submitted_json(kept, self._settings.origin))
 

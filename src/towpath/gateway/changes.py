@@ -28,7 +28,8 @@ class Changes:
         self._waiting[request_id].add(event)
         try:
             with suppress(TimeoutError):
-                await asyncio.wait_for(event.wait(), seconds)
+                async with asyncio.timeout(seconds):
+                    await event.wait()
         finally:
             self._waiting[request_id].discard(event)
             if not self._waiting[request_id]:

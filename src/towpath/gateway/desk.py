@@ -5,14 +5,15 @@ from collections.abc import Sequence
 from starlette.routing import BaseRoute
 
 from towpath.clock import steady_clock
-from towpath.concurrency import in_thread
 from towpath.engine.local import LocalEngine
 from towpath.gateway.admin_requests import AdminRequestRoutes
+from towpath.gateway.bodies import Bodies
 from towpath.gateway.changes import Changes
 from towpath.gateway.dispatcher import Dispatcher
 from towpath.gateway.journal import Journal
 from towpath.gateway.queue_routes import QueueRoutes
 from towpath.queue.store import RequestQueue
+from towpath.queue.threads import in_queue_thread
 from towpath.settings import Settings
 from towpath.storage.file_store import FileStore
 
@@ -27,11 +28,19 @@ class QueueDesk:
         engine: what runs the apps.
         settings: limits and addresses.
         worker: this server's name among those that share the queue.
+        bodies: receives what comes with requests.
     """
 
     def __init__(
-        self, queue: RequestQueue, engine: LocalEngine, settings: Settings, *, worker: str
+        self,
+        queue: RequestQueue,
+        engine: LocalEngine,
+        settings: Settings,
+        *,
+        worker: str,
+        bodies: Bodies,
     ) -> None:
+        self._bodies = bodies
         self._queue = queue
         self._engine = engine
         self._settings = settings
@@ -58,6 +67,7 @@ class QueueDesk:
             dispatcher=self._dispatcher,
             changes=self._changes,
             clock=self._clock,
+            bodies=self._bodies,
         ).routes()
 
     def admin_routes(self, store: FileStore) -> Sequence[BaseRoute]:
@@ -77,4 +87,4 @@ class QueueDesk:
 
     async def waiting(self) -> dict[str, int]:
         """Return how many requests wait, by app."""
-        return await in_thread(self._queue.waiting)()
+        return await in_queue_thread(self._queue.waiting)()

@@ -1,32 +1,35 @@
-"""The queue's requests to the engine's runners, and their answers back into the queue."""
+"""The queue's requests to the engine's runners, and their answers back into the queue.
+
+An app has two lines. Most requests are in the usual one. A request under which a runner died, or
+had no memory left, is a suspect: it may have been the reason, or have been beside it. Suspects come
+one at a time, each alone on its runner, so that the next death proves whose it was, takes nobody
+along, and leaves the other runners to the others.
+"""
 
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 
 from towpath.clock import Clock
-from towpath.concurrency import in_thread
-from towpath.engine.engine import RunnerLease
 from towpath.engine.local import LocalEngine
 from towpath.errors import (
-    AppError,
     DeadlineError,
     LeaseLostError,
     QueueUnavailableError,
-    RequestCancelledError,
     RequestNotFoundError,
     TowpathError,
     UnknownAppError,
 )
-from towpath.gateway.attempts import attempt
 from towpath.gateway.changes import Changes
 from towpath.gateway.journal import Journal
-from towpath.queue.leases import MOST_TRIES, RENEW_SECONDS, Watch
+from towpath.gateway.worker import Worker
+from towpath.queue.leases import RENEW_SECONDS, Watch
 from towpath.queue.outcomes import outcome_of
-from towpath.queue.requests import CancelAnswer, Claim, Outcome
+from towpath.queue.requests import CancelAnswer, Line
 from towpath.queue.store import RequestQueue
+from towpath.queue.threads import in_queue_thread
 from towpath.runner.wire import AppSpec
 
 __all__ = ["Dispatcher"]
@@ -71,24 +74,23 @@ class Dispatcher:
         self._journal = journal
         self._changes = changes
         self._clock = clock
-        self._worker = worker
+        self._name = worker
+        self._worker = Worker(queue, engine, journal, changes, clock=clock, name=worker)
         self._retention = retention
         self._news = asyncio.Event()
         self._watch = Watch()
-        self._acquiring: dict[str, set[asyncio.Task[None]]] = defaultdict(set)
-        self._attempts: dict[str, tuple[Claim, asyncio.Task[Outcome]]] = {}
-        self._cancelled: set[str] = set()
+        self._acquiring: dict[tuple[str, Line], set[asyncio.Task[None]]] = defaultdict(set)
         self._loops: set[asyncio.Task[None]] = set()
-        self._workers: dict[str, set[asyncio.Task[None]]] = defaultdict(set)
+        self._workers: dict[tuple[str, Line], set[asyncio.Task[None]]] = defaultdict(set)
+        self._suspects: dict[str, int] = {}
         self._paused: dict[str, float] = {}
         self._is_stopping = False
-        self._usual: dict[str, float] = {}
 
     # --- what the server asks ---
 
     async def start(self) -> None:
         """Put back what this server held when it was killed, and begin."""
-        back = await in_thread(self._queue.take_back_all)(self._worker)
+        back = await in_queue_thread(self._queue.take_back_all)(self._name)
         if back:
             log.info("requests were put back", extra={"requests": back})
         for loop in (self._steer, self._renew, self._keep, self._journal.keep_flushing):
@@ -100,11 +102,7 @@ class Dispatcher:
         idle = [task for tasks in self._acquiring.values() for task in tasks]
         for task in (*self._loops, *idle):
             task.cancel()
-        works = [work for _, work in self._attempts.values()]
-        if works:
-            await asyncio.wait(works, timeout=grace)
-        for work in works:
-            work.cancel()
+        await self._worker.stop(grace=grace)
         workers = [task for tasks in self._workers.values() for task in tasks]
         await asyncio.gather(*self._loops, *workers, return_exceptions=True)
 
@@ -115,7 +113,7 @@ class Dispatcher:
     def usual(self, app: str) -> tuple[float | None, int]:
         """Return how long an app's requests take, and how many are worked on at once."""
         spec = self._spec(app)
-        return self._usual.get(app), _room(spec) if spec is not None else 1
+        return self._worker.usual.get(app), _room(spec) if spec is not None else 1
 
     async def cancel(self, request_id: str) -> CancelAnswer:
         """Take a request back, also one that is worked on.
@@ -123,9 +121,9 @@ class Dispatcher:
         Raises:
             RequestNotFoundError: there is none.
         """
-        answer = await in_thread(self._queue.cancel)(request_id)
+        answer = await in_queue_thread(self._queue.cancel)(request_id)
         if answer == "requested":
-            self._stop_attempt(request_id)
+            self._worker.stop_attempt(request_id)
         self._changes.note(request_id)
         return answer
 
@@ -134,43 +132,53 @@ class Dispatcher:
     async def _steer(self) -> None:
         """Have as many workers as requests wait, within what the runners take."""
         self._news.clear()
-        for app, count in (await in_thread(self._queue.waiting)()).items():
+        for app, count in (await in_queue_thread(self._queue.waiting)()).items():
             spec = self._spec(app)
             if spec is None or self._paused.get(app, 0) > self._clock():
                 continue
-            room = min(_MOST_AT_ONCE, _room(spec)) - len(self._workers[app])
-            for _ in range(min(count - len(self._acquiring[app]), room)):
-                self._begin(app, spec)
+            suspects = self._suspects.get(app, 0)
+            room = min(_MOST_AT_ONCE, _room(spec)) - len(self._workers[app, "usual"])
+            for _ in range(min(count - suspects - len(self._acquiring[app, "usual"]), room)):
+                self._begin(app, spec, "usual")
+            if suspects and not self._workers[app, "suspect"]:
+                self._begin(app, spec, "suspect")
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._news.wait(), _TICK_SECONDS)
+            async with asyncio.timeout(_TICK_SECONDS):
+                await self._news.wait()
 
     async def _renew(self) -> None:
         """Say that we are still at what we hold."""
         await asyncio.sleep(RENEW_SECONDS)
-        now = self._clock()
-        for claim, task in tuple(self._attempts.values()):
+        for claim, task in tuple(self._worker.attempts.values()):
             try:
-                await in_thread(self._queue.renew)(claim, now=now)
+                await in_queue_thread(self._queue.renew)(claim, now=self._clock())
             except LeaseLostError:
                 task.cancel()
+            except QueueUnavailableError as error:  # the next one may have more luck
+                log.warning("a lease was not renewed", extra={"reason": str(error)})
 
     async def _keep(self) -> None:
         """Do what time brings about, each second."""
         await asyncio.sleep(_TICK_SECONDS)
-        now = self._clock()
-        if await in_thread(self._queue.promote)(now):
+        if await in_queue_thread(self._queue.promote)(self._clock()):
             self.poke()
-        for request_id in await in_thread(self._queue.late)(now):
+        self._suspects = await in_queue_thread(self._queue.suspects)()
+        for request_id in await in_queue_thread(self._queue.late)(self._clock()):
             await self._end_late(request_id)
-        for request_id in await in_thread(self._queue.stopping)(self._worker):
-            self._stop_attempt(request_id)
-        beats = await in_thread(self._queue.running)()
-        ours = {(claim.request_id, claim.attempt) for claim, _ in self._attempts.values()}
-        gone = [key for key in self._watch.gone(beats, now=now) if key not in ours]
-        if await in_thread(self._queue.take_back)(gone):
+        for request_id in await in_queue_thread(self._queue.stopping)(self._name):
+            self._worker.stop_attempt(request_id)
+        await self._take_back()
+        await self._forget(self._clock())
+
+    async def _take_back(self) -> None:
+        """Put back what workers hold that are gone; the clock is asked after the read."""
+        beats = await in_queue_thread(self._queue.running)()
+        held = self._worker.attempts.values()
+        ours = {(claim.request_id, claim.attempt) for claim, _ in held}
+        gone = [key for key in self._watch.gone(beats, now=self._clock()) if key not in ours]
+        if await in_queue_thread(self._queue.take_back)(gone):
             log.warning("workers are gone", extra={"requests": len(gone)})
             self.poke()
-        await self._forget(now)
 
     _swept_at = 0.0
 
@@ -179,122 +187,60 @@ class Dispatcher:
         if now - self._swept_at < _SWEEP_SECONDS:
             return
         self._swept_at = now
-        while await in_thread(self._queue.records.forget_before)(now - self._retention):
+        while await in_queue_thread(self._queue.records.forget_before)(now - self._retention):
             pass
-        await in_thread(self._queue.sweep_counts)()
+        await in_queue_thread(self._queue.sweep_counts)()
+        if self._queue.payloads is not None:
+            await in_queue_thread(self._queue.payloads.sweep)(self._is_known)
+
+    def _is_known(self, request_id: str) -> bool:
+        """Return whether there is such a request."""
+        try:
+            self._queue.read(request_id)
+        except RequestNotFoundError:
+            return False
+        return True
 
     async def _end_late(self, request_id: str) -> None:
         """End a request that was to be started by now."""
         with suppress(RequestNotFoundError):
-            asked = await in_thread(self._queue.read)(request_id)
+            asked = await in_queue_thread(self._queue.read)(request_id)
             waited = self._clock() - asked.submitted
             error = DeadlineError(round(waited, 1), what="did not start", by_user=True)
-            await in_thread(self._queue.end_waiting)(request_id, outcome_of(error))
+            await in_queue_thread(self._queue.end_waiting)(request_id, outcome_of(error))
             self._changes.note(request_id)
 
     # --- workers ---
 
-    def _begin(self, app: str, spec: AppSpec) -> None:
-        """Start a worker of *app*."""
-        task = asyncio.create_task(self._work(app, spec), name=f"work {app}")
-        self._workers[app].add(task)
-        task.add_done_callback(self._workers[app].discard)
+    def _begin(self, app: str, spec: AppSpec, line: Line) -> None:
+        """Start a worker of an app's *line*."""
+        task = asyncio.create_task(self._work(app, spec, line), name=f"work {app}")
+        self._workers[app, line].add(task)
+        task.add_done_callback(self._workers[app, line].discard)
 
-    async def _work(self, app: str, spec: AppSpec) -> None:
+    async def _work(self, app: str, spec: AppSpec, line: Line) -> None:
         """Work on an app's requests until none waits."""
-        while not self._is_stopping and await self._work_once(app, spec):
-            pass
+        while not self._is_stopping and await self._work_once(app, spec, line):
+            self.poke()
 
-    async def _work_once(self, app: str, spec: AppSpec) -> bool:
+    async def _work_once(self, app: str, spec: AppSpec, line: Line) -> bool:
         """Work on one request; return whether there was one."""
         me = asyncio.current_task()
         assert me is not None  # noqa: S101 - for the type checker
-        self._acquiring[app].add(me)
+        acquiring = self._acquiring[app, line]
+        acquiring.add(me)
         try:
-            hint = await in_thread(self._queue.hint)(app)
-            async with self._engine.acquire(spec.name, hint=hint) as lease:
-                claim = await self._claim(app)
-                self._acquiring[app].discard(me)
-                if claim is None:
-                    return False
-                await self._run(claim, lease, spec)
-                return True
-        except (AppError, UnknownAppError, QueueUnavailableError) as error:
+            return await self._worker.work_once(
+                app, spec, line, placed=lambda: acquiring.discard(me)
+            )
+        except TowpathError as error:
             log.debug("no runner", extra={"app": app, "reason": str(error)})
-            self._paused[app] = self._clock() + _PAUSE_SECONDS
-            return False
+        except Exception:
+            log.exception("a worker failed", extra={"app": app})
         finally:
-            self._acquiring[app].discard(me)
-
-    async def _claim(self, app: str) -> Claim | None:
-        """Take the app's first request; nothing interrupts that half way."""
-        claim = in_thread(self._queue.claim)([app], worker=self._worker, now=self._clock())
-        taking = asyncio.ensure_future(claim)
-        try:
-            return await asyncio.shield(taking)
-        except asyncio.CancelledError:
-            taken = await taking
-            if taken is not None:
-                await in_thread(self._queue.finish)(taken, Outcome("given up"))
-            raise
-
-    async def _run(self, claim: Claim, lease: RunnerLease, spec: AppSpec) -> None:
-        """Work on one request, in a task that can be cancelled by itself."""
-        await self._journal.open(claim)
-        began = self._clock()
-        work = asyncio.create_task(attempt(claim, lease, spec), name=f"attempt {claim.request_id}")
-        self._attempts[claim.request_id] = (claim, work)
-        self._changes.note(claim.request_id)
-        await asyncio.wait({work})
-        outcome = self._outcome(claim, work)
-        if outcome.kind == "ok":
-            took, before = self._clock() - began, self._usual.get(claim.app)
-            self._usual[claim.app] = took if before is None else 0.8 * before + 0.2 * took
-        await self._hand_in(claim, outcome)
-
-    def _outcome(self, claim: Claim, work: "asyncio.Task[Outcome]") -> Outcome:
-        """Return what came of an attempt: cancelled by its caller, or by our own end."""
-        if not work.cancelled():
-            error = work.exception()
-            if error is None:
-                return work.result()
-            log.error("attempt failed", exc_info=error, extra={"request_id": claim.request_id})
-            again = claim.retries and claim.tries < MOST_TRIES  # the fault is ours
-            return Outcome("retry", delay=_PAUSE_SECONDS) if again else outcome_of(error)
-        if claim.request_id in self._cancelled:
-            return outcome_of(RequestCancelledError())
-        return Outcome("given up")
-
-    async def _hand_in(self, claim: Claim, outcome: Outcome) -> None:
-        """Write down what came of an attempt, however long that takes."""
-        request_id = claim.request_id
-        await self._journal.close(request_id, was_heard=outcome.kind in {"ok", "error"})
-        await self._insist(lambda: in_thread(self._queue.finish)(claim, outcome))
-        self._attempts.pop(request_id, None)
-        self._cancelled.discard(request_id)
-        self._changes.note(request_id)
-        self.poke()
-
-    async def _insist(self, write: Callable[[], Awaitable[None]]) -> None:
-        """Write to the queue; again while its disk is full or its server away."""
-        while True:
-            try:
-                await write()
-            except QueueUnavailableError as error:
-                log.error("the queue cannot be written to", extra={"reason": str(error)})  # noqa: TRY400
-                await asyncio.sleep(_PAUSE_SECONDS)
-            except TowpathError as error:  # another worker has it, or it was removed
-                log.info("an attempt came too late", extra={"reason": str(error)})
-                return
-            else:
-                return
-
-    def _stop_attempt(self, request_id: str) -> None:
-        """Stop what we do for a request."""
-        held = self._attempts.get(request_id)
-        if held is not None and request_id not in self._cancelled:
-            self._cancelled.add(request_id)
-            held[1].cancel()
+            acquiring.discard(me)
+        self._paused[app] = self._clock() + _PAUSE_SECONDS
+        return False
 
     def _spec(self, app: str) -> AppSpec | None:
         """Return the spec of `owner/name`, None where it is not served."""

@@ -7,6 +7,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from towpath.engine.engine import AppStatus
+from towpath.web.connections import Counts
 
 __all__ = ["CONTENT_TYPE", "Metrics"]
 
@@ -36,6 +37,7 @@ class Metrics:
             registry=self._counts,
         )
         self._queued: set[str] = set()
+        self._over_limit: dict[str, int] = {}
         self._waiting = Gauge(
             "towpath_queue_waiting",
             "Requests in the queue that wait for a runner.",
@@ -58,6 +60,18 @@ class Metrics:
             "towpath_runner_restarts",
             "How often a runner was replaced.",
             ["app"],
+            registry=self._counts,
+        )
+        self._connections = Gauge(
+            "towpath_connections",
+            "Open connections: busy with a request or websocket, or silent.",
+            ["state"],
+            registry=self._counts,
+        )
+        self._crowded = Counter(
+            "towpath_connections_over_limit",
+            "Silent connections closed to make room, and requests refused for want of it.",
+            ["outcome"],
             registry=self._counts,
         )
         self._files = Gauge("towpath_files", "Files in the store.", registry=self._counts)
@@ -100,6 +114,15 @@ class Metrics:
         for app, count in waiting.items():
             self._queued.add(app)
             self._waiting.labels(app).set(count)
+
+    def note_connections(self, counts: Counts) -> None:
+        """Note who is connected."""
+        self._connections.labels("silent").set(counts.silent)
+        self._connections.labels("busy").set(counts.busy)
+        for outcome, total in (("dismissed", counts.dismissed), ("refused", counts.refused)):
+            before = self._over_limit.get(outcome, 0)
+            self._crowded.labels(outcome).inc(total - before)
+            self._over_limit[outcome] = total
 
     def note_files(self, count: int, size: int) -> None:
         """Note what is in the store."""

@@ -1,11 +1,11 @@
 """A queued request as its callers see it, in the shapes that clients know. Pure."""
 
-import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 from towpath.clock import iso
 from towpath.queue.requests import CancelAnswer, LogLine, QueuedRequest
+from towpath.queue.texts import read_json, writable
 
 __all__ = ["CANCELLED_WORDS", "eta_of", "log_json", "status_json", "submitted_json", "urls_of"]
 
@@ -57,16 +57,17 @@ def status_json(
     if request.state == "done":
         said["metrics"] = {"inference_time": _seconds(request)}
         if request.kind != "ok":
-            said["error"] = request.error
+            said["error"] = writable(request.error or "")
             if request.error_type:
                 said["error_type"] = request.error_type
     return said
 
 
-def log_json(line: LogLine) -> dict[str, str]:
-    """Return one line of a log."""
-    said = {"message": line.message, "level": line.level, "source": line.source}
-    return {**said, "timestamp": iso(line.at)}
+def log_json(line: LogLine) -> dict[str, Any]:  # Any: JSON
+    """Return one line of a log, and at which attempt it was written where that is known."""
+    said = {"message": writable(line.message), "level": line.level, "source": line.source}
+    said["timestamp"] = iso(line.at)
+    return said if line.attempt is None else {**said, "attempt": line.attempt}
 
 
 def eta_of(request: QueuedRequest, usual: float | None, room: int, now: float) -> float | None:
@@ -83,16 +84,21 @@ def eta_of(request: QueuedRequest, usual: float | None, room: int, now: float) -
     if request.state == "done" or request.started is None:
         return None
     spent = max(0.0, now - request.started)
-    said = _progress(request) or {}
-    done, total = said.get("done"), said.get("total")
-    if done and total and 0 < done <= total:
+    said = _progress(request)
+    done, total = (said.get("done"), said.get("total")) if isinstance(said, dict) else (0, 0)
+    if _is_number(done) and _is_number(total) and 0 < done <= total:
         return round(float(spent * (total - done) / done), 1)
     return None if usual is None else round(max(0.0, usual - spent), 1)
 
 
 def _progress(request: QueuedRequest) -> Any:  # noqa: ANN401 - JSON
     """Return what the endpoint said last."""
-    return json.loads(request.progress) if request.progress else None
+    return read_json(request.progress)
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    """Return whether a JSON value is a number."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _seconds(request: QueuedRequest) -> float | None:

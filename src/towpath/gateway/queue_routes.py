@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 
@@ -12,17 +13,20 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
 from towpath.clock import Clock
-from towpath.concurrency import in_thread
 from towpath.engine.local import LocalEngine
 from towpath.errors import RequestError, RequestNotFoundError, UnknownAppError, WrongStateError
 from towpath.gateway.addresses import Address, Ask
+from towpath.gateway.bodies import Bodies
 from towpath.gateway.changes import Changes
 from towpath.gateway.dispatcher import Dispatcher
 from towpath.gateway.entrance import address_of
+from towpath.gateway.filed import file_of, pieces_in
+from towpath.gateway.intake import Intake
 from towpath.gateway.queue_answers import CANCELLED_WORDS, eta_of, status_json, submitted_json
 from towpath.gateway.run_routes import Target, spec_of
 from towpath.queue.requests import LogLine, NewRequest, QueuedRequest
 from towpath.queue.store import RequestQueue
+from towpath.queue.threads import in_queue_thread
 from towpath.runner.wire import patience_in
 from towpath.settings import Settings
 
@@ -49,9 +53,10 @@ class QueueRoutes:
         dispatcher: who works on them.
         changes: word of changes.
         clock: a steady one.
+        bodies: receives what comes with requests.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - it joins as many parts
         self,
         settings: Settings,
         engine: LocalEngine,
@@ -60,6 +65,7 @@ class QueueRoutes:
         dispatcher: Dispatcher,
         changes: Changes,
         clock: Clock,
+        bodies: Bodies,
     ) -> None:
         self._settings = settings
         self._engine = engine
@@ -67,6 +73,7 @@ class QueueRoutes:
         self._dispatcher = dispatcher
         self._changes = changes
         self._clock = clock
+        self._intake = Intake(queue, bodies)
 
     def routes(self) -> list[BaseRoute]:
         """Return the routes: one, because the path was read already."""
@@ -99,9 +106,10 @@ class QueueRoutes:
         if "fal_webhook" in request.query_params:
             detail = "Webhooks are not delivered by this version; ask for the status instead."
             return JSONResponse({"detail": detail}, 501)
-        body = await request.body()
-        new = _new_request(request, body, spec.request_start_timeout)
-        kept = await in_thread(self._queue.submit)(new)
+        target = Target(request.scope)
+        new = _new_request(request, target, spec.request_start_timeout)
+        length = target.length if target.has_body else 0
+        kept = await self._intake.submit(new, request.receive, length)
         self._dispatcher.poke()
         request.state.request_id = kept.request_id
         return JSONResponse(submitted_json(kept, self._settings.origin))
@@ -112,7 +120,8 @@ class QueueRoutes:
         lines = None
         if _wants_logs(request):
             lines = [
-                line for _, line in await in_thread(self._queue.records.logs)(asked.request_id)
+                line
+                for _, line in await in_queue_thread(self._queue.records.logs)(asked.request_id)
             ]
         return JSONResponse(self._json(asked, lines), 200 if asked.state == "done" else 202)
 
@@ -126,15 +135,20 @@ class QueueRoutes:
     async def _result(self, request: Request, address: Address) -> Response:
         """Give the app's answer, verbatim."""
         asked = await self._found(request, address)
-        answer = await in_thread(self._queue.records.answer)(asked.request_id)
+        answer = await in_queue_thread(self._queue.records.answer)(asked.request_id)
         if answer is None:
             word = {"queued": "in the queue", "running": "in progress"}.get(asked.state, "gone")
             raise WrongStateError(
                 asked.request_id, word, "ask for its status until it is completed"
             )
-        response = Response(answer.body, answer.status)
-        given = [(n.encode("latin-1"), v.encode("latin-1")) for n, v in answer.headers]
-        response.raw_headers = [*given, (b"content-length", str(len(answer.body)).encode())]
+        headers, file = file_of(answer.headers, self._queue.payloads)
+        given = [(n.encode("latin-1"), v.encode("latin-1")) for n, v in headers]
+        if file is None:
+            response, size = Response(answer.body, answer.status), len(answer.body)
+        else:
+            response = StreamingResponse(pieces_in(file), answer.status)
+            size = os.fstat(file.fileno()).st_size
+        response.raw_headers = [*given, (b"content-length", str(size).encode())]
         return response
 
     async def _cancel(self, request: Request, address: Address) -> Response:
@@ -157,7 +171,7 @@ class QueueRoutes:
         Raises:
             RequestNotFoundError: there is none, or it is another app's.
         """
-        found = await in_thread(self._queue.read)(address.request_id[:64])
+        found = await in_queue_thread(self._queue.read)(address.request_id[:64])
         if found.app != f"{address.owner}/{address.app}":
             raise RequestNotFoundError(found.request_id)
         request.state.request_id = found.request_id
@@ -175,10 +189,10 @@ class QueueRoutes:
         """Yield one event for each change, with the lines that are new."""
         place, before, quiet = 0, b"", 0.0
         while True:
-            asked = await in_thread(self._queue.read)(request_id)
+            asked = await in_queue_thread(self._queue.read)(request_id)
             lines: list[LogLine] | None = None
             if with_logs:
-                fresh = await in_thread(self._queue.records.logs)(request_id, first=place)
+                fresh = await in_queue_thread(self._queue.records.logs)(request_id, first=place)
                 lines = [line for _, line in fresh]
                 place = fresh[-1][0] + 1 if fresh else place
             said = self._json(asked, lines)
@@ -196,13 +210,13 @@ class QueueRoutes:
                 yield b": waiting\n\n"
 
 
-def _new_request(request: Request, body: bytes, start_within: float | None) -> NewRequest:
-    """Read a request to be queued.
+def _new_request(request: Request, target: Target, start_within: float | None) -> NewRequest:
+    """Read a request to be queued, all but its body.
 
     Raises:
         RequestError: a header or the query cannot be understood.
     """
-    headers, target = request.headers, Target(request.scope)
+    headers = request.headers
     query = target.path.partition("?")[2]
     kept = "&".join(p for p in query.split("&") if p and not p.startswith("fal_"))
     patience = patience_in(headers)
@@ -211,7 +225,6 @@ def _new_request(request: Request, body: bytes, start_within: float | None) -> N
         app=target.name,
         path=f"{target.endpoint}?{kept}" if kept else target.endpoint,
         headers=tuple(target.upstream_headers()),
-        body=body,
         low_priority=headers.get("x-fal-queue-priority", "").lower() == "low",
         hint=headers.get("x-fal-runner-hint"),
         idempotency_key=_key(headers),

@@ -1,7 +1,13 @@
-"""Call now: the request goes to the app's runner, and its answer comes back, byte for byte."""
+"""Call now: the request goes to the app's runner, and its answer comes back, byte for byte.
+
+A place on a runner is taken when the whole body is here (see `bodies`), and is free again before a
+small answer is sent. A large answer, or a stream, is passed on as it comes: its caller holds the
+place, and loses it with the call when nothing is taken for a while.
+"""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Iterable
+import logging
+from collections.abc import Coroutine, Iterable
 
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import JSONResponse
@@ -11,22 +17,23 @@ from towpath.engine.engine import RunnerLease
 from towpath.engine.local import LocalEngine
 from towpath.errors import (
     DeadlineError,
-    RequestError,
     RunnerIncompleteError,
     TowpathError,
     UnknownEndpointError,
 )
 from towpath.gateway.answers import error_answer
 from towpath.gateway.attempts import failure_of
+from towpath.gateway.bodies import Bodies, Body
 from towpath.gateway.entrance import address_of
 from towpath.gateway.passing import passed
-from towpath.net.upstream import Answer, Upstream, UpstreamError
+from towpath.net.upstream import Answer, UpstreamError
 from towpath.runner.wire import (
     APP_HEADER,
     CALLER_HEADER,
     ENDPOINT_HEADER,
     HOP_BY_HOP,
     REQUEST_ID_HEADER,
+    STEERING,
     AppSpec,
     patience_in,
 )
@@ -35,12 +42,14 @@ from towpath.web.zero_copy import LINES
 
 __all__ = ["RunEndpoint", "Target", "spec_of"]
 
+log = logging.getLogger(__name__)
+
 _SPARE_SECONDS = 1.0
-_HINTS = "x-fal-runner-hints"
 _SMALL = 256 * 1024
 _READS = ("GET", "HEAD")
 _REPLACED = {"server", "date", REQUEST_ID_HEADER}
-_NOT_PASSED = frozenset(n.encode() for n in (HOP_BY_HOP | _REPLACED) - {"content-length"})
+_LOST = (HOP_BY_HOP | _REPLACED | STEERING) - {"content-length"}
+_NOT_PASSED = frozenset(n.encode() for n in _LOST)
 
 
 class Target:
@@ -118,10 +127,12 @@ class RunEndpoint:
 
     Args:
         engine: where runners are.
+        bodies: receives what is sent to them.
     """
 
-    def __init__(self, engine: LocalEngine) -> None:
+    def __init__(self, engine: LocalEngine, bodies: Bodies) -> None:
         self._engine = engine
+        self._bodies = bodies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -150,14 +161,33 @@ class RunEndpoint:
                 return JSONResponse({"status": state}, 503)
         if target.endpoint == "/openapi.json" and scope["method"] in _READS:
             return GZipMiddleware(JSONResponse(dict(spec.document)))  # needs no runner
+        body = await self._received(target, receive)
+        try:
+            await self._answered(scope, target, spec, body=body, send=send)
+        finally:
+            if body is not None:
+                body.close()
+        return None
+
+    async def _received(self, target: Target, receive: Receive) -> Body | None:
+        """Receive the body, before a place is taken for it; None where there is none."""
+        return await self._bodies.receive(receive, target.length) if target.has_body else None
+
+    async def _answered(
+        self, scope: Scope, target: Target, spec: AppSpec, *, body: Body | None, send: Send
+    ) -> None:
+        """Send a request to a runner, and its answer to the caller."""
+        takes_lines = LINES in scope.get("extensions", {})
         async with _Leased(self._engine, target) as lease:
             lease.begin(target.request_id)
-            sending = _send(lease.upstream, scope["method"], target, receive)
-            answer = await _in_time(sending, spec)
-            async with answer:
-                takes_lines = LINES in scope.get("extensions", {})
-                await _pass_back(answer, lease, send, target.app, takes_lines=takes_lines)
-        return None
+            sending = _send(lease, scope["method"], target, body)
+            async with await _in_time(sending, spec) as answer:
+                whole = await _whole(answer, lease, target.app, takes_lines=takes_lines)
+                if whole is None:
+                    await _pass_on(answer, lease, _in_turn(send, spec, target), target.app)
+        if whole is not None:  # its place is free: it waits for no caller who reads slowly
+            for message in whole:
+                await send(message)
 
 
 class _BrokenOffError(RunnerIncompleteError):
@@ -176,8 +206,11 @@ class _Leased:
         if self._patience is None:
             return await self._place.__aenter__()
         try:
-            return await asyncio.wait_for(self._place.__aenter__(), self._patience)
+            async with asyncio.timeout(self._patience) as timer:
+                return await self._place.__aenter__()
         except TimeoutError:
+            if not timer.expired():
+                raise
             raise DeadlineError(self._patience, what="did not start", by_user=True) from None
 
     async def __aexit__(self, *failure: object) -> None:
@@ -193,93 +226,76 @@ async def _in_time(sending: Coroutine[None, None, Answer], spec: AppSpec) -> Ans
     if spec.request_timeout is None:
         return await sending
     try:
-        return await asyncio.wait_for(sending, spec.request_timeout + _SPARE_SECONDS)
+        async with asyncio.timeout(spec.request_timeout + _SPARE_SECONDS) as timer:
+            return await sending
     except TimeoutError:
+        if not timer.expired():
+            raise
         seconds = spec.request_timeout
         raise DeadlineError(seconds, what="did not finish", by_user=False) from None
 
 
-async def _send(upstream: Upstream, method: str, target: Target, receive: Receive) -> Answer:
+async def _send(lease: RunnerLease, method: str, target: Target, body: Body | None) -> Answer:
     """Send the request; return when the head of the answer is here."""
-    length, body = target.length, _Body(receive)
     headers = target.upstream_headers()
-    data: bytes | AsyncIterator[bytes] | None = None
-    if length is not None and length <= _SMALL:
-        data = await body.whole()
-    elif target.has_body:
-        data = body.chunks()
-        headers += [("content-length", str(length))] if length is not None else []
+    if body is not None and body.spool is not None:
+        headers += [("content-length", str(body.size))]
     try:
-        return await upstream.request(method, target.path, headers=headers, data=data)
+        data = None if body is None else body.sendable()
+        return await lease.upstream.request(method, target.path, headers=headers, data=data)
     except UpstreamError as error:
-        raise failure_of(error, target.app) from None
+        raise await failure_of(error, lease, target.app) from None
 
 
-class _Body:
-    """The caller's body on its way to the runner."""
-
-    def __init__(self, receive: Receive) -> None:
-        self._receive = receive
-
-    async def whole(self) -> bytes:
-        """Return a body that is small.
-
-        Raises:
-            RequestError: it broke off, or came too slowly.
-        """
-        message = await self._receive()
-        first = _piece(message)
-        if not message.get("more_body", False):
-            return first
-        return first + b"".join([chunk async for chunk in self.chunks()])
-
-    async def chunks(self) -> AsyncIterator[bytes]:
-        """Yield the body as it comes.
-
-        Raises:
-            RequestError: it broke off, or came too slowly.
-        """
-        more = True
-        while more:
-            message = await self._receive()
-            yield _piece(message)
-            more = message.get("more_body", False)
-
-
-def _piece(message: Message) -> bytes:
-    """Return a piece of a body."""
-    if message["type"] == "http.disconnect":
-        reason = "The body broke off."
-        raise RequestError(reason)
-    return bytes(message.get("body", b""))
-
-
-async def _pass_back(
-    answer: Answer, lease: RunnerLease, send: Send, app: str, *, takes_lines: bool
-) -> None:
-    """Give the runner's answer to the caller."""
+async def _whole(
+    answer: Answer, lease: RunnerLease, app: str, *, takes_lines: bool
+) -> tuple[Message, Message] | None:
+    """Return a small answer as messages to send; None for one that is not small."""
     length, headers = answer.content_length, _passed_headers(answer)
-    start = {"type": "http.response.start", "status": answer.status, "headers": headers}
-    hints = answer.headers.get(_HINTS, "")
-    if length is not None and length <= _SMALL:
-        try:
-            body = await answer.read()
-        except UpstreamError as error:
-            raise failure_of(error, app) from None
-        lease.finish(answer.status, hints)
-        if takes_lines and len(body) == length:  # not after HEAD
-            start |= {"headers": [], "lines": _lines(headers), "length": length}
-        await send(start)
-        await send(body_part(body, more=False))
-        return
-    await send(start)
+    if length is None or length > _SMALL:
+        return None
+    try:
+        body = await answer.read()
+    except UpstreamError as error:
+        raise await failure_of(error, lease, app) from None
+    lease.finish(answer.status, answer.headers)
+    start: Message = {"type": "http.response.start", "status": answer.status, "headers": headers}
+    if takes_lines and len(body) == length:  # not after HEAD
+        start.update(headers=[], lines=_lines(headers), length=length)
+    return start, body_part(body, more=False)
+
+
+async def _pass_on(answer: Answer, lease: RunnerLease, send: Send, app: str) -> None:
+    """Give the runner's answer to the caller as it comes."""
+    headers = _passed_headers(answer)
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     try:
         async for chunk in answer.chunks():
             await send(body_part(chunk))
     except UpstreamError:
         raise _BrokenOffError(app) from None
-    lease.finish(answer.status, hints)
+    lease.finish(answer.status, answer.headers)
     await send(body_part(b"", more=False))
+
+
+def _in_turn(send: Send, spec: AppSpec, target: Target) -> Send:
+    """Return *send* for an answer whose runner waits: a caller who takes nothing ends it."""
+    seconds = spec.stall_timeout
+    if seconds is None:
+        return send
+
+    async def patient(message: Message) -> None:
+        try:
+            async with asyncio.timeout(seconds) as timer:
+                await send(message)
+        except TimeoutError:
+            if not timer.expired():
+                raise
+            fields = {"request_id": target.request_id, "app": target.name, "seconds": seconds}
+            log.warning("a caller took nothing of its answer; the call is ended", extra=fields)
+            raise _BrokenOffError(target.app) from None
+
+    return patient
 
 
 def _lines(headers: Iterable[tuple[bytes, bytes]]) -> bytes:

@@ -11,6 +11,7 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory, gettempdir
+from urllib.parse import urlsplit
 
 import psutil
 
@@ -23,6 +24,7 @@ from towpath.errors import (
     SettingsError,
     StateInUseError,
 )
+from towpath.gateway.descriptors import raise_descriptor_limit
 from towpath.gateway.service import Parts, create_file_origin, create_gateway
 from towpath.net.listening import Listening, listening
 from towpath.queue.opening import open_queue
@@ -33,11 +35,13 @@ from towpath.storage.file_store import FileStore
 from towpath.storage.opening import open_store
 from towpath.storage.places import StorePlace, place_of
 from towpath.storage.probe import check_usable
+from towpath.web.connections import ConnectionLimits, Connections, identifier
 from towpath.web.serving import Listener, ServerGroup
 
 __all__ = ["RunningServer", "run_server"]
 
 _FORMAT = "1\n"
+_HEALTH = ("health", "ready")
 _REMOTE_TYPES = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "ceph", "glusterfs"})
 
 
@@ -77,6 +81,7 @@ async def run_server(
         StoreUnusableError: the store cannot be trusted with files.
     """
     settings.checked_for_serving()
+    raise_descriptor_limit()
     with _in_memory(settings) as kept:
         _prepare(kept)
         await _run_owned(references, kept, on_start)
@@ -100,7 +105,7 @@ async def _run_owned(
             try:
                 engine = LocalEngine(specs, settings)
                 await engine.check()
-                parts = Parts(settings, engine, store, queue, _worker(settings))
+                parts = Parts(settings, engine, store, queue, _worker(settings), _book(settings))
                 await _serve(parts, (sock, file_sock), on_start)
             finally:
                 store.close()
@@ -109,7 +114,20 @@ async def _run_owned(
 def _opened_queue(settings: Settings) -> RequestQueue:
     """Open the queue."""
     limit = settings.queue_max_length
-    return open_queue(settings.database_url, steady_clock(), max_length=limit)
+    return open_queue(
+        settings.database_url,
+        steady_clock(),
+        max_length=limit,
+        reserve=settings.store_reserve,
+    )
+
+
+def _book(settings: Settings) -> Connections:
+    """Return the book of all connections, of both ports."""
+    limits = ConnectionLimits(
+        settings.max_connections, settings.max_client_connections, settings.max_client_silent
+    )
+    return Connections(limits, identifier(settings.trusted_proxies))
 
 
 def _worker(settings: Settings) -> str:
@@ -146,7 +164,13 @@ async def _serve(
     if socks[1] is not None:
         listeners.append(Listener(create_file_origin(settings, store), socks[1]))
     grace = max((spec.grace for spec in engine.specs), default=5.0)
-    group = ServerGroup(listeners, grace=grace, trusted_proxies=settings.trusted_proxies)
+    group = ServerGroup(
+        listeners,
+        grace=grace,
+        trusted_proxies=settings.trusted_proxies,
+        connections=parts.connections,
+        always=_health_paths(settings),
+    )
     server = RunningServer(settings, engine, store, group)
     (settings.state / "server.json").write_text(
         json.dumps(
@@ -170,6 +194,12 @@ async def _serve(
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
+
+
+def _health_paths(settings: Settings) -> list[str]:
+    """Return the paths that say how the server is, with and without the public URL's own path."""
+    prefix = urlsplit(settings.origin).path.rstrip("/")
+    return [f"{start}/{name}" for start in dict.fromkeys(("", prefix)) for name in _HEALTH]
 
 
 async def _specs(references: Sequence[str], settings: Settings) -> list[AppSpec]:

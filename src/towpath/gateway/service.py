@@ -28,6 +28,7 @@ from towpath.errors import TowpathError
 from towpath.gateway.addresses import Service, prefix_of
 from towpath.gateway.admin import AdminRoutes
 from towpath.gateway.answers import error_answer
+from towpath.gateway.bodies import Bodies
 from towpath.gateway.desk import QueueDesk
 from towpath.gateway.entrance import Entrance
 from towpath.gateway.hosts import host_judge
@@ -43,6 +44,7 @@ from towpath.settings import Settings
 from towpath.storage.file_store import FileStore
 from towpath.storage.hosting import hosting_of
 from towpath.uploads.lifetimes import seconds_of
+from towpath.web.connections import Connections
 from towpath.web.receiving import RequestGuard
 
 __all__ = ["Parts", "create_file_origin", "create_gateway"]
@@ -65,6 +67,7 @@ class Parts:
         store: where files are.
         queue: where requests wait.
         worker: this server's name among those that share the queue.
+        connections: the book of connections.
     """
 
     settings: Settings
@@ -72,6 +75,7 @@ class Parts:
     store: FileStore
     queue: RequestQueue
     worker: str
+    connections: Connections
 
 
 def create_gateway(parts: Parts, clock: Clock = system_clock) -> ASGIApp:
@@ -84,12 +88,13 @@ def create_gateway(parts: Parts, clock: Clock = system_clock) -> ASGIApp:
     settings, store = parts.settings, parts.store
     metrics = Metrics()
     reader = StoreReader()
-    desk = QueueDesk(parts.queue, parts.engine, settings, worker=parts.worker)
+    bodies = Bodies(settings.state / "bodies", settings.store_reserve)
+    desk = QueueDesk(parts.queue, parts.engine, settings, worker=parts.worker, bodies=bodies)
     api = _Api(parts, desk, metrics, reader).app()
     files = _files(settings, store, clock, reader)
     uploads = _uploads(settings, store)
     admin = _admin(settings, store, desk)
-    run = _run(settings, parts.engine)
+    run = _run(settings, parts.engine, bodies)
     services: dict[Service, ASGIApp] = {
         "files": files,
         "upload": uploads,
@@ -133,9 +138,9 @@ def _uploads(settings: Settings, store: FileStore) -> ASGIApp:
     )
 
 
-def _run(settings: Settings, engine: LocalEngine) -> ASGIApp:
+def _run(settings: Settings, engine: LocalEngine, bodies: Bodies) -> ASGIApp:
     """Return the app of direct calls; without the layers that only browsers and forms need."""
-    calls = _Calls(engine)
+    calls = _Calls(engine, bodies)
     guarded = RequestGuard(calls, limit=settings.max_body_bytes)
     return _ForBrowsers(KeyGuard(guarded, settings), settings)
 
@@ -143,9 +148,9 @@ def _run(settings: Settings, engine: LocalEngine) -> ASGIApp:
 class _Calls:
     """Calls of apps: requests and websockets."""
 
-    def __init__(self, engine: LocalEngine) -> None:
+    def __init__(self, engine: LocalEngine, bodies: Bodies) -> None:
         self._engine = engine
-        self._run = RunEndpoint(engine)
+        self._run = RunEndpoint(engine, bodies)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one of them."""
@@ -220,6 +225,7 @@ class _Api:
         self._settings = parts.settings
         self._engine = parts.engine
         self._store = parts.store
+        self._connections = parts.connections
         self._desk = desk
         self._metrics = metrics
         self._reader = reader
@@ -273,6 +279,7 @@ class _Api:
     async def _exposition(self, _: Request) -> Response:
         self._metrics.note_apps(self._engine.statuses())
         self._metrics.note_queue(await self._desk.waiting())
+        self._metrics.note_connections(self._connections.counts)
         self._metrics.note_files(*await in_thread(self._store.totals)())
         return Response(self._metrics.exposition(), media_type=CONTENT_TYPE)
 

@@ -1,4 +1,10 @@
-"""Websockets of endpoints, passed through both ways."""
+"""Websockets of endpoints, passed through both ways.
+
+A websocket waits for its turn like a request, because only a runner with a free place can open it.
+Open, it gives that place back and has one of its own: a caller who says nothing would keep others
+from the runner otherwise. Ping and pong count for nothing: they show that the other end is there,
+not that it has something to say.
+"""
 
 import asyncio
 from contextlib import suppress
@@ -12,26 +18,32 @@ from towpath.net.upstream import Socket, SocketKind, UpstreamError
 
 __all__ = ["pass_websocket"]
 
+_DONE = 1000
 _INTERNAL = 1011
+_TRY_LATER = 1013
 _UNKNOWN = 1008
 _MOST_BYTES = 2**20
 _HANDSHAKE = frozenset({"sec-websocket-key", "sec-websocket-version", "sec-websocket-extensions"})
 
 
 async def pass_websocket(caller: WebSocket, engine: LocalEngine) -> None:
-    """Connect *caller* with its app's runner until one of them hangs up."""
+    """Connect *caller* with its app's runner until one of them hangs up, or is idle too long."""
     try:
-        spec_of(caller.scope, engine)
+        spec = spec_of(caller.scope, engine)
         target = Target(caller.scope)
         headers = [pair for pair in target.upstream_headers() if pair[0] not in _HANDSHAKE]
         hint = target.headers.get("x-fal-runner-hint")
         async with engine.acquire(target.app, hint=hint) as lease:
+            if not lease.stay(target.request_id, spec.max_websockets):
+                reason = f"the runner has {spec.max_websockets} websockets open, its limit"
+                await caller.close(_TRY_LATER, reason)
+                return
             lease.begin(target.request_id)
             async with lease.upstream.socket(
                 target.path, headers, most_bytes=_MOST_BYTES
             ) as runner:
                 await caller.accept()
-                await _pass_both(caller, runner)
+                await _pass_both(caller, runner, spec.websocket_idle_timeout)
     except TowpathError as error:
         await caller.close(_UNKNOWN, error.told[:120])
     except UpstreamError:
@@ -39,11 +51,13 @@ async def pass_websocket(caller: WebSocket, engine: LocalEngine) -> None:
             await caller.close(_INTERNAL, "the app's runner does not answer")
 
 
-async def _pass_both(caller: WebSocket, runner: Socket) -> None:
-    """Pass messages until one direction ends."""
+async def _pass_both(caller: WebSocket, runner: Socket, idle_timeout: float | None) -> None:
+    """Pass messages until one direction ends, or none has come for a while."""
+    watch = _Watch(idle_timeout)
     tasks = [
-        asyncio.create_task(_to_runner(caller, runner)),
-        asyncio.create_task(_to_caller(caller, runner)),
+        asyncio.create_task(_to_runner(caller, runner, watch)),
+        asyncio.create_task(_to_caller(caller, runner, watch)),
+        asyncio.create_task(watch.until_idle()),
     ]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -53,12 +67,44 @@ async def _pass_both(caller: WebSocket, runner: Socket) -> None:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+    if tasks[-1] in done:
+        await runner.close(code=_DONE)
+        with suppress(RuntimeError, WebSocketDisconnect):
+            await caller.close(_DONE, f"no message for {idle_timeout:g} s")
 
 
-async def _to_runner(caller: WebSocket, runner: Socket) -> None:
+class _Watch:
+    """Knows when the last message was passed on.
+
+    Args:
+        seconds: without one, after which a websocket is idle; None is never.
+    """
+
+    def __init__(self, seconds: float | None) -> None:
+        self._seconds = seconds
+        self._loop = asyncio.get_running_loop()
+        self._last = self._loop.time()
+
+    def note(self) -> None:
+        """Note a message."""
+        self._last = self._loop.time()
+
+    async def until_idle(self) -> None:
+        """Return when the websocket is idle."""
+        if self._seconds is None:
+            await asyncio.Event().wait()
+            return
+        left = self._seconds
+        while left > 0:
+            await asyncio.sleep(left)
+            left = self._last + self._seconds - self._loop.time()
+
+
+async def _to_runner(caller: WebSocket, runner: Socket, watch: _Watch) -> None:
     """Pass on what the caller sends."""
     while True:
         message = await caller.receive()
+        watch.note()
         if message["type"] == "websocket.disconnect":
             await runner.close(code=message.get("code") or 1000)
             return
@@ -69,10 +115,11 @@ async def _to_runner(caller: WebSocket, runner: Socket) -> None:
             await runner.send_bytes(data)
 
 
-async def _to_caller(caller: WebSocket, runner: Socket) -> None:
+async def _to_caller(caller: WebSocket, runner: Socket, watch: _Watch) -> None:
     """Pass on what the runner sends."""
     with suppress(WebSocketDisconnect):
         async for message in runner:
+            watch.note()
             if message.type is SocketKind.TEXT:
                 await caller.send_text(message.data)
             elif message.type is SocketKind.BINARY:

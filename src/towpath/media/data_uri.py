@@ -1,17 +1,29 @@
-"""`data:` URIs (RFC 2397), in and out."""
+"""`data:` URIs (RFC 2397), in and out.
+
+The text of one may be a hundred megabytes, and whatever splits, strips, encodes or hashes it copies
+it. So the first thing that is done with one is `check_length`, which only counts characters.
+"""
 
 import base64
 import binascii
 import re
-from urllib.parse import unquote_to_bytes
+from urllib.parse import quote, unquote, unquote_to_bytes
 
 from towpath.errors import FileTooLargeError, InvalidURLError
 from towpath.media.content_types import is_header_safe
 
-__all__ = ["is_data_uri", "parse", "write"]
+__all__ = ["MOST_INLINE", "check_length", "is_data_uri", "parse", "write"]
+
+MOST_INLINE = 64 * 2**20
+"""Bytes that inline data may have where a call sets no limit."""
+
+_LONGEST_TYPE = 1024
+_SLACK = 4096  # characters of white space that any data may have in it
 
 _BLANKS = b" \t\r\n\f\v"
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")
+_BLANKS_AROUND = re.compile(r"\s*;\s*")
+_SAFE = "/;=+:@!$&'()*?"
 _BASE64 = re.compile(rb"[A-Za-z0-9+/]*={0,2}")
 
 
@@ -30,22 +42,51 @@ def parse(uri: str, *, limit: int | None = None) -> tuple[bytes, str]:
         InvalidURLError: there is no comma, or the base64 is broken.
         FileTooLargeError: the decoded bytes are more than *limit*.
     """
-    comma = uri.find(",", 5)
-    if comma < 0:
-        raise InvalidURLError(uri, "a data: URI needs a comma between its type and its data")
-    kind, is_base64 = _split_header(uri, uri[5:comma])
-    _check_size(uri, _least_size(uri, comma + 1, is_base64=is_base64), limit)
+    comma, is_base64, kind = _read_header(uri)
+    _check_text(uri, comma, limit, is_base64=is_base64)
     encoded = _bytes_of(uri, uri[comma + 1 :])
     data = _from_base64(uri, encoded) if is_base64 else unquote_to_bytes(encoded)
     _check_size(uri, len(data), limit)
     return data, kind
 
 
+def check_length(uri: str, limit: int) -> None:
+    """Refuse a *uri* whose data has more than *limit* bytes, without a copy of it.
+
+    Raises:
+        InvalidURLError: it has no type and comma, or far more characters than its data needs.
+        FileTooLargeError: the data has more.
+    """
+    comma, is_base64, _ = _read_header(uri)
+    _check_text(uri, comma, limit, is_base64=is_base64)
+
+
+def _check_text(uri: str, comma: int, limit: int | None, *, is_base64: bool) -> None:
+    """Judge the length of the text: by what it holds at least, and by what it may need at most."""
+    if limit is None:
+        return
+    _check_size(uri, _least_size(uri, comma + 1, is_base64=is_base64), limit)
+    most = 4 * limit + _SLACK  # every character of the base64 percent-encoded
+    if len(uri) - comma > most:
+        reason = f"it has {len(uri)} characters, and {most} are enough for {limit} bytes of data"
+        raise InvalidURLError(uri, f"{reason}. Leave out white space.")
+
+
+def _read_header(uri: str) -> tuple[int, bool, str]:
+    """Return where the comma is, whether base64 follows it, and the content type."""
+    comma = uri.find(",", 5, 5 + _LONGEST_TYPE)
+    if comma < 0:
+        reason = "a data: URI needs a comma between its type and its data"
+        raise InvalidURLError(uri, f"{reason}, within {_LONGEST_TYPE} characters")
+    kind, is_base64 = _split_header(uri, uri[5:comma])
+    return comma, is_base64, kind
+
+
 def _split_header(uri: str, header: str) -> tuple[str, bool]:
     """Return the content type and whether the data is base64."""
     stem, semicolon, last = header.rpartition(";")
     is_base64 = last.strip().lower() == "base64" and (bool(semicolon) or last == header)
-    kind = (stem if is_base64 else header).strip()
+    kind = unquote(stem if is_base64 else header).strip()
     if kind.startswith(";"):
         kind = f"text/plain{kind}"
     if kind and not is_header_safe(kind):
@@ -91,5 +132,10 @@ def _check_size(uri: str, size: int, limit: int | None) -> None:
 
 
 def write(data: bytes, content_type: str) -> str:
-    """Return *data* as a base64 data: URI."""
-    return f"data:{content_type};base64,{base64.b64encode(data).decode()}"
+    """Return *data* as a base64 data: URI; `parse` returns the same bytes and the same type.
+
+    A comma in the type would end it, and a `#` the URI: they are escaped (RFC 2397, section 3),
+    as all that no URI may hold. Blanks around `;` are left out, since browsers do not decode them.
+    """
+    kind = quote(_BLANKS_AROUND.sub(";", content_type), safe=_SAFE)
+    return f"data:{kind};base64,{base64.b64encode(data).decode()}"

@@ -26,10 +26,11 @@ _FORBIDDEN = {"Cc", "Cf", "Cs", "Zl", "Zp", "Co", "Cn"}
 def clean_name(name: str) -> str:
     """Return *name* as one safe path segment of at most 255 bytes, or '' if nothing is left.
 
-    Keeps the base name after either kind of slash, in NFC, without control and bidi characters;
-    leading dots and dashes and device names get an underscore in front.
+    Keeps the base name after either kind of slash, in NFC, without control and bidi characters and
+    without dots and blanks at its end; what shells, headers or file systems read otherwise becomes
+    an underscore; leading dots and dashes and device names get one in front.
     """
-    base = name if _PLAIN.fullmatch(name) else _base(name)
+    base = (name if _PLAIN.fullmatch(name) else _base(name)).rstrip(". ")
     if not base.strip(". "):
         return ""
     if base[0] in ".-~" or base.partition(".")[0].lower().strip() in _DEVICES:
@@ -41,7 +42,7 @@ def _base(name: str) -> str:
     """Return what follows the last slash, without what no name should have."""
     base = re.split(r"[/\\]", unicodedata.normalize("NFC", name))[-1]
     base = "".join(c for c in base if unicodedata.category(c) not in _FORBIDDEN)
-    return re.sub(r'[<>:"|?*]', "_", base).strip(" ")
+    return re.sub(r'[<>:"|?*;`]', "_", base).strip(" ")
 
 
 def _shortened(name: str, longest: int) -> str:

@@ -196,7 +196,7 @@ class Connection:
             watch.on_tick()
         watch.patience.remaining()
         if now - self._heard > watch.stall:
-            reason = f"nothing came for {watch.stall:g} s"
+            reason = f"the host stalled: nothing came over the connection for {watch.stall:g} s"
             raise SourceUnavailableError(watch.patience.url, reason)
         if now - self._window_start > watch.stall:
             self._judge_window(watch, now)
@@ -206,7 +206,8 @@ class Connection:
         """Compare the last window with the slowest rate; begin a new one."""
         seconds = now - self._window_start
         if self._window < watch.slowest * seconds:
-            reason = f"fewer than {watch.slowest} bytes a second came for {seconds:.0f} s"
+            rate = f"{self._window} bytes came in {seconds:.0f} s"
+            reason = f"the host is slow: {rate}, and {watch.slowest} a second are the least"
             raise SourceUnavailableError(watch.patience.url, reason)
         self._window_start, self._window = now, 0
 

@@ -17,6 +17,7 @@ __all__ = [
     "Connection",
     "RefusedError",
     "Request",
+    "ShortageError",
     "UpstreamError",
 ]
 
@@ -33,6 +34,10 @@ class UpstreamError(Exception):
 
 class RefusedError(UpstreamError):
     """Nobody listens."""
+
+
+class ShortageError(UpstreamError):
+    """This process cannot open a connection now: the fault is ours, not the runner's."""
 
 
 class BrokenError(UpstreamError):

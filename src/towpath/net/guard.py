@@ -5,13 +5,20 @@ import ssl
 from contextlib import suppress
 from dataclasses import dataclass
 
-from towpath.errors import BadResponseError, DownloadError, InvalidURLError, SourceUnavailableError
+from towpath.errors import (
+    BadResponseError,
+    BlockedAddressError,
+    DownloadError,
+    InvalidURLError,
+    SourceUnavailableError,
+)
 from towpath.errors.redaction import shown
 from towpath.net.connection import Connection
 from towpath.net.heads import parse_head
 from towpath.net.patience import Patience, Watch
 from towpath.net.policy import AddressPolicy, Target
 from towpath.net.proxies import Proxy
+from towpath.net.telling import tell_operator
 
 __all__ = ["Guard"]
 
@@ -60,10 +67,26 @@ class Guard:
             SourceUnavailableError: it does not resolve.
         """
         if self.proxy is None:
-            return self.policy.judge(target, _resolve(target))
+            return self._judged(target, _resolve(target))
         with suppress(SourceUnavailableError):
-            self.policy.judge(target, _resolve(target))
+            self._judged(target, _resolve(target))
         return ()
+
+    def _judged(self, target: Target, addresses: tuple[str, ...]) -> tuple[str, ...]:
+        """Return *addresses* if all of them may be dialled; tell the operator of one that may not.
+
+        Raises:
+            BlockedAddressError: one may not.
+        """
+        try:
+            return self.policy.judge(target, addresses)
+        except BlockedAddressError as error:
+            named, host = "", shown(target.host)
+            if error.address != target.host:
+                named = f", to which {host} resolves,"
+            detail = f"address {error.address}{named} is not public; TOWPATH_ALLOW_HOSTS={host}"
+            tell_operator(error, f"{detail} allows it, and allow_hosts= does for one call")
+            raise
 
     def connect(self, target: Target, addresses: tuple[str, ...], patience: Patience) -> Connection:
         """Connect to the first of the judged *addresses* that answers.
@@ -85,7 +108,7 @@ class Guard:
         """Open the connection and check who is at its other end."""
         plain = self._dial(address, target.port, patience)
         try:
-            self.policy.judge(target, [plain.getpeername()[0]])
+            self._judged(target, (str(plain.getpeername()[0]),))
             return Connection(self._secured(plain, target), address)
         except BaseException:
             plain.close()
@@ -112,6 +135,8 @@ class Guard:
             failure = _failure(target.url, error, self.connect_seconds)
             reason = f"the proxy cannot be reached: {failure.reason}"
             raise SourceUnavailableError(target.url, reason) from None
+        except UnicodeError:
+            raise InvalidURLError("proxy", "its host is not a valid name") from None
         try:
             if target.scheme == "https":
                 _open_tunnel(Connection(plain, proxy.host), target, proxy, patience)

@@ -26,6 +26,7 @@ _MOST_REDIRECTS = 5
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MOST_INTERIM = 10
 _FIRST_FINAL = 200
+_SWITCHING = 101
 _LINKED = ("x-linked-etag", "x-repo-commit")
 _OURS = frozenset(
     {"host", "connection", "content-length", "transfer-encoding", "te", "upgrade", "trailer"}
@@ -104,18 +105,18 @@ class Origin:
     ) -> Answer:
         """Send one request and read the head of its answer."""
         request = self._request(target, headers, ask)
-        key: Hashable = (target.origin, self.guard.policy, self.guard.proxy)
-        connection = shared_pool.take(key)
+        route = Route(target, "", headers)
+        connection = shared_pool.take(self._key_of(route))
         if connection is not None and address not in {None, connection.address}:
             connection.close()
         elif connection is not None:
             try:
-                return self._exchange(connection, request, Route(target, "", headers), watch)
+                return self._exchange(connection, request, route, watch)
             except ClosedError:
                 watch.patience.remaining()  # closed while it waited: once more on a new one
         addresses = (address,) if address else self.guard.addresses(target)
         connection = self.guard.connect(target, addresses, watch.patience)
-        return self._exchange(connection, request, Route(target, "", headers), watch)
+        return self._exchange(connection, request, route, watch)
 
     def _exchange(
         self, connection: Connection, request: bytes, route: Route, watch: Watch
@@ -136,12 +137,20 @@ class Origin:
         except BaseException:
             connection.close()
             raise
-        key = (target.origin, self.guard.policy, self.guard.proxy)
+        key = self._key_of(route)
         route = Route(target, connection.address, route.headers)
         answer = Answer(target.url, head.status, head.fields, size, route, connection)
         if head.keeps:
             answer.on_done = lambda done: shared_pool.give(key, done)
         return answer
+
+    def _key_of(self, route: Route) -> Hashable:
+        """Return what two requests have to share so that one connection serves both.
+
+        That is also the caller's headers: some servers sign in a connection (RFC 4559).
+        """
+        asker = tuple(sorted(route.headers.items()))
+        return (route.target.origin, self.guard.policy, self.guard.proxy, asker)
 
     def _request(self, target: Target, headers: Mapping[str, str], ask: Mapping[str, str]) -> bytes:
         """Write the request: ours first, the caller's after it."""
@@ -162,6 +171,10 @@ def _final_head(url: str, connection: Connection) -> Head:
         head = parse_head(url, connection.read_head())
         if head.status >= _FIRST_FINAL:
             return head
+        if (
+            head.status == _SWITCHING
+        ):  # no interim answer: what follows is not HTTP (RFC 9110 15.2.2)
+            raise BadResponseError(url, "it answered 101 to change the protocol, unasked")
     raise BadResponseError(url, f"it sends more than {_MOST_INTERIM} interim answers")
 
 

@@ -49,9 +49,20 @@ class Patience:
             reason = f"it took longer than the deadline of {self.deadline:g} s"
             raise SourceUnavailableError(self.url, reason)
         if now >= self._until:
-            reason = f"the server sent less than {_USEFUL} bytes in {self.seconds:g} s"
-            raise SourceUnavailableError(self.url, reason)
+            raise SourceUnavailableError(self.url, self._impatience())
         return self.left()
+
+    def _impatience(self) -> str:
+        """Say what the host did while patience ran out."""
+        if not self._seen:
+            return (
+                f"the host stalled: no byte of the file came for {self.seconds:g} s. "
+                f"Try again later, or wait longer with patience= (now {self.seconds:g} s)."
+            )
+        return (
+            f"the host is slow: {self._seen} bytes of the file came in {self.seconds:g} s, "
+            f"and {_USEFUL} are the least. Allow more time with patience= (now {self.seconds:g} s)."
+        )
 
     def note(self, size: int) -> None:
         """Count *size* new bytes of the file."""

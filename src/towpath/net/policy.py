@@ -63,6 +63,7 @@ _MAPPED = IPv6Network("::ffff:0:0/96")
 _NAT64 = IPv6Network("64:ff9b::/96")
 _SIX_TO_FOUR = IPv6Network("2002::/16")
 _ISATAP = re.compile(r"^(?:0000|0200):5efe:")
+_LONGEST_HOST = 253
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -159,11 +160,13 @@ def _host(url: str, parts: SplitResult) -> str:
         reason = "user names and passwords in URLs are not used; pass request_headers"
         raise InvalidURLError(url, reason)
     host = (parts.hostname or "").removesuffix(".")
+    if len(host) > _LONGEST_HOST:  # before it is encoded, which takes the square of its length
+        raise InvalidURLError(url, f"its host has more than {_LONGEST_HOST} characters")
     try:
         ascii_host = host if host.isascii() else host.encode("idna").decode()
     except UnicodeError:
         raise InvalidURLError(url, "its host is not a valid name") from None
-    if not ascii_host or len(ascii_host) > 253 or "%" in ascii_host or ".." in ascii_host:  # noqa: PLR2004
+    if not ascii_host or len(ascii_host) > _LONGEST_HOST or re.search(r"%|\.\.", ascii_host):
         raise InvalidURLError(url, "it has no usable host")
     if not re.fullmatch(r"[a-z0-9._:-]+", ascii_host, re.IGNORECASE):
         raise InvalidURLError(url, "its host has characters that names do not have")
@@ -199,9 +202,9 @@ class _Allowed:
 def _allowed(entry: str) -> _Allowed:
     """Read `name`, `*.name`, an address or a network, with an optional `:port`."""
     text = entry.strip().lower()
-    match = re.fullmatch(r"\[([0-9a-f:.]+)\](?::(\d+))?", text)
+    match = re.fullmatch(r"\[([0-9a-f:.]+)\](?::([0-9]{1,5}))?", text)
     if match is None and text.count(":") <= 1:
-        match = re.fullmatch(r"([^:]+)(?::(\d+))?", text)
+        match = re.fullmatch(r"([^:]+)(?::([0-9]{1,5}))?", text)
     host, port = (match[1], match[2]) if match else (text, None)
     try:
         network = ip_network(host, strict=False)
@@ -227,10 +230,6 @@ class AddressPolicy:
         for text in judged:
             address = ip_address(text.partition("%")[0])
             if not is_public(address) and not any(e.covers(target, address) for e in entries):
-                named = "" if text == target.host else f", to which {shown(target.host)} resolves,"
-                reason = (
-                    f"address {text}{named} is not public. Upload the file instead, or allow the "
-                    f"host: TOWPATH_ALLOW_HOSTS={shown(target.host)}"
-                )
-                raise BlockedAddressError(target.url, reason)
+                reason = "its host has an address that is not public. Upload the file instead."
+                raise BlockedAddressError(target.url, reason, host=target.host, address=text)
         return judged

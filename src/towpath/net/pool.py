@@ -16,7 +16,7 @@ _MOST = 64
 
 
 class Pool:
-    """Idle connections by key: origin, policy and proxy."""
+    """Idle connections by key: origin, policy, proxy, and the headers of who asks."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

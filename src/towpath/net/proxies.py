@@ -10,6 +10,8 @@ from towpath.net.policy import Target
 
 __all__ = ["Proxy", "parse_proxy"]
 
+_TEXT = re.compile(r"[\x21-\x7e]+")
+
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
@@ -48,7 +50,7 @@ def parse_proxy(url: str) -> Proxy:
         port = parts.port or 80
     except ValueError:
         raise InvalidURLError("proxy", "its host or port cannot be read") from None
-    if parts.scheme != "http" or not parts.hostname or re.search(r"[\x00-\x20]", url):
+    if parts.scheme != "http" or not parts.hostname or not _TEXT.fullmatch(url):
         reason = "give proxy=http://host:port; a proxy is spoken to over http, targets over TLS"
         raise InvalidURLError("proxy", reason)
     credentials = ""

@@ -5,6 +5,7 @@ call; see docs/decisions/0008.
 """
 
 import asyncio
+import errno
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
@@ -18,6 +19,7 @@ from towpath.net.exchange import (
     Connection,
     RefusedError,
     Request,
+    ShortageError,
     UpstreamError,
 )
 
@@ -25,16 +27,19 @@ __all__ = [
     "Answer",
     "BrokenError",
     "RefusedError",
+    "ShortageError",
     "Socket",
     "SocketKind",
     "Upstream",
     "UpstreamError",
+    "is_shortage",
 ]
 
 Socket = aiohttp.ClientWebSocketResponse
 SocketKind = aiohttp.WSMsgType
 
 _IDLE_SECONDS = 4.0  # a runner closes its ends much later, so that none is closed under a request
+_SHORTAGES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.EAGAIN})
 _NOT_ADDED = ("User-Agent", "Accept", "Accept-Encoding")
 
 
@@ -67,6 +72,7 @@ class Upstream:
             data: the body; in chunks when it comes in pieces of unknown length.
 
         Raises:
+            ShortageError: this process has no descriptor, or no memory, for another connection.
             RefusedError: nobody listens.
             BrokenError: the runner is gone.
             UpstreamError: what it answers is not HTTP.
@@ -103,7 +109,9 @@ class Upstream:
             ):
                 yield opened
         except aiohttp.ClientError as error:
-            raise UpstreamError(str(error)) from None
+            cause = getattr(error, "os_error", None)
+            kind = ShortageError if cause is not None and is_shortage(cause) else UpstreamError
+            raise kind(str(error)) from None
 
     async def close(self) -> None:
         """Break all connections off."""
@@ -127,7 +135,8 @@ class Upstream:
                 lambda: Connection(self._free, self._lost), self._path
             )
         except OSError as error:
-            raise RefusedError(str(error)) from None
+            kind = ShortageError if is_shortage(error) else RefusedError
+            raise kind(str(error)) from None
         self._connections.add(connection)
         return connection
 
@@ -151,3 +160,8 @@ class Upstream:
             del self._idle[connection]
             connection.abort()
         self._timer = loop.call_later(_IDLE_SECONDS, self._close_idle) if self._idle else None
+
+
+def is_shortage(error: OSError) -> bool:
+    """Return whether a call failed because this process or machine lacks what it needs."""
+    return error.errno in _SHORTAGES

@@ -22,7 +22,7 @@ from sqlalchemy import (
 from sqlalchemy import cast as sql_cast
 from sqlalchemy.dialects.postgresql import insert
 
-from towpath.queue.statements import FRESH, GIVEN, TAKEN, claimed, ended
+from towpath.queue.statements import FRESH, GIVEN, TAKEN, claimed, ended, in_line
 from towpath.queue.tables import (
     BLOCK,
     FAR,
@@ -101,7 +101,7 @@ def _claim() -> ClauseElement:
     """Take the first request that waits, with its payload."""
     head = (
         select(_r.number)
-        .where(_r.app == bindparam("of_app"), text("state < 3"), _r.state == QUEUED)
+        .where(_r.app == bindparam("of_app"), text("state < 3"), _r.state == QUEUED, in_line())
         .order_by(_r.priority, _r.number)
         .limit(1)
         .with_for_update(skip_locked=True)

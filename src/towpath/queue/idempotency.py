@@ -24,10 +24,10 @@ def scoped_key(caller: str, path: str, key: str) -> str:
         key: as it was sent.
     """
     endpoint = path.partition("?")[0]
-    return sha256(f"{caller}\0{endpoint}\0{key}".encode()).hexdigest()
+    return sha256(f"{caller}\0{endpoint}\0{key}".encode(errors="surrogatepass")).hexdigest()
 
 
 def fingerprint_of(path: str, body: bytes) -> str:
     """Return what tells one payload from another: its query and its body."""
     query = path.partition("?")[2]
-    return sha256(query.encode() + b"\0" + body).hexdigest()
+    return sha256(query.encode(errors="surrogatepass") + b"\0" + body).hexdigest()

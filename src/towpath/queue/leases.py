@@ -1,49 +1,75 @@
 """Is a worker still there, and is an attempt tried again? Pure: moments are given."""
 
 from collections.abc import Iterable, Mapping
-from typing import Final, Literal
+from typing import Final
+
+from towpath.app.retrying import MOST_TRIES, Condition, RetryBudgets
+from towpath.queue.requests import Claim
 
 __all__ = [
     "LEASE_SECONDS",
-    "MOST_DEATHS",
-    "MOST_TRIES",
     "RENEW_SECONDS",
     "Watch",
+    "condition_of",
     "retry_delay",
     "verdict",
 ]
 
 LEASE_SECONDS: Final = 30.0
 RENEW_SECONDS: Final = 10.0
-MOST_TRIES: Final = 10
-MOST_DEATHS: Final = 2
-"""Tries of a request that its runner had no memory for."""
 _LONGEST_DELAY = 30.0
 _TRIED_AGAIN = frozenset({503, 504})
-_OUT_OF_MEMORY = "oom"
+_TOO_MANY = 429
+_SERVER_ERROR = 500
+_YES = frozenset({"1", "true", "yes"})
+_CONDITIONS: dict[str, Condition] = {
+    "oom": "connection_error",
+    "runner_disconnected": "connection_error",
+    "request_timeout": "timeout",
+    "runner_incomplete_response": "server_error",
+}
+
+
+def condition_of(status: int, headers: Mapping[str, str]) -> Condition | None:
+    """Return what went wrong, if it is of a kind that is tried again.
+
+    A caller's own time to start is not: it has passed for the next try too.
+
+    Args:
+        status: of the answer.
+        headers: of the answer, names in lower case.
+    """
+    if status < _SERVER_ERROR or headers.get("x-fal-request-timeout-type") == "user":
+        return None
+    usual: Condition | None = "server_error" if status in _TRIED_AGAIN else None
+    return _CONDITIONS.get(headers.get("x-fal-error-type", ""), usual)
 
 
 def verdict(
-    status: int, headers: Mapping[str, str], *, tries: int, retries: bool
-) -> Literal["done", "retry"]:
-    """Decide whether an answer ends its request.
+    status: int, headers: Mapping[str, str], claim: Claim, budgets: RetryBudgets
+) -> Condition | None:
+    """Decide whether an answer ends its request: return what the next try counts as, or None.
 
-    503, 504 and broken connections are tried again, ten times at most; the app may force or
-    forbid it by `X-Fal-Needs-Retry`; what a runner had no memory for is tried twice.
+    The app may force or forbid a try by `X-Fal-Needs-Retry` on 429 and from 500 on, and forbid it
+    by `X-Fal-No-Retry`; ten tries are the end of it.
 
     Args:
-        status: of the answer; a broken connection counts as 503.
+        status: of the answer; a runner that ended counts as 503.
         headers: of the answer, names in lower case.
-        tries: so far, this one included.
-        retries: whether the caller allows any.
+        claim: the attempt.
+        budgets: of the request.
     """
-    memory = headers.get("x-fal-error-type") == _OUT_OF_MEMORY
-    if not retries or tries >= (MOST_DEATHS if memory else MOST_TRIES):
-        return "done"
+    if not claim.retries or claim.tries >= MOST_TRIES:
+        return None
+    found = condition_of(status, headers)
+    if headers.get("x-fal-no-retry", "").lower() in _YES:
+        return None
     asked = headers.get("x-fal-needs-retry")
-    if asked in {"0", "1"}:
-        return "retry" if asked == "1" else "done"
-    return "retry" if status in _TRIED_AGAIN else "done"
+    if asked in {"0", "1"} and (status >= _SERVER_ERROR or status == _TOO_MANY):
+        return found or "server_error" if asked == "1" else None
+    if found is None or claim.failures.of(found) >= budgets.of(found):
+        return None
+    return found
 
 
 def retry_delay(tries: int, spread: float) -> float:

@@ -47,7 +47,8 @@ class Records:
         """Return the log lines of a request from place *first* on."""
         rows = self._read_rows("logs_of", of_id=request_id, first=first)
         return [
-            (line, LogLine(at, level, message, source)) for line, at, level, source, message in rows
+            (line, LogLine(at, level, message, source, attempt))
+            for line, at, level, source, message, attempt in rows
         ]
 
     def page(

@@ -2,12 +2,17 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal, Protocol
+
+from towpath.app.retrying import Condition
 
 __all__ = [
     "CancelAnswer",
     "Claim",
+    "Failures",
     "Headers",
+    "Line",
     "LogLine",
     "NewRequest",
     "Outcome",
@@ -21,6 +26,8 @@ Headers = tuple[tuple[str, str], ...]
 State = Literal["queued", "running", "done"]
 CancelAnswer = Literal["removed", "requested", "completed"]
 """It waited and is gone; it runs and is asked to stop; it was over already."""
+Line = Literal["all", "usual", "suspect"]
+"""Whom a worker takes: everybody, those under whom no runner has died, or the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +39,8 @@ class NewRequest:
         app: `owner/name`.
         path: below the app, with its query.
         headers: what the runner is to get, as pairs.
-        body: as it came.
+        body: as it came; nothing where it is in a file.
+        file: where a large body is; its name is among the headers.
         method: of HTTP.
         low_priority: whether it stands behind every request that is not.
         hint: what a runner should have warm.
@@ -51,6 +59,7 @@ class NewRequest:
     headers: Headers = ()
     body: bytes = b""
     method: str = "POST"
+    file: Path | None = None
     low_priority: bool = False
     hint: str | None = None
     idempotency_key: str | None = None
@@ -95,6 +104,20 @@ class QueuedRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class Failures:
+    """How often a request has failed, by what went wrong; each has a budget of its own."""
+
+    server_error: int = 0
+    timeout: int = 0
+    connection_error: int = 0
+
+    def of(self, condition: Condition) -> int:
+        """Return the count of *condition*."""
+        count: int = getattr(self, condition)
+        return count
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
     """One attempt at a request, held by one worker.
 
@@ -104,6 +127,7 @@ class Claim:
         tries: attempts that count, this one included; one that was given up does not.
         worker: who holds it.
         retries: whether it may be tried again.
+        failures: of the tries before.
     """
 
     request_id: str
@@ -116,6 +140,7 @@ class Claim:
     retries: bool
     headers: Headers = ()
     body: bytes = field(default=b"", repr=False)
+    failures: Failures = Failures()
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +154,7 @@ class Outcome:
         error: a sentence, when it failed.
         error_type: of a failure that is not the app's own.
         delay: seconds to wait before it is tried again.
+        condition: what went wrong, where that counts against the request.
     """
 
     kind: Literal["ok", "error", "cancelled", "retry", "given up"]
@@ -138,6 +164,7 @@ class Outcome:
     error: str | None = None
     error_type: str | None = None
     delay: float = 0
+    condition: Condition | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,12 +185,14 @@ class LogLine:
         level: where it was written to, or how serious its writer found it.
         source: who wrote it.
         message: without its end of line.
+        attempt: at which it was written; None for lines of older versions.
     """
 
     at: float
     level: str
     message: str
     source: str = "USER"
+    attempt: int | None = None
 
 
 class Queue(Protocol):

@@ -2,19 +2,32 @@
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, get_args
 
+from towpath.app.retrying import Condition
 from towpath.errors import IdempotencyKeyError
 from towpath.queue.idempotency import fingerprint_of, scoped_key
-from towpath.queue.requests import Claim, Headers, NewRequest, Outcome, QueuedRequest, State
+from towpath.queue.payloads import fingerprint_of_file
+from towpath.queue.requests import (
+    Claim,
+    Failures,
+    Headers,
+    Line,
+    NewRequest,
+    Outcome,
+    QueuedRequest,
+    State,
+)
 from towpath.queue.statements import SHOWN
-from towpath.queue.tables import DELAYED, DONE, QUEUED, RUNNING
+from towpath.queue.tables import DELAYED, DONE, LONGEST_WORD, QUEUED, RUNNING
 
 __all__ = [
+    "LINES",
     "STATES",
     "claim_of",
     "columns_of",
     "columns_of_outcome",
+    "columns_of_retry",
     "fresh",
     "headers_of",
     "key_of",
@@ -24,6 +37,12 @@ __all__ = [
     "request_of",
 ]
 
+_MOST_DEATHS = 2**15 - 1
+LINES: dict[Line, dict[str, int]] = {
+    "all": {"least_deaths": 0, "most_deaths": _MOST_DEATHS},
+    "usual": {"least_deaths": 0, "most_deaths": 0},
+    "suspect": {"least_deaths": 1, "most_deaths": _MOST_DEATHS},
+}
 STATES: dict[int, State] = {QUEUED: "queued", DELAYED: "queued", RUNNING: "running", DONE: "done"}
 
 
@@ -34,7 +53,7 @@ def of_claim(claim: Claim) -> dict[str, object]:
 
 def claim_of(row: Sequence[Any], worker: str) -> Claim:  # Any: columns
     """Return a row that was claimed, with its payload, as a claim."""
-    _, request_id, app, path, method, attempt, tries, retries, _, headers, body = row
+    _, request_id, app, path, method, attempt, tries, retries, *failures, _, headers, body = row
     return Claim(
         request_id,
         app,
@@ -46,13 +65,23 @@ def claim_of(row: Sequence[Any], worker: str) -> Claim:  # Any: columns
         bool(retries),
         headers_of(headers) if headers else (),
         bytes(body) if body else b"",
+        Failures(*failures),
     )
 
 
 def columns_of_outcome(outcome: Outcome) -> dict[str, object]:
     """Return an outcome's columns."""
+    word = outcome.error_type
     given = {"kind": outcome.kind, "status": outcome.status, "error": outcome.error}
-    return {f"its_{k}": v for k, v in {**given, "error_type": outcome.error_type}.items()}
+    given["error_type"] = None if word is None else word[:LONGEST_WORD]
+    return {f"its_{k}": v for k, v in given.items()}
+
+
+def columns_of_retry(outcome: Outcome) -> dict[str, object]:
+    """Return what an attempt that is to be repeated counts as."""
+    of = outcome.condition
+    counts = {f"by_{word}": int(word == of) for word in get_args(Condition)}
+    return {**counts, "uncounted": int(outcome.kind == "given up")}
 
 
 def columns_of(new: NewRequest, priority: int, now: float) -> dict[str, object]:
@@ -62,7 +91,7 @@ def columns_of(new: NewRequest, priority: int, now: float) -> dict[str, object]:
         "id": new.request_id,
         "app": new.app,
         "key": key_of(new),
-        "fingerprint": fingerprint_of(new.path, new.body) if new.idempotency_key else None,
+        "fingerprint": _fingerprint(new) if new.idempotency_key else None,
         "path": new.path,
         "method": new.method,
         "priority": priority,
@@ -80,6 +109,13 @@ def key_of(new: NewRequest) -> str | None:
     return scoped_key(new.caller, new.path, key) if key else None
 
 
+def _fingerprint(new: NewRequest) -> str:
+    """Return what tells the payload of *new* from others."""
+    if new.file is not None:
+        return fingerprint_of_file(new.path, new.file)
+    return fingerprint_of(new.path, new.body)
+
+
 def repeated(row: Sequence[Any], new: NewRequest) -> Sequence[Any]:  # Any: columns
     """Return the columns of the request that has the key of *new*, less its fingerprint.
 
@@ -87,7 +123,7 @@ def repeated(row: Sequence[Any], new: NewRequest) -> Sequence[Any]:  # Any: colu
         IdempotencyKeyError: it has another payload.
     """
     *shown, fingerprint = row
-    if fingerprint not in {None, fingerprint_of(new.path, new.body)}:
+    if fingerprint not in {None, _fingerprint(new)}:
         raise IdempotencyKeyError(new.idempotency_key or "", str(named(shown)["id"]))
     return shown
 

@@ -7,6 +7,7 @@ from sqlalchemy import (
     ClauseElement,
     ColumnElement,
     Engine,
+    Integer,
     bindparam,
     case,
     delete,
@@ -34,10 +35,11 @@ from towpath.queue.tables import (
     requests,
 )
 
-__all__ = ["FRESH", "GIVEN", "SHOWN", "TAKEN", "claimed", "ended", "statements"]
+__all__ = ["FRESH", "GIVEN", "SHOWN", "TAKEN", "claimed", "ended", "in_line", "statements"]
 
 _r, _l = requests.c, lines.c
 _WAITING = text("state < 3")  # word by word as in the indexes
+_SUSPECT = text("state < 3 AND connection_errors > 0")
 _RUNNING = text("state = 3")
 _DONE = text("state = 4")
 
@@ -48,7 +50,10 @@ SHOWN = (
 )
 
 
-TAKEN = ("number", "id", "app", "path", "method", "attempt", "tries", "retries", "priority")
+TAKEN = (
+    *("number", "id", "app", "path", "method", "attempt", "tries", "retries"),
+    *("server_errors", "timeouts", "connection_errors", "priority"),
+)
 """What a claim has of a request, in this order."""
 GIVEN = (
     *("id", "app", "key", "path", "method", "priority", "hint", "start_by", "submitted"),
@@ -56,7 +61,16 @@ GIVEN = (
 )
 """What a submit gives."""
 FRESH = {"state": QUEUED, "attempt": 0, "tries": 0, "beat": 0, "cancelling": False}
+FRESH |= {"server_errors": 0, "timeouts": 0, "connection_errors": 0}
 """What every request begins with."""
+LOGGED = ("line", "at", "level", "source", "message", "attempt")
+"""What is shown of a line."""
+
+
+def in_line() -> ColumnElement[bool]:
+    """Return the condition that a request is of the line that is asked for."""
+    deaths = (bindparam("least_deaths", type_=Integer), bindparam("most_deaths", type_=Integer))
+    return _r.connection_errors.between(*deaths)
 
 
 def claimed() -> dict[str, Any]:  # Any: expressions
@@ -124,7 +138,7 @@ def _working() -> dict[str, ClauseElement]:
     """Return what workers do."""
     head = (
         select(_r.number)
-        .where(_r.app == bindparam("of_app"), _WAITING, _r.state == QUEUED)
+        .where(_r.app == bindparam("of_app"), _WAITING, _r.state == QUEUED, in_line())
         .order_by(_r.priority, _r.number)
         .limit(1)
         .with_for_update(skip_locked=True)
@@ -143,6 +157,9 @@ def _working() -> dict[str, ClauseElement]:
             state=bindparam("its_state"),
             due=bindparam("its_due"),
             tries=_r.tries - bindparam("uncounted"),
+            server_errors=_r.server_errors + bindparam("by_server_error"),
+            timeouts=_r.timeouts + bindparam("by_timeout"),
+            connection_errors=_r.connection_errors + bindparam("by_connection_error"),
             progress=null(),
         )
         .returning(_r.number, _r.priority, _r.app),
@@ -188,16 +205,19 @@ def _reading() -> dict[str, ClauseElement]:
             _r.number < bindparam("of_number"),
         ),
         "head": select(_r.hint)
-        .where(_r.app == bindparam("of_app"), _WAITING, _r.state == QUEUED)
+        .where(_r.app == bindparam("of_app"), _WAITING, _r.state == QUEUED, in_line())
         .order_by(_r.priority, _r.number)
         .limit(1),
+        "suspects": select(_r.app, func.count())
+        .where(_SUSPECT, _r.state == QUEUED)
+        .group_by(_r.app),
         "payload_of": select(payloads.c.headers, payloads.c.body).where(
             payloads.c.number == bindparam("of_number")
         ),
         "answer_of": select(_r.status, answers.c.headers, answers.c.body)
         .join_from(requests, answers, answers.c.number == _r.number)
         .where(_r.id == bindparam("of_id")),
-        "logs_of": select(logs.c.line, logs.c.at, logs.c.level, logs.c.source, logs.c.message)
+        "logs_of": select(*(logs.c[name] for name in LOGGED))
         .join_from(requests, logs, logs.c.number == _r.number)
         .where(_r.id == bindparam("of_id"), logs.c.line >= bindparam("first"))
         .order_by(logs.c.line),

@@ -17,20 +17,24 @@ from towpath.errors import (
 )
 from towpath.queue.at_once import at_once
 from towpath.queue.outcomes import outcome_of
+from towpath.queue.payloads import Payloads
+from towpath.queue.positions import Positions
 from towpath.queue.records import Records
 from towpath.queue.requests import (
     CancelAnswer,
     Claim,
+    Line,
     LogLine,
     NewRequest,
     Outcome,
     QueuedRequest,
 )
 from towpath.queue.rows import (
-    STATES,
+    LINES,
     claim_of,
     columns_of,
     columns_of_outcome,
+    columns_of_retry,
     fresh,
     key_of,
     named,
@@ -39,7 +43,7 @@ from towpath.queue.rows import (
     request_of,
 )
 from towpath.queue.statements import statements
-from towpath.queue.tables import BLOCK, DELAYED, QUEUED, RUNNING, STEPS, metadata
+from towpath.queue.tables import DELAYED, QUEUED, RUNNING, STEPS, metadata
 from towpath.queue.transactions import Session, open_transactions, prepared
 
 __all__ = ["RequestQueue"]
@@ -56,14 +60,24 @@ class RequestQueue:
         engine: the database; its tables are made, or brought to their newest form.
         clock: moments that are written down.
         max_length: requests of one app that may wait.
+        payloads: where large bodies and answers are; None = in their rows.
     """
 
-    def __init__(self, engine: Engine, clock: Clock, *, max_length: int = 100_000) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        clock: Clock,
+        *,
+        max_length: int = 100_000,
+        payloads: Payloads | None = None,
+    ) -> None:
         migrate(engine, "queue", metadata, STEPS)
         own = at_once() if engine.dialect.name == "postgresql" else {}
         self._does = prepared({**statements(engine), **own}, engine)
         self._transactions = open_transactions(engine)
+        self.payloads = payloads
         self.records = Records(self._transactions, self._does)
+        self._positions = Positions(self._does)
         self._clock = clock
         self._max_length = max_length
         self._served: dict[str, int] = {}
@@ -81,13 +95,16 @@ class RequestQueue:
         kept = self._transactions.alone(partial(self._submit_at_once, request))
         return kept or self._transactions.write(partial(self._submit, request))
 
-    def claim(self, apps: Collection[str], *, worker: str, now: float) -> Claim | None:
-        """Give *worker* the first request that waits for one of *apps*.
+    def claim(
+        self, apps: Collection[str], *, worker: str, now: float, line: Line = "all"
+    ) -> Claim | None:
+        """Give *worker* the first request that waits for one of *apps* in a *line*.
 
         Apps take turns: the one that was served longest ago comes first.
         """
         for app in sorted(apps, key=lambda name: self._served.get(name, 0)):
-            claim = self._claimed(app, worker, now)
+            given = {"of_app": app, "by_worker": worker, "at_start": now, **LINES[line]}
+            claim = self._claimed(given)
             if claim is not None:
                 self._served[app] = 1 + max(self._served.values(), default=0)
                 return claim
@@ -133,10 +150,14 @@ class RequestQueue:
 
     # --- what workers need besides ---
 
-    def hint(self, app: str) -> str | None:
+    def hint(self, app: str, line: Line = "all") -> str | None:
         """Return what the first request that waits for *app* would like a runner to have warm."""
-        rows = self._read_rows("head", of_app=app)
+        rows = self._read_rows("head", of_app=app, **LINES[line])
         return rows[0][0] if rows else None
+
+    def suspects(self) -> dict[str, int]:
+        """Return how many requests wait under whom a runner has died, by app."""
+        return {app: int(count) for app, count in self._read_rows("suspects")}
 
     def waiting(self) -> dict[str, int]:
         """Return how many requests wait, by app."""
@@ -157,7 +178,10 @@ class RequestQueue:
         return [row[0] for row in self._read_rows("stopping", by_worker=worker)]
 
     def take_back(self, attempts: Iterable[tuple[str, int]]) -> int:
-        """Put attempts whose worker is gone back in their places; return how many."""
+        """Put attempts whose worker is gone back in their places; return how many.
+
+        That a server ends is not the request's fault: such an attempt does not count.
+        """
         listed = list(attempts)
         return self._transactions.write(partial(self._take_back, listed)) if listed else 0
 
@@ -182,13 +206,7 @@ class RequestQueue:
 
     def sweep_counts(self) -> None:
         """Remove counts of blocks in which nobody waits any more."""
-
-        def remove(session: Session) -> None:
-            newest = session.rows(self._does["newest"])[0][0]
-            blocks = {"near": newest // BLOCK - 1, "far": newest // BLOCK**2 - 1}
-            session.send(self._does["drop_blocks"], **blocks)
-
-        self._transactions.write(remove)
+        self._transactions.write(self._positions.sweep)
 
     def close(self) -> None:
         """Close the database."""
@@ -203,14 +221,13 @@ class RequestQueue:
         number, ahead = session.rows(self._does["submit_at_once"], **given, headers=headers)[0]
         return None if number is None else fresh(new, int(ahead), now)
 
-    def _claimed(self, app: str, worker: str, now: float) -> Claim | None:
-        given = {"of_app": app, "by_worker": worker, "at_start": now}
+    def _claimed(self, given: Mapping[str, Any]) -> Claim | None:  # Any: columns
         rows = self._transactions.alone(
             lambda session: session.rows(self._does["claim_at_once"], **given)
         )
         if rows is None:
-            return self._transactions.write(partial(self._claim, app, worker, now))
-        return claim_of(rows[0], worker) if rows else None
+            return self._transactions.write(partial(self._claim, given))
+        return claim_of(rows[0], given["by_worker"]) if rows else None
 
     def _finish_at_once(self, claim: Claim, outcome: Outcome, session: Session) -> bool:
         given = {**of_claim(claim), **columns_of_outcome(outcome), "at_end": self._clock()}
@@ -223,7 +240,7 @@ class RequestQueue:
     # --- each within a transaction ---
 
     def _submit(self, new: NewRequest, session: Session) -> QueuedRequest:
-        waiting = self._waiting(session, new.app)
+        waiting = self._positions.waiting(session, new.app)
         limit = self._limit(new)
         found = self._by_key(session, new)
         if found is not None:
@@ -237,7 +254,7 @@ class RequestQueue:
         number = rows[0][0]
         headers = json.dumps(new.headers)
         session.send(self._does["payload"], number=number, headers=headers, body=new.body)
-        self._count(session, (number, priority, new.app), 1)
+        self._positions.count(session, (number, priority, new.app), 1)
         before = sum(count for rank, count in waiting.items() if rank <= priority)
         return fresh(new, before, now)
 
@@ -246,16 +263,16 @@ class RequestQueue:
             return None
         rows = session.rows(self._does["read_by_key"], of_app=new.app, of_key=key_of(new))
         row = repeated(rows[0], new) if rows else None
-        return request_of(row, self._position(session, named(row))) if row else None
+        return request_of(row, self._positions.of(session, named(row))) if row else None
 
-    def _claim(self, app: str, worker: str, now: float, session: Session) -> Claim | None:
-        rows = session.rows(self._does["claim"], of_app=app, by_worker=worker, at_start=now)
+    def _claim(self, given: Mapping[str, Any], session: Session) -> Claim | None:  # Any: columns
+        rows = session.rows(self._does["claim"], **given)
         if not rows:
             return None
         number, priority = rows[0][0], rows[0][-1]
         kept = session.rows(self._does["payload_of"], of_number=number) or [(None, None)]
-        self._count(session, (number, priority, app), -1)
-        return claim_of((*rows[0], *kept[0]), worker)
+        self._positions.count(session, (number, priority, given["of_app"]), -1)
+        return claim_of((*rows[0], *kept[0]), given["by_worker"])
 
     def _finish(self, claim: Claim, outcome: Outcome, session: Session) -> None:
         if outcome.kind in {"retry", "given up"}:
@@ -287,12 +304,12 @@ class RequestQueue:
             **of_claim(claim),
             its_state=DELAYED if delayed else QUEUED,
             its_due=due,
-            uncounted=int(outcome.kind == "given up"),
+            **columns_of_retry(outcome),
         )
         if not rows:
             self._refuse_late(claim, session)
             return
-        self._count(session, rows[0], 1)
+        self._positions.count(session, rows[0], 1)
 
     def _refuse_late(self, claim: Claim, session: Session) -> None:
         """Let the same worker hand in twice; refuse everybody else."""
@@ -316,7 +333,7 @@ class RequestQueue:
             at_end=self._clock(),
         )
         for row in rows:
-            self._count(session, row, -1)
+            self._positions.count(session, row, -1)
             self._keep_answer(session, row[0], outcome)
         return bool(rows)
 
@@ -326,7 +343,7 @@ class RequestQueue:
             row = self._row(session, request_id)
             if row["attempt"] == attempt and row["state"] == RUNNING:
                 claim = Claim(request_id, row["app"], "", "", attempt, 0, "", retries=True)
-                self._put_back(claim, Outcome("retry"), session)
+                self._put_back(claim, Outcome("given up"), session)
                 back += 1
         return back
 
@@ -343,7 +360,7 @@ class RequestQueue:
             number = self._row(session, claim.request_id)["number"]
             rows = [
                 {"number": number, "line": place, "at": line.at, "level": line.level}
-                | {"source": line.source, "message": line.message}
+                | {"source": line.source, "message": line.message, "attempt": line.attempt}
                 for place, line in noted
             ]
             session.send_many(self._does["log"], rows)
@@ -352,7 +369,7 @@ class RequestQueue:
         rows = session.rows(self._does["read"], of_id=request_id)
         if not rows:
             raise RequestNotFoundError(request_id)
-        return request_of(rows[0], self._position(session, named(rows[0])))
+        return request_of(rows[0], self._positions.of(session, named(rows[0])))
 
     # --- pieces ---
 
@@ -362,31 +379,6 @@ class RequestQueue:
 
     def _row(self, session: Session, request_id: str) -> dict[str, Any]:  # Any: columns
         return self.records.row(session, request_id)
-
-    def _waiting(self, session: Session, app: str) -> dict[int, int]:
-        return {int(p): int(n) for p, n in session.rows(self._does["waiting"], of_app=app)}
-
-    def _position(self, session: Session, row: Mapping[str, Any]) -> int | None:
-        """Return how many of its app are before a request that waits."""
-        if STATES[row["state"]] != "queued":
-            return None
-        app, number, priority = row["app"], row["number"], row["priority"]
-        near, far = number // BLOCK, number // BLOCK**2
-        ahead = 0
-        for rank, count, before in session.rows(self._does["before"], of_app=app, of_far=far):
-            ahead += int(count) if rank < priority else int(before) if rank == priority else 0
-        of = {"of_app": app, "of_priority": priority}
-        blocks = {"low": far * BLOCK, "high": near - 1}
-        ahead += int(session.rows(self._does["before_near"], **of, **blocks)[0][0])
-        within = {"first": near * BLOCK, "of_number": number}
-        return ahead + int(session.rows(self._does["before_in_block"], **of, **within)[0][0])
-
-    def _count(self, session: Session, of: Sequence[Any], step: int) -> None:  # Any: columns
-        """Count a request in or out: its number, priority and app."""
-        number, priority, app = of
-        given = {"app": app, "priority": priority, "step": step}
-        blocks = {"near": number // BLOCK, "far": number // BLOCK**2}
-        session.send(self._does["count"], **given, **blocks)
 
     def _keep_answer(self, session: Session, number: int, outcome: Outcome) -> None:
         headers = json.dumps(outcome.headers)

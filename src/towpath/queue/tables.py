@@ -31,6 +31,7 @@ __all__ = [
     "DELAYED",
     "DONE",
     "FAR",
+    "LONGEST_WORD",
     "NEAR",
     "QUEUED",
     "RUNNING",
@@ -51,6 +52,8 @@ BLOCK: Final = 128
 """Requests are counted by blocks of so many numbers, and these by blocks of as many again.
 
 A place in a line of a million is the sum of some two hundred counts."""
+LONGEST_WORD: Final = 64
+"""Characters of an error_type: an app may answer with any, and PostgreSQL keeps no more."""
 NEAR: Final = 1
 FAR: Final = 2
 
@@ -85,8 +88,11 @@ requests = Table(
     Column("kind", String(16)),
     Column("status", SmallInteger),
     Column("error", Text),
-    Column("error_type", String(64)),
+    Column("error_type", String(LONGEST_WORD)),
     Column("progress", Text),
+    Column("server_errors", SmallInteger, nullable=False, server_default="0"),
+    Column("timeouts", SmallInteger, nullable=False, server_default="0"),
+    Column("connection_errors", SmallInteger, nullable=False, server_default="0"),
     UniqueConstraint("app", "key", name="requests_by_key"),
 )
 
@@ -101,6 +107,7 @@ _where("requests_waiting", "state < 3", "app", "priority", "number")
 _where("requests_delayed", "state = 2", "due")
 _where("requests_running", "state = 3", "number")
 _where("requests_done", "state = 4", "finished")
+_where("requests_suspect", "state < 3 AND connection_errors > 0", "app", "priority", "number")
 _where("requests_late", "start_by IS NOT NULL", "start_by")
 Index("requests_by_app", requests.c.app, requests.c.number)
 
@@ -127,6 +134,7 @@ logs = Table(
     Column("level", String(8), nullable=False),
     Column("source", String(16), nullable=False),
     Column("message", Text, nullable=False),
+    Column("attempt", Integer),
 )
 lines = Table(
     "lines",
@@ -163,4 +171,21 @@ _KEYED = text(
 )
 _REKEYED = text("UPDATE requests SET key = :key, fingerprint = :sent WHERE number = :number")
 
-STEPS: "tuple[Step, ...]" = (_scope_keys,)
+
+def _count_failures(operations: "Operations") -> None:
+    """Count what went wrong by its kind, and note which attempt wrote a line."""
+    for name in ("server_errors", "timeouts", "connection_errors"):
+        column = Column(name, SmallInteger, nullable=False, server_default="0")
+        operations.add_column("requests", column)
+    operations.add_column("logs", Column("attempt", Integer))
+    condition = text("state < 3 AND connection_errors > 0")
+    operations.create_index(
+        "requests_suspect",
+        "requests",
+        ["app", "priority", "number"],
+        sqlite_where=condition,
+        postgresql_where=condition,
+    )
+
+
+STEPS: "tuple[Step, ...]" = (_scope_keys, _count_failures)

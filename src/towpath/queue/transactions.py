@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from typing_extensions import override
 
 from towpath.errors import QueueUnavailableError
+from towpath.queue.texts import writable
 
 __all__ = ["Prepared", "Session", "Transactions", "open_transactions", "prepared"]
 
@@ -51,8 +52,10 @@ class Prepared:
                 del self._fixed[name]
 
     def values(self, given: Mapping[str, object]) -> Any:  # noqa: ANN401 - as the driver takes them
-        """Return the parameters as the driver takes them."""
-        named = {**self._fixed, **given}
+        """Return the parameters as the driver takes them; texts are made writable."""
+        named = dict(self._fixed)
+        for name, value in given.items():
+            named[name] = writable(value) if type(value) is str else value
         return named if self._order is None else tuple(named[name] for name in self._order)
 
 
@@ -96,6 +99,11 @@ class Session:
         cursor = self._connection.cursor()
         cursor.executemany(statement.text, [statement.values(row) for row in rows])
 
+    @property
+    def is_open(self) -> bool:
+        """Return whether SQLite has a transaction open."""
+        return bool(self._connection.in_transaction)
+
     def say(self, words: str) -> None:
         """Run a statement without parameters."""
         self._connection.cursor().execute(words)
@@ -125,6 +133,10 @@ def open_transactions(engine: Engine) -> Transactions:
 # --- SQLite --------------------------------------------------------------------------------------
 
 
+class _UndoneError(Exception):
+    """A whole transaction was undone."""
+
+
 class _Ticket(Generic[T]):
     """Work that waits for its turn, and what came of it."""
 
@@ -136,12 +148,20 @@ class _Ticket(Generic[T]):
         self._result: list[T] = []
 
     def run(self, session: Session) -> None:
-        """Do the work; what it raises undoes it and nothing else."""
+        """Do the work; what it raises undoes it and nothing else.
+
+        Raises:
+            _UndoneError: SQLite has undone the whole transaction, as it may when its disk is full
+                (https://www.sqlite.org/lang_transaction.html, section 3): no savepoint is left.
+        """
+        self.error = None
         session.say("SAVEPOINT one")
         try:
             self._result = [self._work(session)]
-        except Exception as error:  # noqa: BLE001 - raised again where the work was asked for
+        except Exception as error:
             self.error = error
+            if not session.is_open:
+                raise _UndoneError from error
             session.say("ROLLBACK TO one")
         session.say("RELEASE one")
 
@@ -197,24 +217,35 @@ class _OneFile:
                 following.turn.set()
 
     def _run(self, tickets: list[_Ticket[Any]]) -> None:
-        """Run *tickets* in one transaction; each knows afterwards what came of it."""
-        connection = self._writer.driver_connection
-        session = Session(connection)
+        """Run *tickets* in one transaction; each knows afterwards what came of it.
+
+        Where that is undone for want of room, each gets a transaction of its own: what is too
+        large for the disk takes nobody else's work with it.
+        """
+        failure = self._try(tickets)
+        if failure is not None and failure.is_full and len(tickets) > 1:
+            for ticket in tickets:
+                self._run([ticket])
+            return
+        for ticket in tickets:
+            if failure is not None:
+                ticket.error = failure
+            elif isinstance(ticket.error, sqlite3.Error):
+                ticket.error = _unavailable(ticket.error)
+
+    def _try(self, tickets: list[_Ticket[Any]]) -> QueueUnavailableError | None:
+        """Run *tickets* in one transaction; return why it was undone, or None."""
+        session = Session(self._writer.driver_connection)
         try:
             session.say("BEGIN IMMEDIATE")
             for ticket in tickets:
                 ticket.run(session)
             session.say("COMMIT")
-        except sqlite3.Error as error:
-            if cast("sqlite3.Connection", connection).in_transaction:
+        except (sqlite3.Error, _UndoneError) as error:
+            if session.is_open:
                 session.say("ROLLBACK")
-            failure = _unavailable(error)
-            for ticket in tickets:
-                ticket.error = failure
-        finally:
-            for ticket in tickets:
-                if isinstance(ticket.error, sqlite3.Error):
-                    ticket.error = _unavailable(ticket.error)
+            return _unavailable(error.__cause__ or error)
+        return None
 
     def read(self, work: Callable[[Session], T]) -> T:
         """Run *work* on what was written last."""

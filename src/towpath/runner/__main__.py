@@ -7,7 +7,7 @@ import logging
 import signal
 import socket
 import sys
-import traceback
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,8 +16,10 @@ from starlette.types import ASGIApp
 from towpath.app.definition import App, endpoints_of
 from towpath.app.hints import endpoint_titles, example_in
 from towpath.app.loading import AppReference, load_app, load_apps, parse_reference
+from towpath.app.tracebacks import authors_traceback, last_place
 from towpath.context import ProcessPlaces, set_places, set_reporter
-from towpath.errors import SettingsError, TowpathError
+from towpath.errors import AppDefinitionError, SettingsError
+from towpath.errors.redaction import shown
 from towpath.memory import freeze_heap
 from towpath.runner.events import EventPipe
 from towpath.runner.host import AppHost
@@ -63,9 +65,13 @@ def _describe(reference: AppReference, pipe: int) -> None:
     """Write the specs of the reference's apps, or why there are none."""
     try:
         specs = [_spec(kind, reference).to_json() for kind in load_apps(reference)]
-    except TowpathError as error:
-        traceback.print_exc()
-        write_json(pipe, {"error": str(error)})
+    except AppDefinitionError as error:
+        write_json(pipe, {"error": str(error), "traceback": error.traceback})
+    except Exception as error:  # noqa: BLE001 - what the author's classes make the libraries raise
+        place = last_place(error)
+        said = f"{type(error).__name__}: {shown(str(error))}" + (f" ({place})" if place else "")
+        message = f"{reference.source} cannot be served: {said}"
+        write_json(pipe, {"error": message, "traceback": authors_traceback(error)})
     else:
         write_json(pipe, {"apps": specs})
 
@@ -92,7 +98,8 @@ def _serve(reference: AppReference, arguments: argparse.Namespace) -> None:
     if settings.private_tmp == "auto" and not is_private:
         sys.stderr.write(f"{TMP} is not private on this system; use TMPDIR, {folder.temp}\n")
     die_with_parent(arguments.lifeline)
-    set_places(ProcessPlaces(temp=None if is_private else folder.temp))
+    mounted = ProcessPlaces(tmp_mount=(TMP, folder.temp))
+    set_places(mounted if is_private else ProcessPlaces(temp=folder.temp))
     set_limits(memory=settings.runner_memory_bytes, open_files=settings.runner_open_files)
     events = EventPipe(arguments.events, most_bytes=settings.request_log_bytes)
     finish_lines = route_output(events.log, level=settings.log_level.upper())
@@ -110,11 +117,19 @@ def _serve(reference: AppReference, arguments: argparse.Namespace) -> None:
         host = AppHost(load_app(reference))
         owner = f"{arguments.owner}/{host.kind.name}"
         with using(settings), using_hosting(hosting_of(settings, owner=owner)):
-            run_loop(_run(host, create_runner(host, settings, tell_over), arguments.socket))
-    except Exception:  # noqa: BLE001 - the author's code may raise anything
-        folder.failure.write_text(traceback.format_exc())
-        traceback.print_exc()
+            runner = create_runner(host, settings, tell_over, events.failed)
+            run_loop(_run(host, runner, arguments.socket))
+    except Exception as error:  # noqa: BLE001 - the author's code may raise anything
+        _write_failure(error, folder)
         sys.exit(1)
+
+
+def _write_failure(error: Exception, folder: RunnerFolder) -> None:
+    """Write down why the app could not start, for the server and for who reads its log."""
+    said = authors_traceback(error) or f"{type(error).__name__}: {error}\n"
+    with suppress(OSError):  # the disk is full; the server has the last lines
+        folder.failure.write_text(said, errors="replace")
+    sys.stderr.write(said)
 
 
 def _check_private(settings: Settings, *, is_private: bool) -> None:

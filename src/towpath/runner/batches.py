@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from towpath.app.batching import BatchSpec
+from towpath.runner.registry import close_aside
+from towpath.temporaries import Keeper, keeping
 
 __all__ = ["Batcher"]
 
@@ -66,8 +68,10 @@ class Batcher:
     async def _run(self, calls: Sequence[_Call]) -> None:
         """Run one batch, and give every caller an answer or what was raised."""
         lists = {name: [call.arguments[name] for call in calls] for name in calls[0].arguments}
+        keeper = Keeper()  # a batch outlives the one of its callers whose context it has
         try:
-            answers = await self._called(lists)
+            with keeping(keeper):
+                answers = await self._called(lists)
             if not isinstance(answers, list | tuple) or len(answers) != len(calls):
                 _refuse(self._function, answers, len(calls))
         except BaseException as error:  # noqa: BLE001 - raised again where the batch was waited for
@@ -76,6 +80,8 @@ class Batcher:
                     call.answer.set_exception(error)
                     call.answer.exception()  # one that left does not ask
             return
+        finally:
+            close_aside(keeper)
         for call, answer in zip(calls, answers, strict=True):
             if not call.answer.done():
                 call.answer.set_result(answer)

@@ -2,21 +2,23 @@
 
 import json
 from collections.abc import Collection
-from typing import Any, NoReturn
+from contextlib import ExitStack, closing
+from typing import Any, NoReturn, cast
 
 from fastapi.exceptions import RequestValidationError
-from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
 from typing_extensions import override
 
 from towpath.concurrency import in_thread
 from towpath.context import Lifetime
 from towpath.errors import UnsupportedBodyError
-from towpath.media.content_types import guess
+from towpath.media.content_types import guess, is_header_safe
 from towpath.media.names import clean_name
 from towpath.settings import active
+from towpath.storage.spool import Spool, Spools
 from towpath.uploads.default import choose_uploader
 from towpath.uploads.uploader import Payload
+from towpath.web.forms import FormFile, FormLimits, read_form
 
 __all__ = ["NO_BODY", "JsonRequest", "read_body"]
 
@@ -154,17 +156,21 @@ def _is_deeper(value: object, limit: int) -> bool:
 
 async def _form_values(request: Request) -> dict[str, Any]:  # Any: JSON
     """Return a form's fields; files are stored and become their URLs."""
-    async with request.form(max_files=_MOST_FIELDS, max_fields=_MOST_FIELDS) as form:
-        return {name: await _field(form, name) for name in dict.fromkeys(form)}
+    settings = active()
+    spools = Spools(settings.state / "bodies", settings.store_reserve)
+    limits = FormLimits(_MOST_FIELDS, _MOST_FIELDS, settings.max_body_bytes)
+    with ExitStack() as stack:
 
+        def make() -> Spool:
+            return stack.enter_context(closing(spools.new()))
 
-async def _field(form: FormData, name: str) -> Any:  # noqa: ANN401 - JSON
-    """Return one field; one given twice is a list."""
-    values = [
-        await in_thread(_stored)(part) if isinstance(part, UploadFile) else _plain(part)
-        for part in form.getlist(name)
-    ]
-    return values[0] if len(values) == 1 else values
+        kind = request.headers["content-type"]
+        parts = await read_form(request.stream(), kind, make, limits)
+        values: dict[str, list[Any]] = {}
+        for name, part in parts:
+            value = await in_thread(_stored)(part) if isinstance(part, FormFile) else _plain(part)
+            values.setdefault(name, []).append(value)
+    return {name: found[0] if len(found) == 1 else found for name, found in values.items()}
 
 
 def _plain(text: str) -> Any:  # noqa: ANN401 - JSON
@@ -177,11 +183,12 @@ def _plain(text: str) -> Any:  # noqa: ANN401 - JSON
     return text
 
 
-def _stored(part: UploadFile) -> str:
+def _stored(part: FormFile) -> str:
     """Store an uploaded file for an hour; return its URL."""
-    head = part.file.read(512)
-    part.file.seek(0)
-    name = clean_name(part.filename or "") or "upload"
-    kind = part.content_type or guess(name, head)
-    payload = Payload(part.file, kind, name, part.size)
+    spool = cast("Spool", part.sink)
+    spool.file.seek(0)
+    name = clean_name(part.name) or "upload"
+    given = part.content_type or ""
+    kind = given if is_header_safe(given) else guess(name, part.head)
+    payload = Payload(spool.file, kind, name, spool.size)
     return choose_uploader("cdn").upload(payload, lifetime=_UPLOAD_LIFE).url

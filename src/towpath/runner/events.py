@@ -6,7 +6,10 @@ import select
 import threading
 import time
 
-__all__ = ["EventPipe"]
+__all__ = ["OPERATOR", "EventPipe"]
+
+OPERATOR = "operator"
+"""Stands for the id of a request in lines that are in no request's log."""
 
 _MOST_PENDING = 4 * 2**20
 _PROGRESS_SECONDS = 0.1
@@ -40,7 +43,7 @@ class EventPipe:
     def log(self, request_id: str, level: str, message: str) -> None:
         """Tell a line of a request's log."""
         with self._lock:
-            before = self._bytes.get(request_id, 0)
+            before = 0 if request_id == OPERATOR else self._bytes.get(request_id, 0)
             if before > self._most:
                 return
             size = len(message.encode(errors="replace"))
@@ -61,6 +64,11 @@ class EventPipe:
             self._told[request_id] = now
             self._held.pop(request_id, None)
             self._write("progress", request_id, "", content)
+
+    def failed(self, request_id: str, failure: str) -> None:
+        """Tell, as JSON, how a request failed whose answer had begun."""
+        with self._lock:
+            self._write("failed", request_id, "", failure)
 
     def end(self, request_id: str) -> None:
         """Tell that a request is over; nothing follows of it."""

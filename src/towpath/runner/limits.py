@@ -3,12 +3,12 @@
 import resource
 from contextlib import suppress
 
-__all__ = ["OUT_OF_MEMORY", "is_gpu_failure", "is_out_of_memory", "set_limits"]
+from towpath.runner.gpu_errors import is_gpu_out_of_memory
+
+__all__ = ["OUT_OF_MEMORY", "is_out_of_memory", "set_limits"]
 
 OUT_OF_MEMORY = "oom"
 """The error_type of an answer that there was no memory for."""
-_GPU_WORDS = ("cuda", "cudnn", "nccl", "nvml", "cublas", "cufft", "cusolver", "cusparse", "triton")
-_OTHERS = (ValueError, TypeError, LookupError, OSError, ImportError, AttributeError)
 
 
 def set_limits(*, memory: int | None, open_files: int) -> None:
@@ -29,14 +29,4 @@ def set_limits(*, memory: int | None, open_files: int) -> None:
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Return whether there was no memory for a request, on the machine or its GPU."""
-    return isinstance(error, MemoryError) or (
-        is_gpu_failure(error) and "out of memory" in str(error).lower()
-    )
-
-
-def is_gpu_failure(error: BaseException) -> bool:
-    """Return whether an error is the GPU's: its context is broken then, for all that follows."""
-    if isinstance(error, _OTHERS):
-        return False  # they name a GPU's things without being its own
-    text = f"{type(error).__name__} {error}".lower()
-    return any(word in text for word in _GPU_WORDS)
+    return isinstance(error, MemoryError) or is_gpu_out_of_memory(error)

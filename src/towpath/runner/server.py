@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import json
 import sys
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
@@ -20,7 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from towpath.app.definition import BoundEndpoint
 from towpath.app.hints import with_hints
 from towpath.concurrency import in_thread
-from towpath.context import serving
+from towpath.context import RequestContext, serving
 from towpath.errors import (
     DownloadError,
     InputError,
@@ -29,15 +30,18 @@ from towpath.errors import (
     UnknownEndpointError,
 )
 from towpath.files.file import File
+from towpath.runner.begun import BegunAnswer, cause_of
 from towpath.runner.binding import Plan, http_request, plan_of, route_of
 from towpath.runner.checking import check_inputs, constrained_in
+from towpath.runner.gpu_errors import is_gpu_failure
 from towpath.runner.host import AppHost
 from towpath.runner.invoke import Invoker, holding, is_generator
 from towpath.runner.leaving import CANCEL, leaving
-from towpath.runner.limits import OUT_OF_MEMORY, is_gpu_failure, is_out_of_memory
+from towpath.runner.limits import OUT_OF_MEMORY, is_out_of_memory
 from towpath.runner.registry import Registry
 from towpath.runner.wire import ENDED_PATH, TRACED_HEADER, context_of, patience_in
 from towpath.settings import Settings
+from towpath.temporaries import Keeper, keeping
 from towpath.web.errors import Problem, problem_of, validation_problem
 from towpath.web.receiving import RequestGuard
 
@@ -48,7 +52,10 @@ _DEPTH = 6
 
 
 def create_runner(
-    host: AppHost, settings: Settings, tell_over: Callable[[str, bool], None] | None = None
+    host: AppHost,
+    settings: Settings,
+    tell_over: Callable[[str, bool], None] | None = None,
+    tell_failed: Callable[[str, str], None] | None = None,
 ) -> ASGIApp:
     """Return the ASGI app of a runner.
 
@@ -57,13 +64,15 @@ def create_runner(
         settings: what is allowed.
         tell_over: called with a request's id, and whether its end is to be told, when nothing
             works for it any more.
+        tell_failed: called with a request's id, and as JSON how it failed, when its code fails
+            after its answer has begun.
 
     Raises:
         AppDefinitionError: an endpoint's signature cannot be served.
     """
     registry = Registry(tell_over or (lambda *_: None))
     api = _api(host, registry)
-    app = _InContext(api, host, registry)
+    app = _InContext(api, host, registry, tell_failed or (lambda *_: None))
     grace = host.kind.termination_grace_period_seconds
     paths = {endpoint.spec.path for endpoint in host.endpoints}
     leave = leaving(app, paths, doom=lambda: api.state.invoker.doom, grace=grace)
@@ -121,10 +130,17 @@ def _is_aside(endpoint: BoundEndpoint, paths: Collection[str]) -> bool:
 class _InContext:
     """ASGI middleware: the request's context around all that works for it; hints on answers."""
 
-    def __init__(self, app: ASGIApp, host: AppHost, registry: Registry) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        host: AppHost,
+        registry: Registry,
+        tell_failed: Callable[[str, str], None],
+    ) -> None:
         self._app = app
         self._host = host
         self._registry = registry
+        self._tell_failed = tell_failed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request or websocket."""
@@ -137,14 +153,39 @@ class _InContext:
                 MutableHeaders(scope=message)["x-fal-runner-hints"] = hints
             await send(message)
 
-        context = context_of(scope["headers"], scope["path"])
+        context, keeper = context_of(scope["headers"], scope["path"]), Keeper()
         self._registry.enter(context.request_id, is_traced=TRACED_HEADER in context.headers)
+        self._registry.keep(context.request_id, keeper)
+        answer = BegunAnswer(hinting_send)
         try:
-            with serving(context):
-                async with holding():
-                    await self._app(scope, receive, hinting_send)
+            with serving(context), keeping(keeper):
+                try:
+                    async with holding():
+                        await self._app(scope, receive, answer.send)
+                except Exception as error:
+                    if answer.state != "open":
+                        raise
+                    await self._fail(answer, scope["path"], context, error)
         finally:
             self._registry.leave(context.request_id)
+
+    async def _fail(
+        self, answer: BegunAnswer, path: str, context: RequestContext, error: Exception
+    ) -> None:
+        """Tell that the app failed after its answer had begun.
+
+        Raises:
+            Exception: the error again, where only a broken connection shows that more was to come.
+        """
+        cause = cause_of(error)
+        _log_failure(path, cause)
+        problem = _breakdown(cause) or problem_of(cause)
+        if TRACED_HEADER in context.headers:
+            said = {"status": problem.status, "body": dict(problem.body)}
+            self._tell_failed(context.request_id, json.dumps(said))
+        if not answer.is_events:
+            raise error
+        await answer.fail(problem)
 
 
 # --- routes --------------------------------------------------------------------------------------
@@ -188,13 +229,13 @@ def _handler(
 
 
 def _socket_handler(endpoint: BoundEndpoint) -> Callable[..., Awaitable[None]]:
-    """Return what FastAPI calls for a websocket: the author's method in its turn."""
+    """Return what FastAPI calls for a websocket: the author's method, beside the requests."""
 
     @functools.wraps(endpoint.call)
     async def handle(**kwargs: object) -> None:
         sockets = [value for value in kwargs.values() if isinstance(value, WebSocket)]
         invoker = cast("Invoker", sockets[0].app.state.invoker)
-        await invoker.call(endpoint.call, kwargs)
+        await invoker.call(endpoint.call, kwargs, is_aside=True)
 
     return handle
 
@@ -243,7 +284,7 @@ def _add_error_answers(api: FastAPI, host: AppHost) -> None:
         blamed = getattr(request.state, "blamed", None)
         problem = problem_of(error, loc=blamed, value=getattr(request.state, "value", None))
         if problem.status >= 500:  # noqa: PLR2004
-            _log_failure(request, error)
+            _log_failure(request.url.path, error)
         return _answer(problem)
 
     async def http(request: Request, error: Exception) -> Response:
@@ -253,7 +294,7 @@ def _add_error_answers(api: FastAPI, host: AppHost) -> None:
         return JSONResponse({"detail": failure.detail}, failure.status_code, failure.headers)
 
     async def unknown(request: Request, error: Exception) -> Response:
-        _log_failure(request, error)
+        _log_failure(request.url.path, error)
         return _answer(_breakdown(error) or problem_of(error))
 
     api.add_exception_handler(RequestValidationError, invalid)
@@ -272,9 +313,9 @@ def _breakdown(error: Exception) -> Problem | None:
     return Problem(503, {"detail": "GPU error"}) if is_gpu_failure(error) else None
 
 
-def _log_failure(request: Request, error: BaseException) -> None:
+def _log_failure(path: str, error: BaseException) -> None:
     """Write the app's traceback where its author looks; the caller never sees it."""
-    sys.stderr.write(f"Endpoint {request.url.path} failed:\n")
+    sys.stderr.write(f"Endpoint {path} failed:\n")
     traceback.print_exception(error, file=sys.stderr)
 
 

@@ -10,6 +10,7 @@ from typing import Any, TextIO
 from typing_extensions import override
 
 from towpath.context import current_request
+from towpath.runner.events import OPERATOR
 
 __all__ = ["RequestHandler", "RequestStream", "route_output"]
 
@@ -102,6 +103,9 @@ class RequestStream(io.TextIOBase):
 class RequestHandler(logging.Handler):
     """Writes log records to their request's log, or to standard error outside of one.
 
+    A request's log is read by its caller. A record with the audience `operator` is in none: it is
+    told under an id that no request has, and comes out at the server's standard error.
+
     Args:
         tell: takes the lines of requests.
     """
@@ -115,6 +119,9 @@ class RequestHandler(logging.Handler):
         """Write one record."""
         try:
             message = self.format(record)
+            if getattr(record, "audience", "") == "operator":
+                self._tell(OPERATOR, _level(record.levelno), message[:_LONGEST])
+                return
             request = current_request()
             if request is None or not request.request_id:
                 sys.stderr.write(f"{record.levelname} {message}\n")

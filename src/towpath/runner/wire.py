@@ -7,6 +7,7 @@ from typing import Any
 
 from towpath.app.batching import largest_batch
 from towpath.app.definition import App, endpoints_of
+from towpath.app.retrying import RetryBudgets, budgets_of
 from towpath.context import RequestContext
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "HOP_BY_HOP",
     "OWN_PATHS",
     "REQUEST_ID_HEADER",
+    "STEERING",
     "TRACED_HEADER",
     "AppSpec",
     "HealthRoute",
@@ -36,6 +38,10 @@ TRACED_HEADER = "x-towpath-traced"
 OWN_PATHS = "/-/"
 ENDED_PATH = "/-/requests/"
 """Below it, by id: answers once the request is over; for the engine, never for callers."""
+STEERING = frozenset(
+    {"x-fal-stop-runner", "x-fal-runner-health-check", "x-fal-needs-retry", "x-fal-no-retry"}
+)
+"""Headers of an app's answer that steer the server; no caller sees them."""
 _START_TIMEOUTS = ("x-fal-request-start-timeout", "x-fal-request-timeout")
 _LIFECYCLE = ("x-fal-object-lifecycle-preference", "x-fal-object-lifecycle")
 
@@ -96,12 +102,16 @@ class AppSpec:
         requirements: packages that it needs besides ours.
         min_runners, max_runners: how many there may be; max_runners is None where it was not said.
         slots: requests that one runner works on at once.
+        max_websockets: that one runner has open at once, besides.
+        websocket_idle_timeout: seconds without a message after which a websocket is closed.
+        stall_timeout: seconds that a caller may take nothing of an answer on its way.
         buffer: runners that are idle above what is needed.
         scaling_delay: seconds that a request waits before another runner is started for it.
         keep_alive: seconds that a runner stays idle before it is stopped.
         request_timeout: seconds that a request may take.
         request_start_timeout: seconds that a request may wait for its turn.
         health: how runners are asked whether they are well; None asks only idle ones.
+        budgets: how often a queued request is tried again.
         titles: what people call each of the endpoints, in their order.
         example: `input` and `output` that the author gave as an example, or None.
         document: its OpenAPI document.
@@ -120,12 +130,16 @@ class AppSpec:
     min_runners: int = 0
     max_runners: int | None = None
     slots: int = 1
+    max_websockets: int = 64
+    websocket_idle_timeout: float | None = 300
+    stall_timeout: float | None = 20
     buffer: int = 0
     scaling_delay: float = 0
     keep_alive: float = 60
     request_timeout: float | None = None
     request_start_timeout: float | None = None
     health: HealthRoute | None = None
+    budgets: RetryBudgets = field(default_factory=RetryBudgets)
     titles: tuple[str, ...] = ()
     example: Mapping[str, Any] | None = None  # Any: JSON
     document: Mapping[str, Any] = field(default_factory=dict, repr=False)
@@ -149,12 +163,16 @@ class AppSpec:
             min_runners=kind.min_concurrency,
             max_runners=kind.max_concurrency,
             slots=slots_of(kind),
+            max_websockets=kind.max_websockets,
+            websocket_idle_timeout=kind.websocket_idle_timeout,
+            stall_timeout=kind.stall_timeout,
             buffer=kind.concurrency_buffer,
             scaling_delay=kind.scaling_delay,
             keep_alive=kind.keep_alive,
             request_timeout=kind.request_timeout,
             request_start_timeout=kind.request_start_timeout,
             health=HealthRoute.of(kind),
+            budgets=budgets_of(kind.retry_config, kind.skip_retry_conditions),
         )
 
     def to_json(self) -> dict[str, Any]:  # Any: JSON
@@ -167,7 +185,8 @@ class AppSpec:
         named = ("machine_type", "endpoints", "requirements", "titles")
         lists = {name: tuple(content[name]) for name in named}
         health = HealthRoute(**content["health"]) if content["health"] else None
-        return cls(**{**content, **lists, "health": health})
+        budgets = RetryBudgets(**content["budgets"])
+        return cls(**{**content, **lists, "health": health, "budgets": budgets})
 
 
 def slots_of(kind: type[App]) -> int:

@@ -3,10 +3,13 @@
 import fcntl
 import os
 from contextlib import suppress
+from io import FileIO
 from pathlib import Path
 from typing import BinaryIO
 
-__all__ = ["is_cloned", "is_linked", "is_owned", "moved", "names_in", "remove_if_old"]
+from towpath.context import places
+
+__all__ = ["is_cloned", "is_linked", "is_owned", "is_shared", "moved", "names_in", "remove_if_old"]
 
 _FICLONE = 0x40049409
 
@@ -23,7 +26,7 @@ def names_in(folder: Path) -> list[str]:
 def is_linked(source: Path, path: Path) -> bool:
     """Link *source*, or what it points to, to *path*; return False where that cannot be."""
     with suppress(OSError):
-        real = source.resolve(strict=True)
+        real = places().true_path(source.resolve(strict=True))
         if real.is_file():
             os.link(real, path)
             return True
@@ -39,6 +42,18 @@ def is_cloned(source: BinaryIO, path: Path) -> bool:
         path.unlink(missing_ok=True)
         return False
     return True
+
+
+def is_shared(source: BinaryIO, path: Path) -> bool:
+    """Let *path* have the bytes of the open file *source* without copying them.
+
+    It is a clone where the disk can, else the same file under another name, which must not be
+    written to. Return False where neither can be.
+    """
+    if not isinstance(source, FileIO):
+        return False
+    target = places().true_path(path)
+    return is_cloned(source, target) or is_linked(Path(source.name), target)
 
 
 def moved(path: Path, folder: str, name: str) -> list[str]:

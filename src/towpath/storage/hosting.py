@@ -5,12 +5,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import urlsplit
 
 from towpath.clock import iso
-from towpath.media.names import url_name
+from towpath.errors import StorageError
+from towpath.media.content_types import extension_of
+from towpath.media.names import clean_name, url_name
 from towpath.settings import Settings, active
+from towpath.storage.entries import is_shared
 from towpath.storage.places import StorePlace, place_of
 from towpath.storage.records import ID_PATTERN, StoredFile
 from towpath.storage.staging import NewFile
@@ -92,6 +96,26 @@ class Hosting:
         """Open one of our own files, after the same checks as over HTTP."""
         record = self.store.find(file_id)
         return record, self.store.open(record)
+
+    def share(self, file_id: str, folder: Path, *, least: int) -> Path | None:
+        """Let one of our own files appear in *folder* without copying its bytes.
+
+        Args:
+            file_id: the file.
+            folder: an empty one; the file gets the name that people see.
+            least: bytes below which a copy is as good: it may be written to.
+
+        Returns:
+            The path, which is only for reading; None where the bytes have to be copied.
+        """
+        try:
+            record, stream = self.open(file_id)
+        except StorageError:
+            return None
+        name = clean_name(record.name) or f"{file_id}.{extension_of(record.content_type)}"
+        with stream:
+            is_there = record.size >= least and is_shared(stream, folder / name)
+        return folder / name if is_there else None
 
 
 def hosting_of(settings: Settings, *, owner: str = "") -> Hosting:

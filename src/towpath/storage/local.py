@@ -14,21 +14,21 @@ blob without a sidecar, which is a file.
 
 import itertools
 import os
-import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
-from towpath.errors import StoreFullError, StoreUnusableError
-from towpath.settings import reserve_of
+from towpath.context import places
+from towpath.errors import StoreUnusableError
 from towpath.storage.background import in_background
 from towpath.storage.blobs import Listed
 from towpath.storage.disk import Disk
 from towpath.storage.entries import is_cloned, is_linked, is_owned, moved, names_in, remove_if_old
 from towpath.storage.labels import can_label, read_label, relabel
 from towpath.storage.records import ID_PATTERN, StoredFile
+from towpath.storage.room import Room
 from towpath.storage.sidecars import read_sidecar, sidecar_of
 from towpath.storage.staging import (
     Describe,
@@ -67,7 +67,7 @@ class LocalStore:
         self._blobs = f"{root}/o"
         self._sidecars = f"{root}/m"
         self._drafts = str(root / "tmp")
-        self._reserve = reserve
+        self._room = Room(root, reserve)
         self._prepare()
         self._has_labels = can_label(root / "tmp")
 
@@ -133,22 +133,22 @@ class LocalStore:
         if isinstance(data, Incoming):
             return data.staged(describe, shelf)
         if isinstance(data, bytes):
-            self._check_room(len(data))
+            self._room.check(len(data))
             return staged_bytes(self._disk, self._new_path(), data, describe, shelf)
         if not isinstance(data, Path):
             return self._copied(data, describe, shelf)
         path = self._new_path()
         if new.move and is_linked(data, path):
             return staged_link(self._disk, path, describe)
-        with data.open("rb") as stream:
-            self._check_room(os.fstat(stream.fileno()).st_size)
+        with places().true_path(data.absolute()).open("rb") as stream:
+            self._room.check(os.fstat(stream.fileno()).st_size)
             if is_cloned(stream, path):
                 return staged_link(self._disk, path, describe)
             return self._copied(stream, describe, shelf)
 
     def incoming(self) -> Incoming:
         """Begin a file whose bytes come one after the other."""
-        return Incoming(self._new_path(), self._check_room, self._disk)
+        return Incoming(self._new_path(), self._room.check, self._disk)
 
     def _copied(self, stream: BinaryIO, describe: Describe, shelf: Shelf | None) -> Staged:
         """Copy a stream."""
@@ -197,16 +197,9 @@ class LocalStore:
             if not self.blob(staged.id).exists():
                 self._sidecar(staged.id).unlink(missing_ok=True)
 
-    def _check_room(self, size: int) -> None:
-        """Refuse what would use up the reserve."""
-        usage = shutil.disk_usage(self.root)
-        reserve = self.reserve(usage.total)
-        if usage.free - size < reserve:
-            raise StoreFullError(need=size, free=usage.free, reserve=reserve)
-
     def reserve(self, total: int) -> int:
         """Return the bytes that stay free on a disk of *total* bytes."""
-        return reserve_of(total, self._reserve)
+        return self._room.reserve(total)
 
     # --- places for files that are still to come ---
 

@@ -1,8 +1,5 @@
 """Open the store that TOWPATH_STORE names."""
 
-import atexit
-import shutil
-import tempfile
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
@@ -19,6 +16,7 @@ from towpath.storage.objects import ObjectStore
 from towpath.storage.places import StorePlace
 from towpath.storage.remote import RemoteBlobs
 from towpath.store_address import StoreAddress
+from towpath.temporaries import lasting_temporary
 
 __all__ = ["open_objects", "open_store"]
 
@@ -60,9 +58,7 @@ def _blobs(place: StorePlace) -> Blobs:
 @cache
 def _passing_folder() -> Path:
     """Return a folder that ends with this process: for the index of what ends with it too."""
-    folder = Path(tempfile.mkdtemp(prefix="towpath-memory-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder
+    return lasting_temporary()
 
 
 @cache

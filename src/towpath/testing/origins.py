@@ -38,6 +38,7 @@ class Exchange:
         seen: the request.
         number: how many requests of this path came before, plus one.
         open: how many requests of this path are being answered now, this one included.
+        peer: the client's end of the connection.
     """
 
     def __init__(self, origin: "Origin", sock: socket.socket, seen: Seen) -> None:
@@ -45,6 +46,7 @@ class Exchange:
         self.number, self.open = origin.arrived(seen)
         self._origin = origin
         self._sock = sock
+        self.peer: object = sock.getpeername()
 
     @property
     def range(self) -> tuple[int, int | None] | None:

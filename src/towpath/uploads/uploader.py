@@ -5,13 +5,30 @@ from pathlib import Path
 from typing import BinaryIO, Protocol, runtime_checkable
 
 from towpath.context import Lifetime
+from towpath.errors import UploadRefusedError
+from towpath.errors.redaction import shown
+from towpath.media.content_types import is_header_safe
 
-__all__ = ["Payload", "Reservation", "ReservingUploader", "Uploaded", "Uploader"]
+__all__ = ["Payload", "Reservation", "ReservingUploader", "Uploaded", "Uploader", "checked_type"]
+
+
+def checked_type(content_type: str) -> str:
+    """Return *content_type* if it may stand in a header and in a data: URI.
+
+    Raises:
+        UploadRefusedError: it may not.
+    """
+    if not is_header_safe(content_type):
+        reason = f"{shown(content_type, 80)!r} is not a content type; give one like image/png"
+        raise UploadRefusedError(reason, status=400)
+    return content_type
 
 
 @dataclass(frozen=True, slots=True)
 class Payload:
     """What is to be uploaded.
+
+    Its content type is checked here, for every uploader alike.
 
     Attributes:
         data: the bytes, a path, or an open binary file.
@@ -26,6 +43,9 @@ class Payload:
     file_name: str
     size: int | None = None
     move: bool = False
+
+    def __post_init__(self) -> None:
+        checked_type(self.content_type)
 
 
 @dataclass(frozen=True, slots=True)

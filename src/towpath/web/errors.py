@@ -12,6 +12,7 @@ from towpath.errors.redaction import shown, shown_url
 __all__ = ["RULES", "Problem", "problem_of", "shown_input", "validation_problem"]
 
 _MOST_ERRORS = 20
+_NO_ROOM = 507
 _LONGEST_INPUT = 200
 _LONGEST_MESSAGE = 1000
 
@@ -78,10 +79,13 @@ RULES: dict[type[TowpathError], _Rule] = {
     e.RangeError: _Rule(416),
     e.StoreFullError: _Rule(507),
     e.StoreUnusableError: _Rule(503),
+    e.TemporaryFullError: _Rule(507, "infra", "internal_error"),
     e.RequestError: _Rule(400),
     e.BodyTooLargeError: _Rule(413),
     e.BodyTimeoutError: _Rule(408),
     e.UnsupportedBodyError: _Rule(415),
+    e.ServerBusyError: _Rule(503),
+    e.ClientBusyError: _Rule(429),
     e.ContentCodingError: _Rule(415),
     e.TransferCodingError: _Rule(501),
     e.MissingKeyError: _Rule(401),
@@ -96,6 +100,7 @@ RULES: dict[type[TowpathError], _Rule] = {
     e.DeadlineError: _Rule(504, "infra", "request_timeout"),
     e.RunnerLostError: _Rule(503, "infra", "runner_disconnected"),
     e.RunnerUnreachableError: _Rule(503, "infra", "runner_connection_refused"),
+    e.ServerShortageError: _Rule(503, "infra", "runner_connection_error"),
     e.RunnerIncompleteError: _Rule(502, "infra", "runner_incomplete_response"),
     e.RequestCancelledError: _Rule(499, "infra", "client_cancelled"),
     e.QueueError: _Rule(500),
@@ -118,6 +123,8 @@ _HEADERS: dict[type, dict[str, str]] = {
     e.MissingKeyError: {"WWW-Authenticate": "Key"},
     e.MissingTokenError: {"WWW-Authenticate": "Bearer"},
     e.ContentCodingError: {"Accept-Encoding": "identity"},
+    e.ServerBusyError: {"Retry-After": "1"},
+    e.ClientBusyError: {"Retry-After": "1"},
 }
 _INSIDE = Problem(500, {"detail": "Internal Server Error"})
 
@@ -142,8 +149,16 @@ def problem_of(
     headers: dict[str, str] = {}
     if rule.shape == "infra":
         body["error_type"] = headers["X-Fal-Error-Type"] = rule.word
-    full = isinstance(error, e.QueueUnavailableError) and error.is_full
-    return Problem(507 if full else rule.status, body, headers | _extra_headers(error))
+    return Problem(
+        _NO_ROOM if _is_full(error) else rule.status, body, headers | _extra_headers(error)
+    )
+
+
+def _is_full(error: TowpathError) -> bool:
+    """Return whether a disk is full, where the class alone does not say it."""
+    if isinstance(error, e.UploadRefusedError):
+        return error.status == _NO_ROOM
+    return isinstance(error, e.QueueUnavailableError) and error.is_full
 
 
 def _extra_headers(error: TowpathError) -> dict[str, str]:

@@ -6,16 +6,19 @@ import fcntl
 import socket
 import sys
 import termios
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import uvicorn
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Scope
 from typing_extensions import override
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from towpath.clock import system_clock
+from towpath.errors import RequestError
+from towpath.web.admission import PEER, ByProxy, HardenedSocket, plain_answer, refusing
+from towpath.web.connections import Connections
 from towpath.web.zero_copy import zero_copy
 
 __all__ = ["Listener", "ServerGroup", "run_loop"]
@@ -27,15 +30,17 @@ _READ_SECONDS = 60.0
 _LEAST_READ = 32 * 1024  # bytes in that time
 _MOST_HEADER_BYTES = 64 * 1024
 _MOST_HEADERS = 100
-_MOST_CONNECTIONS = 2000
+_MOST_AHEAD = 100  # requests that are sent before earlier ones are answered
 
 
 class HardenedProtocol(HttpToolsProtocol):
     """uvicorn's protocol with a deadline for the headers, limits on them, and a least rate.
 
     Half a request would otherwise stay open for good, and so would a client that reads an answer
-    byte by byte.
+    byte by byte. Each connection is in the book of `Connections`.
     """
+
+    config: "_Config"
 
     _deadline: asyncio.TimerHandle | None = None
     _slow: asyncio.TimerHandle | None = None
@@ -45,16 +50,19 @@ class HardenedProtocol(HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         self.app = zero_copy(self.app, self)
         self._mourners: list[Callable[[], None]] = []
+        self._book = self.config.connections
 
     @override
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._arm()
+        self._book.arrive(self, self.client[0] if self.client else None)
 
     @override
     def connection_lost(self, exc: Exception | None) -> None:
         self._disarm()
         self._forgive()
+        self._book.leave(self)
         super().connection_lost(exc)
         for call in tuple(self._mourners):
             call()
@@ -74,10 +82,18 @@ class HardenedProtocol(HttpToolsProtocol):
         self._forgive()
         super().resume_writing()
 
+    def dismiss(self) -> None:
+        """Hang up, to make room for others; nothing is at work here."""
+        self.transport.abort()
+
     @override
     def on_message_begin(self) -> None:
+        if len(self.pipeline) >= _MOST_AHEAD:
+            message = "too many requests sent ahead"
+            raise ValueError(message)
         self._head_bytes = 0
         super().on_message_begin()
+        cast("Scope", self.scope)["extensions"] = {PEER: self.client}
 
     @override
     def on_url(self, url: bytes) -> None:
@@ -94,14 +110,48 @@ class HardenedProtocol(HttpToolsProtocol):
 
     @override
     def on_headers_complete(self) -> None:
+        if self.parser.should_upgrade() and self._should_upgrade():
+            super().on_headers_complete()
+            return  # the deadline holds until a body has come too
         self._disarm()
+        refusal = self._refusal()
+        if refusal is None:
+            super().on_headers_complete()
+            return
+        app, self.app = self.app, refusing(refusal)  # chosen when the head is whole
         super().on_headers_complete()
+        self.app = app
+
+    @override
+    def handle_websocket_upgrade(self) -> None:
+        self._disarm()
+        refusal = self._refusal()
+        if refusal is not None:
+            self._answer_error(503, str(refusal))
+            return
+        self._book.leave(self)
+        super().handle_websocket_upgrade()
 
     @override
     def on_response_complete(self) -> None:
         super().on_response_complete()
+        if self.cycle.response_complete:
+            self._book.rest(self)
         if not self.transport.is_closing() and self._deadline is None:
             self._arm()
+
+    @override
+    def send_400_response(self, msg: str) -> None:
+        if self.pipeline:
+            self.transport.abort()  # it would be taken for the answer to a request before
+        else:
+            self._answer_error(400, msg)
+
+    def _refusal(self) -> RequestError | None:
+        """Return why the request whose head is whole is refused, or None."""
+        refusal = self._book.begin(self)
+        is_asked_always = self.url.partition(b"?")[0] in self.config.always
+        return None if is_asked_always else refusal
 
     def _count(self, size: int) -> None:
         """Refuse a head that is too large; the parser turns the error into a 400."""
@@ -154,10 +204,25 @@ class HardenedProtocol(HttpToolsProtocol):
     def _expire(self) -> None:
         """Say that the headers took too long, and hang up."""
         if not self.transport.is_closing():
-            self.transport.write(
-                b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
-            )
-            self.transport.close()
+            reason = f"The head of a request did not come within {_HEADER_SECONDS:g} s."
+            self._answer_error(408, reason)
+
+    def _answer_error(self, status: int, detail: str) -> None:
+        """Answer without the app, in the shape of every error, and hang up."""
+        self.transport.write(plain_answer(status, detail))
+        self.transport.close()
+
+
+class _Config(uvicorn.Config):
+    """uvicorn's configuration, and what our protocols need besides.
+
+    Attributes:
+        connections: the book of connections.
+        always: paths that are answered also when no other request is.
+    """
+
+    connections: Connections
+    always: frozenset[bytes]
 
 
 class _QuietServer(uvicorn.Server):
@@ -201,6 +266,8 @@ class ServerGroup:
         grace: seconds that requests at work may take after `stop`.
         trusted_proxies: peers whose forwarding headers count; others' are ignored.
         keep_alive: seconds that an idle connection stays open.
+        connections: the book of connections; one of its own by default.
+        always: paths that are answered also when there are too many requests.
     """
 
     def __init__(
@@ -210,10 +277,16 @@ class ServerGroup:
         grace: float = 5.0,
         trusted_proxies: Sequence[str] = (),
         keep_alive: int = 5,
+        connections: Connections | None = None,
+        always: Collection[str] = (),
     ) -> None:
         self._pairs: list[tuple[_QuietServer, socket.socket]] = []
+        book = connections or Connections()
         for listener in listeners:
-            config = _config(listener.app, grace, trusted_proxies)
+            app = ByProxy(listener.app, book) if trusted_proxies else listener.app
+            config = _config(app, grace, trusted_proxies)
+            config.connections = book
+            config.always = frozenset(path.encode() for path in always)
             config.timeout_keep_alive = keep_alive
             config.lifespan = "off" if self._pairs else "on"
             self._pairs.append((_QuietServer(config), listener.sock))
@@ -251,12 +324,12 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return None
 
 
-def _config(app: ASGIApp, grace: float, trusted_proxies: Sequence[str]) -> uvicorn.Config:
+def _config(app: ASGIApp, grace: float, trusted_proxies: Sequence[str]) -> _Config:
     """Return the hardened configuration of one server."""
-    return uvicorn.Config(
+    return _Config(
         app,
         http=HardenedProtocol,
-        ws="websockets-sansio",
+        ws=HardenedSocket,
         ws_max_size=2**20,
         ws_max_queue=16,
         ws_ping_interval=20,
@@ -267,7 +340,6 @@ def _config(app: ASGIApp, grace: float, trusted_proxies: Sequence[str]) -> uvico
         server_header=False,
         proxy_headers=bool(trusted_proxies),
         forwarded_allow_ips=list(trusted_proxies),
-        limit_concurrency=_MOST_CONNECTIONS,
         backlog=2048,
         timeout_graceful_shutdown=max(1, int(grace)),
     )

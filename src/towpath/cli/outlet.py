@@ -1,0 +1,117 @@
+"""What the command prints while it serves: by a thread, to outputs that may be closed or full.
+
+`print` and `logging.StreamHandler` write where they are called, in the event loop. A reader that
+has gone (`towpath run app.py | head -2`) makes them raise in whatever called them: the handler of a
+signal, the task that answers a request. A reader that does not read (a pager, a stopped terminal)
+makes them wait, and the whole server with them. So lines wait here, and one thread writes them.
+Of an output that is closed the rest is dropped; one that is full is tried again with the next line.
+
+A standard descriptor that was closed before the start (`>&-`) would be given to the next file or
+socket that is opened, and output would go into that: `fill_descriptors` opens the null device
+there.
+"""
+
+import errno
+import os
+import select
+import threading
+from collections import deque
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Literal
+
+__all__ = ["Outlet", "fill_descriptors"]
+
+Where = Literal["out", "err"]
+
+_NUMBERS = {"out": 1, "err": 2}
+_MOST_BYTES = 4 * 2**20
+_PASSING = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EINTR, errno.ENOBUFS})
+_WAIT_SECONDS = 1.0
+
+
+def fill_descriptors(numbers: Sequence[int] = (0, 1, 2)) -> None:
+    """Open the null device at each standard descriptor that is closed."""
+    for number in numbers:
+        try:
+            os.fstat(number)
+        except OSError:
+            null = os.open(os.devnull, os.O_RDWR)
+            if null != number:
+                os.dup2(null, number)
+                os.close(null)
+
+
+class Outlet:
+    """Takes lines at once, and writes them to standard output and error in their order.
+
+    Args:
+        most_bytes: that may wait; lines beyond are dropped, and their number is written down.
+    """
+
+    def __init__(self, *, most_bytes: int = _MOST_BYTES) -> None:
+        self._most = most_bytes
+        self._lines: deque[tuple[Where, bytes]] = deque()
+        self._size = 0
+        self._dropped = 0
+        self._closed: set[Where] = set()
+        self._is_ending = False
+        self._changed = threading.Condition()
+        self._thread = threading.Thread(target=self._write_all, name="outlet", daemon=True)
+        self._thread.start()
+
+    def say(self, text: str, where: Where = "err") -> None:
+        """Have *text* written as a line; never wait, never raise."""
+        line = text.encode(errors="backslashreplace") + b"\n"
+        with self._changed:
+            if where in self._closed:
+                return
+            if self._size + len(line) > self._most:
+                self._dropped += 1
+                return
+            self._size += len(line)
+            self._lines.append((where, line))
+            self._changed.notify_all()
+
+    def close(self, seconds: float = 2.0) -> None:
+        """Write what waits, within *seconds*, and end."""
+        with self._changed:
+            self._is_ending = True
+            self._changed.notify_all()
+        self._thread.join(seconds)
+
+    def _write_all(self) -> None:
+        """Write lines as they come, until the end."""
+        while (taken := self._next()) is not None:
+            where, line = taken
+            try:
+                _write(_NUMBERS[where], line)
+            except OSError as error:
+                if error.errno not in _PASSING:
+                    with self._changed:
+                        self._closed.add(where)
+
+    def _next(self) -> tuple[Where, bytes] | None:
+        """Wait for a line; None at the end."""
+        with self._changed:
+            while not self._lines and not self._is_ending:
+                self._changed.wait()
+            if self._dropped and self._size < self._most // 2:
+                count, self._dropped = self._dropped, 0
+                return "err", b"%d lines were dropped: the output was too slow\n" % count
+            if not self._lines:
+                return None
+            where, line = self._lines.popleft()
+            self._size -= len(line)
+            return where, line
+
+
+def _write(number: int, line: bytes) -> None:
+    """Write a whole line, also to a descriptor that another program made non-blocking."""
+    rest = memoryview(line)
+    while rest:
+        try:
+            rest = rest[os.write(number, rest) :]
+        except BlockingIOError:
+            with suppress(ValueError):
+                select.select([], [number], [], _WAIT_SECONDS)

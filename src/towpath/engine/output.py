@@ -1,0 +1,24 @@
+"""What apps print, in the server's log: a record for each line, with app, process and request."""
+
+import logging
+
+from towpath.engine.pipes import Event
+
+__all__ = ["OUTPUT", "log_output"]
+
+OUTPUT = "towpath.apps"
+
+log = logging.getLogger(OUTPUT)
+
+_LEVELS = {"DEBUG": logging.DEBUG, "WARN": logging.WARNING, "ERROR": logging.ERROR}
+_SOURCES = {"STDOUT": "stdout", "STDERR": "stderr"}
+
+
+def log_output(app: str, pid: int, event: Event) -> None:
+    """Write down one line that the process *pid* of *app* printed or logged."""
+    level = _LEVELS.get(event.level, logging.INFO)
+    fields = {"app": app, "pid": pid, "source": _SOURCES.get(event.level, "log")}
+    fields |= {"request_id": event.request_id}
+    record = log.makeRecord(OUTPUT, level, "", 0, event.message, (), None, extra=fields)
+    record.created = event.at or record.created
+    log.handle(record)
