@@ -79,6 +79,7 @@ class Settings(BaseSettings):
     cors_origins: Listed = ()
     host_names: Listed = ()
     trusted_proxies: Listed = ()
+    front_prefix: str | None = Field(default=None, pattern=r"^/[A-Za-z0-9_-]{16,64}$", repr=False)
     media_expires_in: Life = "never"
     durability: Literal["power", "process"] = "power"
     store_reserve: Size | None = None
@@ -115,6 +116,7 @@ class Settings(BaseSettings):
     queue_retention: float = Field(default=86_400, gt=0)
     queue_max_length: int = Field(default=100_000, ge=1)
     request_log_bytes: Size = 2**20
+    ready: Literal["any", "all"] = "any"
     log_format: Literal["auto", "text", "json"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 

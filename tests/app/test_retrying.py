@@ -3,12 +3,13 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import towpath
 from towpath.app.retrying import MOST_TRIES, RetryBudgets, budgets_in, budgets_of
 from towpath.errors import AppDefinitionError
+from towpath.runner.wire import AppSpec
 
 DEFAULT = RetryBudgets(server_error=9, timeout=0, connection_error=1)
 
@@ -94,8 +95,25 @@ def test_a_header_beats_the_app_and_the_app_beats_the_default() -> None:
     assert asked == RetryBudgets(server_error=2, timeout=5, connection_error=1)
 
 
-@given(st.recursive(st.none() | st.integers() | st.text(max_size=5), st.lists) | st.text())
+@settings(max_examples=30)
+@given(st.lists(st.none() | st.integers() | st.text(max_size=5), max_size=3) | st.text())
 def test_no_header_raises(value) -> None:
     for header in (value if isinstance(value, str) else "", json.dumps(value)):
         budgets = budgets_in(header, DEFAULT)
         assert max(budgets.server_error, budgets.timeout, budgets.connection_error) < MOST_TRIES
+
+
+def test_the_server_knows_the_budgets_of_an_app() -> None:
+    """trust T32: through the pipe between two processes."""
+
+    class Careful(towpath.App, retry_config={"timeout": {"retries": 2}}):
+        skip_retry_conditions = ("server_error",)
+
+        @towpath.endpoint("/")
+        def run(self) -> None:
+            """Do nothing."""
+
+    spec = AppSpec.of(Careful, "a.py::Careful", ["/"])
+    again = AppSpec.from_json(json.loads(json.dumps(spec.to_json())))
+    assert again == spec
+    assert again.budgets == RetryBudgets(server_error=0, timeout=2, connection_error=1)

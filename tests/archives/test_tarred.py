@@ -120,7 +120,7 @@ def test_a_header_that_asks_for_gigabytes_is_refused(tmp_path: Path) -> None:
     data[148:156] = b" " * 8
     total = sum(data[:512])
     data[148:156] = f"{total:06o}\0 ".encode()
-    with pytest.raises((BrokenArchiveError, UnsafeArchiveError)):
+    with pytest.raises(UnsafeArchiveError, match=r"header of \d+ bytes"):
         unpack(bytes(data), tmp_path)
 
 

@@ -27,6 +27,7 @@ class Echo(towpath.App):
         for number in range(3):
             yield {"number": number}
 """
+PREFIX = "/_towpath-of-these-tests"
 DATA = os.urandom(3_000_000)
 
 
@@ -56,7 +57,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     file = tmp_path_factory.mktemp("app") / "echo.py"
     file.write_text(APP)
     with serve(
-        str(file), store_reserve=0, trusted_proxies="127.0.0.1", max_upload_bytes=5_000_000
+        str(file),
+        store_reserve=0,
+        trusted_proxies="127.0.0.1",
+        front_prefix=PREFIX,
+        max_upload_bytes=5_000_000,
     ) as own:
         yield own
 
@@ -85,7 +90,7 @@ def front(
     assert command, f"Debian has it: apt-get install {request.param}"
     folder, port = tmp_path_factory.mktemp("front"), free_port()
     store = server.running.store.blobs.root
-    known = Front(("localhost",), server.url.removeprefix("http://"), store, 5_000_000)
+    known = Front(("localhost",), server.url.removeprefix("http://"), store, 5_000_000, PREFIX)
     if request.param == "caddy":
         text = caddyfile(known).replace("localhost {", f"http://:{port} {{", 1)
         (folder / "Caddyfile").write_text("{\n admin off\n}\n" + text)
@@ -167,8 +172,9 @@ class TestInFront:
 
     def test_large_files_are_sent_by_the_front(self, front: str, server: Server) -> None:
         path = uploaded(front, DATA, content_type="video/mp4")
-        told = httpx2.get(server.url + path, headers={"X-Accel-Prefix": "/_towpath"})
-        assert told.headers["x-accel-redirect"].startswith("/_towpath/")
+        told = httpx2.get(server.url + path, headers={"X-Accel-Prefix": PREFIX})
+        assert told.headers["x-accel-redirect"].startswith(f"{PREFIX}/")
+        assert told.headers["vary"] == "*", "no cache on the way may keep it"
         assert told.content == b""
         assert httpx2.get(front + path).content == DATA
 
@@ -200,7 +206,8 @@ class TestInFront:
         for prefix in ("/other", "/../../etc", "/_towpath"):
             answer = httpx2.get(front + path, headers={"X-Accel-Prefix": prefix})
             assert answer.content == DATA
-        assert httpx2.get(f"{front}/_towpath/{path.split('/')[2][:2]}/x").status_code == 404
+        for prefix in ("/_towpath", PREFIX):
+            assert httpx2.get(f"{front}{prefix}/{path.split('/')[2][:2]}/x").status_code == 404
 
     def test_an_expired_file_is_gone(self, front: str) -> None:
         life = '{"expiration_duration_seconds": 1}'

@@ -58,6 +58,54 @@ def file(hosting: Hosting) -> StoredFile:
     return hosting.save(NewFile(DATA, "clip.mp4", "video/mp4"))[0]
 
 
+SECRET = "/_towpath-0123456789abcdef"
+
+
+@pytest.fixture
+def fronted(hosting: Hosting, clock: Clock) -> httpx2.AsyncClient:
+    app = create_cdn(hosting.store, clock, front_prefix=SECRET)
+    return httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://a.test")
+
+
+@pytest.mark.parametrize(
+    ("headers", "is_front"),
+    [
+        ({}, False),
+        ({"X-Accel-Prefix": "/a"}, False),
+        ({"X-Accel-Prefix": "/_towpath"}, False),
+        ({"X-Accel-Prefix": ""}, False),
+        ({"X-Accel-Prefix": SECRET[:-1]}, False),
+        ({"X-Accel-Prefix": "/\u00e4".encode()}, False),
+        ({"X-Accel-Prefix": SECRET, "Range": "bytes=0-"}, False),
+        ({"X-Accel-Redirect": SECRET}, False),
+        ({"X-Sendfile": "1", "X-Sendfile-Type": "X-Accel-Redirect"}, False),
+        ({"X-Forwarded-Host": "evil.test", "X-Original-URL": "/files/x"}, False),
+        ({"X-HTTP-Method-Override": "HEAD"}, False),
+        ({"X-Accel-Prefix": SECRET}, True),
+    ],
+)
+def test_no_header_of_a_stranger_empties_a_public_answer(fronted, file, headers, is_front) -> None:
+    """A cache would keep an empty file for everybody: see trust T7."""
+
+    async def asked() -> httpx2.Response:
+        return await fronted.get(f"/files/{file.id}/clip.mp4", headers=headers)
+
+    answer = asyncio.run(asked())
+    assert (answer.content == DATA) is not is_front
+    assert ("x-accel-redirect" in answer.headers) is is_front
+    if is_front:
+        where = f"{SECRET}/{file.id[:2]}/{file.id}"
+        assert answer.headers["x-accel-redirect"] == where
+        kept_by_nobody = [answer.headers[n] for n in ("vary", "cdn-cache-control")]
+        assert kept_by_nobody == ["*", "no-store"]
+
+
+def test_without_a_front_no_header_counts(cdn: httpx2.Client, file: StoredFile) -> None:
+    for prefix in ("/a", SECRET):
+        answer = cdn.get(f"/files/{file.id}/clip.mp4", headers={"X-Accel-Prefix": prefix})
+        assert answer.content == DATA
+
+
 def test_a_file_is_served_exactly(cdn: httpx2.Client, file: StoredFile) -> None:
     answer = cdn.get(f"/files/{file.id}/clip.mp4")
     assert answer.status_code == 200

@@ -3,6 +3,8 @@
 import os
 import stat
 import threading
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,10 +19,12 @@ from towpath.errors import (
     SourceStatusError,
     TruncatedError,
 )
+from towpath.net.answers import Answer
 from towpath.settings import Settings
 from towpath.storage.hosting import Hosting
 from towpath.storage.staging import NewFile
-from towpath.toolkit import download_file, download_file_async
+from towpath.testing.origins import Exchange, origin_of
+from towpath.toolkit import download_file, download_file_async, download_model_weights
 
 pytestmark = pytest.mark.usefixtures("settings")
 
@@ -43,17 +47,77 @@ def test_the_mode_lets_others_read_as_the_umask_says(origin: Origin) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o666 & ~mask
 
 
-def test_a_repeated_call_moves_no_body_byte(origin: Origin) -> None:
-    url = origin.put("/big.bin", b"x" * 50_000_000)
-    first = download_file(url, "in")
-    before = first.stat()
-    sent_whole = threading.Event()
-    origin.replies["/big.bin"].before = None
-    second = download_file(url, "in")
-    assert second == first
-    assert second.stat() == before
-    assert not sent_whole.is_set()
-    assert len(origin.seen) == 2
+class Counted:
+    """A server that counts the bytes of bodies that leave it, and heeds no condition."""
+
+    def __init__(self, **fields: str) -> None:
+        self.fields = fields
+        self.left = 0
+        self.over = threading.Event()
+
+    def __call__(self, exchange: Exchange) -> None:
+        try:
+            exchange.head("200 OK", Content_Length=LARGE, **self.fields)
+            for _ in range(LARGE // PIECE):
+                exchange.send(bytes(PIECE))
+                self.left += PIECE
+        finally:
+            self.over.set()
+
+    def moved_by(self, call: Callable[[], Path]) -> tuple[Path, int]:
+        """Return what *call* returns, and how many bytes left the server for it."""
+        self.left = 0
+        self.over.clear()
+        path = call()
+        assert self.over.wait(20)
+        return path, self.left
+
+
+PIECE = 64 * 1024
+LARGE = 800 * PIECE
+BUFFERS = LARGE // 10  # what the kernel takes though nobody reads it
+REPEATS = {
+    "a file": lambda url: download_file(url, "in", connections=1),
+    "weights": lambda url: download_model_weights(url, max_age=0, connections=1),
+}
+
+
+@pytest.mark.parametrize("kind", REPEATS)
+@pytest.mark.parametrize(
+    "fields",
+    [{}, {"ETag": '"v1"'}, {"ETag": 'W/"v1"'}, {"Last_Modified": "Thu, 01 Jan 2026 00:00:00 GMT"}],
+    ids=["no validator", "etag", "weak etag", "date"],
+)
+def test_a_repeated_call_moves_no_body_byte(kind: str, fields: dict[str, str]) -> None:
+    """Counted where the bytes leave: the answer is 200 with the body, and it is left unread."""
+    counted = Counted(**fields)
+    with origin_of({"/big.bin": counted}) as server:
+        call = partial(REPEATS[kind], server.url("/big.bin"))
+        first, moved = counted.moved_by(call)
+        assert moved == LARGE
+        before = first.stat()
+        assert counted.moved_by(call) == (first, counted.left)
+        assert counted.left < BUFFERS
+        assert first.stat() == before
+        assert len(server.seen) == 2
+
+
+def test_a_body_that_is_read_though_nothing_changed_would_be_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A mutant that reads the body before it says "reuse" moves all of it."""
+    counted, close = Counted(), Answer.close
+
+    def reading(answer: Answer) -> None:
+        for _ in answer.chunks():
+            pass
+        close(answer)
+
+    with origin_of({"/big.bin": counted}) as server:
+        call = partial(REPEATS["a file"], server.url("/big.bin"))
+        call()
+        monkeypatch.setattr(Answer, "close", reading)
+        assert counted.moved_by(call)[1] == LARGE
 
 
 def test_a_validator_makes_the_repeat_a_304(origin: Origin) -> None:

@@ -67,6 +67,33 @@ def test_a_package_that_cannot_be_installed_is_said(tmp_path: Path) -> None:
     assert "nothing" in failure.value.traceback
 
 
+@pytest.mark.timeout(180)
+def test_an_app_without_its_packages_leaves_the_others_served(tmp_path: Path) -> None:
+    """trust T44: the installer's last lines are the operator's, callers hear that it cannot start."""
+    broken = app(tmp_path, "broken", str(tmp_path / "nothing-1.0-py3-none-any.whl"))
+    good = write(
+        tmp_path,
+        "good.py",
+        """
+        import towpath
+        class Good(towpath.App):
+            @towpath.endpoint("/")
+            def run(self) -> str:
+                return "good"
+        """,
+    )
+    with serve(broken, good, data_dir=tmp_path / "data", store_reserve=0) as server:
+        assert httpx2.post(f"{server.url}/local/good").json() == "good"
+        assert httpx2.get(f"{server.url}/ready").status_code == 200
+        refused = httpx2.post(f"{server.url}/local/broken", timeout=60)
+        assert refused.status_code == 503
+        assert "nothing" not in refused.text
+        told = httpx2.get(f"{server.url}/admin/status").json()["apps"]["local/broken"]
+        assert told["state"] in {"backoff", "starting"}
+        assert "nothing-1.0" in told["failure"]
+        assert "cannot be installed" in told["failure"]
+
+
 @pytest.mark.parametrize(
     ("code", "found"),
     [

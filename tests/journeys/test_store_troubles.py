@@ -93,7 +93,7 @@ class TestDisks:
             assert "less than the reserve" in refused.text
             assert 20 <= len(urls) < 40
             made = run(server, 2 * MIB)
-            assert (made.status_code, "Traceback" in made.text) == (500, False)
+            assert (made.status_code, "Traceback" in made.text) == (507, False)
             for url in (kept, *urls):
                 assert len(httpx2.get(url).content) == MIB, "reads go on"
             assert list((folder / "store" / "tmp").iterdir()) == []
@@ -122,7 +122,7 @@ class TestDisks:
                 print(refused.status_code, refused.text)
                 assert refused.status_code == 503
                 assert "read-only" in refused.text.lower()
-                assert run(server).status_code == 500
+                assert run(server).status_code == 507
                 assert httpx2.get(url).content == b"before"
                 assert httpx2.get(url, headers={"Range": "bytes=1-2"}).content == b"ef"
                 file_id = url.split("/files/")[1].split("/")[0]

@@ -111,12 +111,39 @@ def test_the_life_is_the_callers(server: Server, header: str) -> None:
 def test_a_stated_digest_is_checked(server: Server) -> None:
     right = b64encode(hashlib.sha256(b"hello").digest()).decode()
     assert upload(server, content_digest=f"sha-256=:{right}:").status_code == 201
-    assert upload(server, content_digest="md5=:x:, sha-512=:x:").status_code == 201
+    assert upload(server, content_digest="md5=:eA==:, crc32c=:eA==:").status_code == 201
     wrong = upload(server, b"hellO", content_digest=f"sha-256=:{right}:")
     assert wrong.status_code == 400
     assert hashlib.sha256(b"hellO").hexdigest() in wrong.json()["detail"]
     assert upload(server, content_digest="sha-256=:!:").status_code == 400
     assert nothing_in_tmp(server)
+
+
+def test_a_digest_or_a_coding_that_cannot_be_checked_is_refused(server: Server) -> None:
+    """Whoever states a digest believes that it was compared: see trust T17."""
+    for field in ("content_digest", "repr_digest"):
+        for stated in ("banana", "sha-256=banana", "sha-256=:aGVsbG8=:", "sha-512=:eA==:"):
+            answer = upload(server, **{field: stated})
+            assert answer.status_code == 400, stated
+            assert "RFC 9530" in answer.json()["detail"]
+        wrong = b64encode(hashlib.sha512(b"hellO").digest()).decode()
+        answer = upload(server, **{field: f"sha-512=:{wrong}:"})
+        assert (answer.status_code, "SHA-512" in answer.text) == (400, True)
+    for coding, status in (("gzip", 415), ("identity, br", 415), ("identity", 201), ("", 201)):
+        answer = upload(server, content_encoding=coding)
+        assert answer.status_code == status
+        assert answer.headers.get("accept-encoding") == ("identity" if status == 415 else None)
+    assert nothing_in_tmp(server)
+
+
+def test_a_digest_of_a_form_is_of_the_whole_body(server: Server) -> None:
+    body = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\nA\r\n--x--\r\n'
+    for data, status in ((body, 201), (body + b" ", 400)):
+        digest = b64encode(hashlib.sha256(data).digest()).decode()
+        headers = {"Content-Type": "multipart/form-data; boundary=x"}
+        headers["Content-Digest"] = f"sha-256=:{digest}:"
+        answer = httpx2.post(f"{server.url}/files/upload", content=body, headers=headers)
+        assert answer.status_code == status, answer.text
 
 
 @pytest.mark.parametrize(

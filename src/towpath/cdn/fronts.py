@@ -11,7 +11,6 @@ from pathlib import Path
 
 __all__ = ["Front", "caddyfile", "nginx_configuration"]
 
-_PREFIX = "/_towpath"
 _PLAIN = re.compile(r"[A-Za-z0-9/_.,+-]+")
 _KEPT = (
     *("Content-Security-Policy", "X-Content-Type-Options", "Cross-Origin-Resource-Policy"),
@@ -30,17 +29,22 @@ class Front:
         address: host and port where towpath listens.
         folder: of a store in a folder; None = towpath sends all files.
         most_bytes: the largest body that towpath takes.
+        prefix: the secret between the two, by which towpath knows the front.
     """
 
     names: tuple[str, ...]
     address: str
     folder: Path | None
     most_bytes: int
+    prefix: str = "/_towpath"
 
 
 def nginx_configuration(front: Front) -> str:
     """Return a file for /etc/nginx/conf.d."""
-    files, place = ("", "") if front.folder is None else (_NGINX_FILES, _nginx_place(front.folder))
+    files, place = "", ""
+    if front.folder is not None:
+        files = _NGINX_FILES.format(prefix=front.prefix)
+        place = _nginx_place(front.folder, front.prefix)
     return _NGINX.format(
         head=_head(front, "www-data"),
         names=" ".join(front.names),
@@ -57,7 +61,7 @@ def caddyfile(front: Front) -> str:
         ""
         if front.folder is None
         else _CADDY_FILES.format(
-            address=front.address, blobs=_quoted(front.folder / "o"), prefix=_PREFIX
+            address=front.address, blobs=_quoted(front.folder / "o"), prefix=front.prefix
         )
     )
     return _CADDY.format(
@@ -78,6 +82,8 @@ def _head(front: Front, user: str) -> str:
     ]
     if front.folder is not None:
         lines += [
+            f"#   TOWPATH_FRONT_PREFIX={front.prefix}",
+            "#     a secret by which towpath knows this front; without it towpath sends all files",
             f"# Whole files are sent from {front.folder / 'o'}: let the front's user read it,",
             f"#   setfacl -R -m u:{user}:rX -m d:u:{user}:rX {_quoted(front.folder / 'o')}",
             f"#   setfacl -m u:{user}:x {' '.join(_quoted(path) for path in _above(front.folder))}",
@@ -101,14 +107,14 @@ def _quoted(path: Path, end: str = "") -> str:
     return f'"{escaped}"'
 
 
-def _nginx_place(folder: Path) -> str:
+def _nginx_place(folder: Path, prefix: str) -> str:
     """Return where nginx finds whole files, and which of our headers it passes on."""
     kept = "\n".join(
         f"        add_header {name} $upstream_http_{name.lower().replace('-', '_')} always;"
         for name in _KEPT
     )
     blobs = _quoted(folder / "o", "/")
-    return _NGINX_PLACE.format(prefix=_PREFIX, blobs=blobs, kept=kept)
+    return _NGINX_PLACE.format(prefix=prefix, blobs=blobs, kept=kept)
 
 
 _NGINX = """{head}
@@ -125,6 +131,7 @@ server {{
     proxy_set_header Host $http_host;
     proxy_set_header X-Forwarded-For $remote_addr;
     proxy_set_header X-Forwarded-Proto $scheme;
+    proxy_set_header X-Accel-Prefix "";
     proxy_set_header Upgrade $http_upgrade;
     proxy_set_header Connection $towpath_connection;
     proxy_request_buffering off;     # uploads go through as they come
@@ -138,14 +145,14 @@ server {{
 {files}{place}}}
 """
 _NGINX_FILES = """
-    location /files/ {
+    location /files/ {{
         proxy_pass http://towpath;
         proxy_set_header Host $http_host;
         proxy_set_header X-Forwarded-For $remote_addr;
         proxy_set_header X-Forwarded-Proto $scheme;
         proxy_set_header Connection "";
-        proxy_set_header X-Accel-Prefix /_towpath;
-    }
+        proxy_set_header X-Accel-Prefix {prefix};
+    }}
 """
 _NGINX_PLACE = """
     location {prefix}/ {{
@@ -184,7 +191,8 @@ _CADDY_FILES = """    handle /files/* {{
                 rewrite * {{rp.header.X-Accel-Redirect}}
                 uri strip_prefix {prefix}
                 copy_response_headers {{
-                    exclude Content-Length X-Accel-Redirect
+                    exclude Content-Length X-Accel-Redirect Vary
+                    exclude Cdn-Cache-Control Surrogate-Control
                 }}
                 header {{
                     ETag {{rp.header.Etag}}

@@ -1,6 +1,7 @@
 """GET, HEAD and OPTIONS of a file: looked up, judged, answered."""
 
 import asyncio
+import hmac
 import re
 import secrets
 from collections.abc import Coroutine, Mapping
@@ -47,7 +48,9 @@ __all__ = ["FILE_PATH", "FileEndpoint"]
 FILE_PATH = re.compile(r"/files/([a-z2-7]{32})(?:/.*)?", re.DOTALL)
 """`/files/{id}/{anything}`. No other part of the URL counts, and none ever touches the disk."""
 
-_PREFIX = re.compile(r"/[A-Za-z0-9_-]{1,64}")
+_NEVER_KEPT = {"vary": "*", "cdn-cache-control": "no-store", "surrogate-control": "no-store"}
+"""For a cache between the front and us (RFC 9111 4.1, RFC 9213). `Cache-Control` itself has to be
+the file's: nginx passes it on to the reader, and has no way to put another in its place."""
 _ASKS_MORE = frozenset(
     {b"range", b"if-range", b"if-match", b"if-none-match"}
     | {b"if-modified-since", b"if-unmodified-since"}
@@ -70,7 +73,7 @@ class FileEndpoint:
         clock: the wall clock; expiry is judged at each read.
         most: files that are sent at once; more are told to come back.
         redirects: whether callers are sent to an object store that hands out URLs of its own.
-        has_front: whether a proxy in front may be told to send a file itself.
+        front_prefix: what a proxy in front says that sends files itself; None = there is none.
         reader: reads from an object store that hands out URLs of its own.
     """
 
@@ -81,14 +84,14 @@ class FileEndpoint:
         *,
         most: int,
         redirects: bool = True,
-        has_front: bool = False,
+        front_prefix: str | None = None,
         reader: StoreReader | None = None,
     ) -> None:
         self._store = store
         self._clock = clock
         self._most = most
         self._redirects = redirects
-        self._has_front = has_front
+        self._front_prefix = front_prefix
         self._reader = reader or StoreReader()
         self._sending = 0
 
@@ -177,7 +180,7 @@ class FileEndpoint:
         descriptor, send = ways
         place = self._place_in_front(scope, record)
         if place is not None:
-            headers = self._headers(record, scope) | {"x-accel-redirect": place}
+            headers = {**self._headers(record, scope), **_NEVER_KEPT, "x-accel-redirect": place}
             await send(_start(200, headers | {"content-length": "0"}))
             await FileBody(descriptor, ()).send(send)
             return
@@ -213,15 +216,20 @@ class FileEndpoint:
     def _place_in_front(self, scope: Scope, record: StoredFile) -> str | None:
         """Return where a proxy in front finds the file, if it is to send it itself.
 
-        Parts, conditions and small files are answered by us: a proxy has other validators.
+        The answer has no body, so nobody but the front may get it: anybody else would read an
+        empty file, and a cache on the way would keep it for all. The front says the prefix, which
+        is a secret between its configuration and the settings, and the place is made of the
+        setting alone. Parts, conditions and small files are answered by us: a proxy has other
+        validators.
         """
-        if not self._has_front or scope["method"] != "GET" or record.size < _LEAST_IN_FRONT:
+        if self._front_prefix is None or scope["method"] != "GET" or record.size < _LEAST_IN_FRONT:
             return None
         headers = dict(scope["headers"])
-        prefix = headers.get(b"x-accel-prefix", b"").decode("latin-1")
-        if not _ASKS_MORE.isdisjoint(headers) or not _PREFIX.fullmatch(prefix):
+        said = headers.get(b"x-accel-prefix", b"")
+        is_front = hmac.compare_digest(said, self._front_prefix.encode())
+        if not is_front or not _ASKS_MORE.isdisjoint(headers):
             return None
-        return f"{prefix}/{record.id[:2]}/{record.id}"
+        return f"{self._front_prefix}/{record.id[:2]}/{record.id}"
 
     async def _send_remote(
         self, scope: Scope, record: StoredFile, selection: Selection, ways: tuple[Receive, Send]

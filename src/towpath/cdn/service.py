@@ -26,7 +26,7 @@ def create_cdn(
     *,
     most_sent: int = _MOST_SENT,
     redirects: bool = True,
-    has_front: bool = False,
+    front_prefix: str | None = None,
     reader: StoreReader | None = None,
 ) -> ASGIApp:
     """Return the app that serves `GET`, `HEAD` and `OPTIONS /files/{id}/{name}`.
@@ -36,13 +36,13 @@ def create_cdn(
         clock: the wall clock.
         most_sent: files that are sent at once.
         redirects: whether callers are sent to an object store that hands out URLs of its own.
-        has_front: whether a proxy in front may be told to send a file itself.
+        front_prefix: what a proxy in front says that sends files itself; None = there is none.
         reader: reads from an object store that hands out URLs of its own; closed with the app's
             lifespan, where it has one.
     """
     reader = reader or StoreReader()
     endpoint = FileEndpoint(
-        store, clock, most=most_sent, redirects=redirects, has_front=has_front, reader=reader
+        store, clock, most=most_sent, redirects=redirects, front_prefix=front_prefix, reader=reader
     )
     return _Cdn(endpoint, reader)
 

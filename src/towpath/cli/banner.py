@@ -1,28 +1,43 @@
 """The first lines of `towpath run`: where everything is, how long files live, who may call."""
 
 import shutil
+from collections.abc import Mapping
 
 from towpath.gateway.server import RunningServer
+from towpath.runner.wire import AppSpec
 from towpath.settings import Settings
 
-__all__ = ["banner_lines"]
+__all__ = ["app_lines", "outcome_line", "server_lines"]
 
 _GIB = 2**30
 
 
-def banner_lines(server: RunningServer) -> list[str]:
-    """Return what a person wants to know first."""
+def server_lines(server: RunningServer) -> list[str]:
+    """Return what a person wants to know of the server, which answers from now on."""
     settings = server.settings
-    lines = []
-    for spec in server.engine.specs:
-        path = f"{settings.owner}/{spec.name}"
-        lines.append(f"{spec.title or spec.name}")
-        for endpoint in spec.endpoints:
-            below = "" if endpoint == "/" else endpoint
-            lines.append(f"  API         {settings.origin}/{path}{below}")
-        lines.append(f"  Playground  {settings.origin}/playground/{path}")
-    lines += [_files_line(server), f"Life        {_life(settings)}", _reach(settings)]
-    return lines
+    return [_files_line(server), f"Life        {_life(settings)}", _reach(settings)]
+
+
+def app_lines(spec: AppSpec, settings: Settings) -> list[str]:
+    """Return where an app is, once it was loaded."""
+    path = f"{settings.owner}/{spec.name}"
+    lines = [f"{spec.title or spec.name}"]
+    for endpoint in spec.endpoints:
+        below = "" if endpoint == "/" else endpoint
+        lines.append(f"  API         {settings.origin}/{path}{below}")
+    return [*lines, f"  Playground  {settings.origin}/playground/{path}"]
+
+
+def outcome_line(states: Mapping[str, str], seconds: float) -> str:
+    """Say which apps are ready once each was started, or could not be."""
+    waiting = [name for name, state in states.items() if state in {"starting", "backoff"}]
+    broken = [name for name, state in states.items() if state == "stopped"]
+    said = [f"could not start: {', '.join(waiting)}; tried again and again"] if waiting else []
+    said += [f"cannot be loaded: {', '.join(broken)}; the log says why"] if broken else []
+    ready = len(states) - len(waiting) - len(broken)
+    if not said:
+        return f"ready in {seconds:.1f} s"
+    return f"{ready} of {len(states)} apps ready after {seconds:.1f} s; {'; '.join(said)}"
 
 
 def _files_line(server: RunningServer) -> str:

@@ -58,7 +58,7 @@ class TextFormatter(logging.Formatter):
         else:
             head = f"{time} {record.levelname.lower()}"
         pairs = "  ".join(_pair(key, value) for key, value in fields.items() if value != "")
-        line = f"{head} {visible(record.getMessage())}  {pairs}".rstrip()
+        line = f"{head} {visible(record.getMessage().rstrip())}  {pairs}".rstrip()
         return f"{line}\n{self._traceback(record)}" if record.exc_info else line
 
     def _traceback(self, record: logging.LogRecord) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from watchfiles import PythonFilter, awatch
 
 from towpath.app.loading import parse_reference
-from towpath.cli.banner import banner_lines
+from towpath.cli.banner import app_lines, outcome_line, server_lines
 from towpath.cli.logs import set_up_logs
 from towpath.cli.outlet import Outlet, fill_descriptors
 from towpath.errors import (
@@ -122,22 +122,21 @@ class _Session:
     async def _on_start(self, server: RunningServer) -> None:
         """Say where everything is, and when the apps are ready."""
         self._server = server
-        for line in banner_lines(server):
-            self._outlet.say(line, "out")
+        self._say(server_lines(server))
+        async for spec in server.engine.arriving():
+            self._say(app_lines(spec, server.settings))
         await server.engine.settled()
         freeze_heap()
-        states = server.engine.states()
-        waiting = [name for name, state in states.items() if state != "ready"]
-        seconds = time.monotonic() - self._began
-        if waiting:
-            names = ", ".join(waiting)
-            self._outlet.say(f"could not start: {names}; tried again and again", "out")
-        else:
-            self._outlet.say(f"ready in {seconds:.1f} s", "out")
+        self._say([outcome_line(server.engine.states(), time.monotonic() - self._began)])
         if self._open_page:
             await asyncio.to_thread(webbrowser.open, f"{server.settings.origin}/playground/")
         if self._reload:
             await self._watch(server)
+
+    def _say(self, lines: Sequence[str]) -> None:
+        """Print lines to standard output."""
+        for line in lines:
+            self._outlet.say(line, "out")
 
     async def _watch(self, server: RunningServer) -> None:
         """Load the code again whenever one of its files changes."""

@@ -1,6 +1,7 @@
 """`towpath store`: whether the store can be trusted, and how to put a front before it."""
 
 import json
+import secrets
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
@@ -54,7 +55,8 @@ def front(kind: Annotated[Kind, typer.Argument(help="What is put in front.")]) -
     """Write the configuration of nginx or Caddy in front of this server on standard output.
 
     Names come from TOWPATH_PUBLIC_URL and TOWPATH_CDN_URL, the address from TOWPATH_HOST and
-    TOWPATH_PORT.
+    TOWPATH_PORT, the secret by which towpath knows its front from TOWPATH_FRONT_PREFIX, or a new
+    one is made.
     """
     from towpath.cdn.fronts import Front, caddyfile, nginx_configuration  # noqa: PLC0415 - rare
     from towpath.settings import active  # noqa: PLC0415 - loads pydantic
@@ -66,6 +68,7 @@ def front(kind: Annotated[Kind, typer.Argument(help="What is put in front.")]) -
         address=f"{'127.0.0.1' if settings.is_wildcard else settings.host}:{settings.port}",
         folder=settings.store_dir if address.scheme == "file" else None,
         most_bytes=max(settings.max_upload_bytes, settings.max_body_bytes),
+        prefix=settings.front_prefix or f"/_towpath-{secrets.token_urlsafe(24)}",
     )
     write = nginx_configuration if kind is Kind.nginx else caddyfile
     typer.echo(write(known), nl=False)

@@ -7,13 +7,18 @@ import logging
 import os
 import shutil
 import site
-import subprocess
 import sys
 import sysconfig
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from towpath.errors import AppSetupError
+from towpath.clock import system_clock
+from towpath.engine.output import log_output
+from towpath.engine.pipes import Event, Pipes
+from towpath.engine.process import ChildProcess
+from towpath.errors import RequirementsError
+from towpath.errors.redaction import shown
+from towpath.runner.process import end_group
 from towpath.settings import Settings
 
 __all__ = ["environment_of", "python_of"]
@@ -21,6 +26,9 @@ __all__ = ["environment_of", "python_of"]
 log = logging.getLogger(__name__)
 
 _INSTALL_SECONDS = 1800
+_LOCK_SECONDS = 0.2
+_BEAT_SECONDS = 10.0
+_LAST_LINES = 20
 _READY = "towpath-ready"
 
 
@@ -39,30 +47,59 @@ async def python_of(app: str, requirements: Sequence[str], settings: Settings) -
     """Return the Python that an app runs with; its packages are installed where they are not yet.
 
     Raises:
-        AppSetupError: they cannot be installed; its traceback is the installer's output.
+        RequirementsError: they cannot be installed; its traceback is the installer's last lines.
     """
     if not requirements:
         return sys.executable
     folder = environment_of(requirements, settings)
     if not (folder / _READY).exists():
-        log.info("installing requirements", extra={"app": app, "folder": str(folder)})
-        env = settings.environment_of_runner()  # building a package runs its code
-        await asyncio.to_thread(_made, app, folder, requirements, env)
+        try:
+            await _made(app, folder, requirements, settings)
+        except OSError as error:
+            reason = f"{folder} cannot be made ({error.strerror or error})"
+            raise RequirementsError(app, reason) from None
     return str(folder / "bin" / "python")
 
 
-def _made(app: str, folder: Path, requirements: Sequence[str], env: Mapping[str, str]) -> None:
+async def _made(app: str, folder: Path, requirements: Sequence[str], settings: Settings) -> None:
     """Make the environment; who comes second waits for the first."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    await asyncio.to_thread(folder.parent.mkdir, parents=True, exist_ok=True)
     with folder.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        await _locked(lock.fileno())
         if (folder / _READY).exists():
             return
-        shutil.rmtree(folder, ignore_errors=True)
-        for command in _commands(folder, requirements):
-            _run(app, command, env)
+        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+        log.info("installing requirements", extra={"app": app, "folder": str(folder)})
+        began = asyncio.get_running_loop().time()
+        beats = asyncio.create_task(_tell_that_it_lasts(app, began))
+        try:
+            for command in _commands(folder, requirements):
+                await _run(app, command, settings)
+        finally:
+            beats.cancel()
         (_packages(folder) / "towpath-below.pth").write_text(_below())
         (folder / _READY).touch()
+        seconds = round(asyncio.get_running_loop().time() - began, 1)
+        log.info("requirements are installed", extra={"app": app, "seconds": seconds})
+
+
+async def _locked(descriptor: int) -> None:
+    """Lock a file; a thread that waits for a lock could not be cancelled."""
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            await asyncio.sleep(_LOCK_SECONDS)
+        else:
+            return
+
+
+async def _tell_that_it_lasts(app: str, began: float) -> None:
+    """Log now and then that packages are still being installed."""
+    while True:
+        await asyncio.sleep(_BEAT_SECONDS)
+        seconds = round(asyncio.get_running_loop().time() - began)
+        log.info("still installing requirements", extra={"app": app, "seconds": seconds})
 
 
 def _below() -> str:
@@ -91,23 +128,42 @@ def _commands(folder: Path, requirements: Sequence[str]) -> list[list[str]]:
     return [making, [python, "-m", "pip", "install", "--disable-pip-version-check", *requirements]]
 
 
-def _run(app: str, command: Sequence[str], env: Mapping[str, str]) -> None:
-    """Run one step.
+async def _run(app: str, command: Sequence[str], settings: Settings) -> None:
+    """Run one step; what it prints is logged.
 
     Raises:
-        AppSetupError: it failed.
+        RequirementsError: it failed.
     """
+    started = list[ChildProcess]()
+
+    def tell(event: Event) -> None:
+        log_output(app, started[0].pid if started else 0, event)
+
+    pipes = Pipes(tell, system_clock)
+    ends = pipes.open()
+    env = settings.environment_of_runner()
     try:
-        subprocess.run(  # noqa: S603 - the author's own requirements
-            command,
-            check=True,
-            capture_output=True,
-            text=True,
-            timeout=_INSTALL_SECONDS,
-            env=dict(env),
+        process = await ChildProcess.start(
+            command, descriptors=(), env=env, outputs=(ends.out, ends.err)
         )
-    except subprocess.CalledProcessError as error:
-        raise AppSetupError(app, traceback=f"{error.stdout}{error.stderr}") from None
-    except subprocess.TimeoutExpired:
+    except BaseException:
+        pipes.drop()
+        raise
+    finally:
+        ends.close()
+    started.append(process)
+    pipes.start()
+    try:
+        status = await asyncio.wait_for(process.wait(), _INSTALL_SECONDS)
+    except TimeoutError:
         reason = f"installing took longer than {_INSTALL_SECONDS} s"
-        raise AppSetupError(app, traceback=reason) from None
+        raise RequirementsError(app, reason, traceback=pipes.tail()) from None
+    finally:
+        end_group(process.pid)
+    said = await asyncio.to_thread(pipes.tail)
+    if status:
+        lines = said.splitlines()[-_LAST_LINES:]
+        reason = shown(
+            next((line.strip() for line in reversed(lines) if line.strip()), "no reason")
+        )
+        raise RequirementsError(app, reason.rstrip("."), traceback="\n".join(lines) + "\n")

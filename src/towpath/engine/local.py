@@ -1,12 +1,13 @@
 """The engine of one machine: child processes, as many as each app needs."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
 import anyio
 
+from towpath.engine.arrivals import Arrivals
 from towpath.engine.child import Child, Wanted, describe, sweep_homes
 from towpath.engine.engine import AppState, AppStatus
 from towpath.engine.machine import Machine, list_gpus
@@ -15,13 +16,16 @@ from towpath.engine.pipes import Event
 from towpath.engine.places import Lease
 from towpath.engine.pool import Pool
 from towpath.engine.scaling import Scale
-from towpath.errors import AppError, UnknownAppError
+from towpath.errors import AppError, AppStartingError, UnknownAppError
 from towpath.runner.process import sweep_runners
 from towpath.runner.strays import end_strays, is_server_gone
 from towpath.runner.wire import AppSpec
 from towpath.settings import Settings
 
 __all__ = ["LocalEngine"]
+
+_PATIENCE_SECONDS = 30.0
+"""That a call waits for its app to be loaded; a restart takes its callers no longer."""
 
 Listener = Callable[[Event], None]
 
@@ -43,16 +47,23 @@ class LocalEngine:
         self._pools: dict[str, Pool] = {}
         self._machine = Machine([], is_strict=settings.strict_machine)
         self._is_surveyed = False
+        self._surveying = asyncio.Lock()
         self._hear = hear
+        self._arrivals = Arrivals((), settings, self.deploy)
 
     def listen(self, hear: Listener) -> None:
         """Say who hears what runners print and say of their requests."""
         self._hear = hear
 
+    def expect(self, references: Sequence[str]) -> None:
+        """Say which apps are to be loaded by `bring`; their names are known from now on."""
+        self._arrivals = Arrivals(references, self._settings, self.deploy)
+
     # --- Engine ---
 
     async def deploy(self, app: AppSpec) -> None:
         """Run *app*, or its new code in the place of the old; the same again changes nothing."""
+        await self._survey()
         self._machine.check(app)
         pool = self._pools.get(app.name)
         if pool is None:
@@ -88,24 +99,37 @@ class LocalEngine:
         Raises:
             AppDefinitionError: it has not, and the settings ask for exactly that.
         """
-        if not self._is_surveyed:
-            gpus = await anyio.to_thread.run_sync(list_gpus)
-            self._machine = Machine(gpus, is_strict=self._settings.strict_machine)
-            self._is_surveyed = True
+        await self._survey()
         for spec in self._first:
             self._machine.check(spec)
 
+    async def _survey(self) -> None:
+        """Look once which GPUs there are."""
+        async with self._surveying:
+            if not self._is_surveyed:
+                gpus = await anyio.to_thread.run_sync(list_gpus)
+                self._machine = Machine(gpus, is_strict=self._settings.strict_machine)
+                self._is_surveyed = True
+
     async def start(self) -> None:
-        """Sweep what dead runners left, then start every app."""
+        """Sweep what dead runners left, then start the apps that are known."""
         await anyio.to_thread.run_sync(end_strays, is_server_gone)
         await anyio.to_thread.run_sync(sweep_runners, self._settings.state / "runners")
         await anyio.to_thread.run_sync(sweep_homes)
-        await self.check()
         for spec in self._first:
             await self.deploy(spec)
 
+    async def bring(self) -> None:
+        """Load the apps that are expected, side by side; each is served as soon as it is loaded.
+
+        Raises:
+            AppError: two have the same name, or none can be served.
+        """
+        await self._arrivals.bring()
+
     async def stop(self, *, grace: float | None = None) -> None:
         """Stop every runner; each app's own grace holds unless one is given."""
+        await self._arrivals.stop()
         async with anyio.create_task_group() as group:
             for pool in self._pools.values():
                 group.start_soon(partial(pool.stop, grace=grace))
@@ -120,18 +144,44 @@ class LocalEngine:
             raise UnknownAppError(owner, app, self._known())
         return self._pool(app).spec
 
+    async def find(self, owner: str, app: str) -> AppSpec:
+        """Return the spec of *owner*/*app*; wait a little for one that is being loaded.
+
+        Raises:
+            UnknownAppError: it is not served here.
+            AppSetupError: it cannot be loaded.
+            AppStartingError: it is still being loaded.
+        """
+        if app not in self._pools and owner == self._settings.owner:
+            try:
+                await self._arrivals.expected(app, _PATIENCE_SECONDS)
+            except TimeoutError:
+                raise AppStartingError(app) from None
+        return self.spec(owner, app)
+
+    def arriving(self) -> AsyncIterator[AppSpec]:
+        """Return the apps that are expected, as they come; for one reader."""
+        return self._arrivals.arriving()
+
     async def settled(self) -> None:
-        """Return when every app was started, or has failed to."""
+        """Return when every app was started, or has failed to.
+
+        Raises:
+            AppError: no app can be served.
+        """
+        await self._arrivals.settled()
         for pool in self._pools.values():
             await pool.settled()
 
     def states(self) -> dict[str, AppState]:
-        """Return the state of every app."""
-        return {name: pool.state for name, pool in self._pools.items()}
+        """Return the state of every app, of those too that are being loaded or cannot be."""
+        arriving = {name: status.state for name, status in self._arrivals.statuses().items()}
+        return arriving | {name: pool.state for name, pool in self._pools.items()}
 
     def statuses(self) -> dict[str, AppStatus]:
         """Return how every app's runners are."""
-        return {name: pool.status() for name, pool in self._pools.items()}
+        arriving = self._arrivals.statuses()
+        return arriving | {name: pool.status() for name, pool in self._pools.items()}
 
     async def reload(self, references: Sequence[str]) -> None:
         """Load the code again; apps whose new code cannot start keep their present runners.
@@ -141,11 +191,13 @@ class LocalEngine:
         """
         failures: list[AppError] = []
         for reference in references:
-            for spec in await describe(reference, self._settings):
+            specs = await describe(reference, self._settings)
+            for spec in specs:
                 try:
                     await self._renew(spec)
                 except AppError as error:
                     failures.append(error)
+            self._arrivals.note_loaded(reference, specs)
         if failures:
             raise failures[0]
 

@@ -15,7 +15,9 @@ _SOURCES = {"STDOUT": "stdout", "STDERR": "stderr"}
 
 
 def log_output(app: str, pid: int, event: Event) -> None:
-    """Write down one line that the process *pid* of *app* printed or logged."""
+    """Write down one line that the process *pid* of *app* printed or logged; not an empty one."""
+    if not event.message.strip():
+        return
     level = _LEVELS.get(event.level, logging.INFO)
     fields = {"app": app, "pid": pid, "source": _SOURCES.get(event.level, "log")}
     fields |= {"request_id": event.request_id}

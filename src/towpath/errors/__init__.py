@@ -22,7 +22,8 @@ TowpathError
     ContentCodingError .coding   TransferCodingError .coding   MissingTokenError
   AppError
     AppDefinitionError .traceback   AppSetupError .traceback   StartTimeoutError
-    AppDiskFullError .path .free
+      RequirementsError (an AppSetupError)
+    AppStartingError (T)   AppDiskFullError .path .free
     DeadlineError   RunnerLostError (T)   RunnerUnreachableError (T)   RunnerIncompleteError
     ServerShortageError (T)
     RequestCancelledError
@@ -86,6 +87,7 @@ from towpath.errors.serving import (
     AppDiskFullError,
     AppError,
     AppSetupError,
+    AppStartingError,
     BodyTimeoutError,
     BodyTooLargeError,
     ClientBusyError,
@@ -97,6 +99,7 @@ from towpath.errors.serving import (
     RequestCancelled,
     RequestCancelledError,
     RequestError,
+    RequirementsError,
     RunnerIncompleteError,
     RunnerLostError,
     RunnerUnreachableError,
@@ -129,22 +132,21 @@ from towpath.errors.storage import (
 # fmt: off
 __all__ = [
     "AddressInUseError", "AnswerTooLargeError", "AppDefinitionError", "AppDiskFullError",
-    "AppError", "AppSetupError",
-    "BadResponseError", "BlockedAddressError", "BodyTimeoutError", "BodyTooLargeError",
-    "BrokenArchiveError", "BrokenImageError", "BrokenMediaError", "ClientBusyError",
-    "ContentCodingError", "DeadlineError", "DigestError", "DiskFullError", "DownloadError",
-    "FileTooLargeError", "ForbiddenError", "IdempotencyKeyError", "ImageTooLargeError",
-    "InputError", "InvalidURLError", "LeaseLostError", "MediaError", "MissingKeyError",
-    "MissingTokenError", "NoUploaderError", "ObjectExistsError", "ObjectExpiredError",
-    "ObjectNotFoundError", "QueueError", "QueueFullError", "QueueUnavailableError", "RangeError",
-    "RequestCancelled", "RequestCancelledError", "RequestError", "RequestNotFoundError",
-    "RunnerIncompleteError", "RunnerLostError", "RunnerUnreachableError", "ServerBusyError",
-    "ServerError", "ServerShortageError", "SettingsError", "SourceChangedError",
-    "SourceStatusError", "SourceUnavailableError", "StartTimeoutError", "StateInUseError",
-    "StorageError", "StoreFullError", "StoreUnusableError", "TemporaryFullError",
-    "TooManyRedirectsError", "TowpathError", "TransferCodingError", "TransientError",
-    "TruncatedError", "UnknownAppError", "UnknownEndpointError", "UnsafeArchiveError",
-    "UnsupportedBodyError", "UnsupportedFormatError", "UploadError", "UploadRefusedError",
-    "UploadUnavailableError", "WrongStateError",
+    "AppError", "AppSetupError", "AppStartingError", "BadResponseError", "BlockedAddressError",
+    "BodyTimeoutError", "BodyTooLargeError", "BrokenArchiveError", "BrokenImageError",
+    "BrokenMediaError", "ClientBusyError", "ContentCodingError", "DeadlineError", "DigestError",
+    "DiskFullError", "DownloadError", "FileTooLargeError", "ForbiddenError", "IdempotencyKeyError",
+    "ImageTooLargeError", "InputError", "InvalidURLError", "LeaseLostError", "MediaError",
+    "MissingKeyError", "MissingTokenError", "NoUploaderError", "ObjectExistsError",
+    "ObjectExpiredError", "ObjectNotFoundError", "QueueError", "QueueFullError",
+    "QueueUnavailableError", "RangeError", "RequestCancelled", "RequestCancelledError",
+    "RequestError", "RequestNotFoundError", "RequirementsError", "RunnerIncompleteError",
+    "RunnerLostError", "RunnerUnreachableError", "ServerBusyError", "ServerError",
+    "ServerShortageError", "SettingsError", "SourceChangedError", "SourceStatusError",
+    "SourceUnavailableError", "StartTimeoutError", "StateInUseError", "StorageError",
+    "StoreFullError", "StoreUnusableError", "TemporaryFullError", "TooManyRedirectsError",
+    "TowpathError", "TransferCodingError", "TransientError", "TruncatedError", "UnknownAppError",
+    "UnknownEndpointError", "UnsafeArchiveError", "UnsupportedBodyError", "UnsupportedFormatError",
+    "UploadError", "UploadRefusedError", "UploadUnavailableError", "WrongStateError",
 ]
 # fmt: on

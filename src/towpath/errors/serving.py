@@ -12,6 +12,7 @@ __all__ = [
     "AppDiskFullError",
     "AppError",
     "AppSetupError",
+    "AppStartingError",
     "BodyTimeoutError",
     "BodyTooLargeError",
     "ClientBusyError",
@@ -23,6 +24,7 @@ __all__ = [
     "RequestCancelled",
     "RequestCancelledError",
     "RequestError",
+    "RequirementsError",
     "RunnerIncompleteError",
     "RunnerLostError",
     "RunnerUnreachableError",
@@ -215,6 +217,25 @@ class AppDiskFullError(AppError):
         super().__init__(
             f"The app could not write a file: its disk has {free} bytes left. Free some space."
         )
+
+
+class RequirementsError(AppSetupError):
+    """An app's requirements cannot be installed; for operators, callers get AppSetupError."""
+
+    def __init__(self, app: str, reason: str, *, traceback: str = "") -> None:
+        super().__init__(app, traceback=traceback)
+        sentence = (
+            f"The requirements of {app} cannot be installed: {reason}. Correct them, or see that "
+            "the package index can be reached."
+        )
+        self.args = (sentence,)
+
+
+class AppStartingError(AppError, TransientError):
+    """The app is still being loaded."""
+
+    def __init__(self, app: str) -> None:
+        super().__init__(f"App {app} is still being loaded. Send the request again in a moment.")
 
 
 class StartTimeoutError(AppError):

@@ -18,6 +18,7 @@ runner's own paths.
 import re
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Final, Literal
 from urllib.parse import quote, unquote, urlsplit
 
@@ -45,6 +46,7 @@ _ASKS: dict[tuple[str, ...], Ask] = {
     ("cancel",): "cancel",
 }
 _UNRESERVED = re.compile("%(2[DE]|3[0-9]|[46][1-9A-F]|[57][0-9A]|5F|7E)", re.IGNORECASE)
+_SHORT = 256  # longer paths are not remembered: strangers choose them
 _DOTS = frozenset({".", ".."})
 
 
@@ -93,16 +95,26 @@ def read_address(raw: str, *, host: str = "", prefix: str = "") -> Address:
             clients have one host for each service.
         prefix: as `prefix_of` has it.
     """
-    raw = _below(raw, prefix)
+    below = "queue" if host[:6].lower() == "queue." else ""
+    read = _remembered if len(raw) <= _SHORT else _read
+    return read(raw, below, prefix)
+
+
+def _read(raw: str, below: str, prefix: str) -> Address:
+    """Return what a path means that is *below* a word which the host stands for."""
+    raw = _without(prefix, raw)
     _, *words = raw.split("/", 2)
     first = _plain(words[0]) if words and raw.startswith("/") else ""
-    if first != "queue" and host[:6].lower() == "queue.":
-        return _queued("/queue", raw)
+    if below and first != below:
+        return _queued(f"/{below}", raw)
     if first == "queue":
         return _queued("/queue", raw[1 + len(words[0]) :])
     if first in OWN_WORDS or not first or len(words) < 2:  # noqa: PLR2004 - owner and app
         return _own(raw, first)
     return _of_app("call", "", raw)
+
+
+_remembered = lru_cache(maxsize=1024)(_read)  # callers ask for the same paths all the time
 
 
 def needs_no_key(address: Address, method: str, headers: Collection[bytes]) -> bool:
@@ -129,7 +141,7 @@ def _plain(text: str) -> str:
     return _UNRESERVED.sub(lambda found: chr(int(found[1], 16)), text)
 
 
-def _below(raw: str, prefix: str) -> str:
+def _without(prefix: str, raw: str) -> str:
     """Return a path without the *prefix*, if it has it."""
     depth = prefix.count("/")
     if not depth:

@@ -1,5 +1,6 @@
 """The queue's side of the server: its routes, and who works on its requests."""
 
+import asyncio
 from collections.abc import Sequence
 
 from starlette.routing import BaseRoute
@@ -12,6 +13,7 @@ from towpath.gateway.changes import Changes
 from towpath.gateway.dispatcher import Dispatcher
 from towpath.gateway.journal import Journal
 from towpath.gateway.queue_routes import QueueRoutes
+from towpath.gateway.waiting import Unstarted
 from towpath.queue.store import RequestQueue
 from towpath.queue.threads import in_queue_thread
 from towpath.settings import Settings
@@ -58,6 +60,11 @@ class QueueDesk:
             retention=settings.queue_retention,
         )
 
+        self._unstarted = Unstarted(
+            queue, engine, self._changes, owner=settings.owner, clock=self._clock
+        )
+        self._looking: asyncio.Task[None] | None = None
+
     def routes(self) -> Sequence[BaseRoute]:
         """Return the routes of callers."""
         return QueueRoutes(
@@ -79,9 +86,12 @@ class QueueDesk:
     async def start(self) -> None:
         """Begin to work on requests."""
         await self._dispatcher.start()
+        self._looking = asyncio.create_task(self._unstarted.keep_looking(), name="unstarted")
 
     async def stop(self) -> None:
         """Finish the requests at work, each within its app's grace; the others wait on."""
+        if self._looking is not None:
+            self._looking.cancel()
         grace = max((spec.grace for spec in self._engine.specs), default=5.0)
         await self._dispatcher.stop(grace=grace)
 

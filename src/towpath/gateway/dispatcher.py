@@ -229,10 +229,14 @@ class Dispatcher:
         assert me is not None  # noqa: S101 - for the type checker
         acquiring = self._acquiring[app, line]
         acquiring.add(me)
+
+        def placed() -> None:
+            acquiring.discard(me)
+            if line == "suspect":
+                self._suspects.pop(app, None)  # counted again in a second
+
         try:
-            return await self._worker.work_once(
-                app, spec, line, placed=lambda: acquiring.discard(me)
-            )
+            return await self._worker.work_once(app, spec, line, placed=placed)
         except TowpathError as error:
             log.debug("no runner", extra={"app": app, "reason": str(error)})
         except Exception:

@@ -24,6 +24,7 @@ from towpath.gateway.filed import file_of, pieces_in
 from towpath.gateway.intake import Intake
 from towpath.gateway.queue_answers import CANCELLED_WORDS, eta_of, status_json, submitted_json
 from towpath.gateway.run_routes import Target, spec_of
+from towpath.gateway.waiting import waiting_for
 from towpath.queue.requests import LogLine, NewRequest, QueuedRequest
 from towpath.queue.store import RequestQueue
 from towpath.queue.threads import in_queue_thread
@@ -102,7 +103,7 @@ class QueueRoutes:
 
     async def _submit(self, request: Request, _: Address) -> Response:
         """Put a request in the queue."""
-        spec = spec_of(request.scope, self._engine)
+        spec = await spec_of(request.scope, self._engine)
         if "fal_webhook" in request.query_params:
             detail = "Webhooks are not delivered by this version; ask for the status instead."
             return JSONResponse({"detail": detail}, 501)
@@ -183,7 +184,11 @@ class QueueRoutes:
     def _json(self, asked: QueuedRequest, lines: list[LogLine] | None) -> dict[str, object]:
         usual, room = self._dispatcher.usual(asked.app)
         eta = eta_of(asked, usual, room, self._clock())
-        return status_json(asked, self._settings.origin, lines, eta)
+        said = status_json(asked, self._settings.origin, lines, eta)
+        if asked.state == "queued":
+            state = self._engine.states().get(asked.app.partition("/")[2])
+            said["waiting_for"] = waiting_for(state)
+        return said
 
     async def _events(self, request_id: str, *, with_logs: bool) -> AsyncIterator[bytes]:
         """Yield one event for each change, with the lines that are new."""

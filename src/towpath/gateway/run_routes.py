@@ -107,15 +107,16 @@ class Target:
         return kept
 
 
-def spec_of(scope: Scope, engine: LocalEngine) -> AppSpec:
+async def spec_of(scope: Scope, engine: LocalEngine) -> AppSpec:
     """Return the app that a request is for, and note it for log and metrics.
 
     Raises:
         UnknownAppError: the app is not served here.
+        AppSetupError, AppStartingError: it cannot be loaded, or is still being loaded.
         UnknownEndpointError: no app can have an endpoint at that path.
     """
     address = address_of(scope)
-    spec = engine.spec(address.owner, address.app)
+    spec = await engine.find(address.owner, address.app)
     scope["state"]["app"] = f"{address.owner}/{address.app}"
     if address.is_closed:
         raise UnknownEndpointError(address.endpoint, spec.endpoints)
@@ -154,7 +155,7 @@ class RunEndpoint:
             AppSetupError, StartTimeoutError: it has no runner that works.
             RunnerLostError, RunnerUnreachableError, RunnerIncompleteError: the runner failed.
         """
-        spec, target = spec_of(scope, self._engine), Target(scope)
+        spec, target = await spec_of(scope, self._engine), Target(scope)
         if target.endpoint == "/health" and scope["method"] == "GET":
             state = self._engine.states()[target.app]
             if state != "ready":

@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory, gettempdir
 from urllib.parse import urlsplit
@@ -17,19 +18,13 @@ import psutil
 
 from towpath.clock import steady_clock
 from towpath.concurrency import in_thread
-from towpath.engine.child import describe
 from towpath.engine.local import LocalEngine
-from towpath.errors import (
-    AppDefinitionError,
-    SettingsError,
-    StateInUseError,
-)
+from towpath.errors import SettingsError, StateInUseError
 from towpath.gateway.descriptors import raise_descriptor_limit
 from towpath.gateway.service import Parts, create_file_origin, create_gateway
 from towpath.net.listening import Listening, listening
 from towpath.queue.opening import open_queue
 from towpath.queue.store import RequestQueue
-from towpath.runner.wire import AppSpec
 from towpath.settings import Settings
 from towpath.storage.file_store import FileStore
 from towpath.storage.opening import open_store
@@ -77,7 +72,7 @@ async def run_server(
     Raises:
         SettingsError: serving with these settings is unsafe or impossible.
         AddressInUseError, StateInUseError: another program is in the way.
-        AppDefinitionError: an app cannot be loaded.
+        AppError: no app can be served, or two have the same name.
         StoreUnusableError: the store cannot be trusted with files.
     """
     settings.checked_for_serving()
@@ -99,12 +94,11 @@ async def _run_owned(
         _file_socket(settings) as file_sock,
     ):
         settings = _in_force(settings, sock, file_sock)
-        specs = await _specs(references, settings)
         with closing(await in_thread(_opened_queue)(settings)) as queue:
             store = await in_thread(_checked_store)(place_of(settings))
             try:
-                engine = LocalEngine(specs, settings)
-                await engine.check()
+                engine = LocalEngine((), settings)
+                engine.expect(references)
                 parts = Parts(settings, engine, store, queue, _worker(settings), _book(settings))
                 await _serve(parts, (sock, file_sock), on_start)
             finally:
@@ -163,10 +157,9 @@ async def _serve(
     listeners = [Listener(create_gateway(parts), socks[0])]
     if socks[1] is not None:
         listeners.append(Listener(create_file_origin(settings, store), socks[1]))
-    grace = max((spec.grace for spec in engine.specs), default=5.0)
     group = ServerGroup(
         listeners,
-        grace=grace,
+        grace=partial(_grace, engine),
         trusted_proxies=settings.trusted_proxies,
         connections=parts.connections,
         always=_health_paths(settings),
@@ -187,13 +180,24 @@ async def _serve(
         await group.started()
         await on_start(server)
 
-    task = asyncio.create_task(announce(), name="on_start")
+    async def bring() -> None:
+        await group.started()
+        try:
+            await engine.bring()
+        except BaseException:
+            group.stop()
+            raise
+
+    tasks = [asyncio.create_task(each(), name=each.__name__) for each in (bring, announce)]
     try:
         await group.serve()
     finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+        for task in tasks:
+            task.cancel()
+        ends = await asyncio.gather(*tasks, return_exceptions=True)
+    for end in ends:
+        if isinstance(end, Exception):
+            raise end
 
 
 def _health_paths(settings: Settings) -> list[str]:
@@ -202,23 +206,9 @@ def _health_paths(settings: Settings) -> list[str]:
     return [f"{start}/{name}" for start in dict.fromkeys(("", prefix)) for name in _HEALTH]
 
 
-async def _specs(references: Sequence[str], settings: Settings) -> list[AppSpec]:
-    """Load the apps, each file in a process of its own.
-
-    Raises:
-        AppDefinitionError: one cannot be loaded, or two have the same name.
-    """
-    found: dict[str, AppSpec] = {}
-    for specs in await asyncio.gather(*(describe(text, settings) for text in references)):
-        for spec in specs:
-            if spec.name in found:
-                message = (
-                    f"{found[spec.name].reference} and {spec.reference} are both named "
-                    f"{spec.name!r}. Give one another name: class X(towpath.App, name='…')."
-                )
-                raise AppDefinitionError(message)
-            found[spec.name] = spec
-    return list(found.values())
+def _grace(engine: LocalEngine) -> float:
+    """Return how long the requests at work may take once the server is asked to stop."""
+    return max((spec.grace for spec in engine.specs), default=5.0)
 
 
 # --- folders -------------------------------------------------------------------------------------

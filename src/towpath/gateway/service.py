@@ -123,7 +123,7 @@ def _files(settings: Settings, store: FileStore, clock: Clock, reader: StoreRead
         clock,
         most_sent=settings.max_file_connections,
         redirects=settings.store_reads == "redirect",
-        has_front=bool(settings.trusted_proxies),
+        front_prefix=settings.front_prefix,
         reader=reader,
     )
 
@@ -272,7 +272,8 @@ class _Api:
     async def _ready(self, _: Request) -> Response:
         owner = self._settings.owner
         apps = {f"{owner}/{name}": state for name, state in self._engine.states().items()}
-        ready = all(state == "ready" for state in apps.values())
+        enough = any if self._settings.ready == "any" else all
+        ready = enough(state == "ready" for state in apps.values())
         status = "ready" if ready else "starting"
         return JSONResponse({"status": status, "apps": apps}, 200 if ready else 503)
 

@@ -29,7 +29,7 @@ _HANDSHAKE = frozenset({"sec-websocket-key", "sec-websocket-version", "sec-webso
 async def pass_websocket(caller: WebSocket, engine: LocalEngine) -> None:
     """Connect *caller* with its app's runner until one of them hangs up, or is idle too long."""
     try:
-        spec = spec_of(caller.scope, engine)
+        spec = await spec_of(caller.scope, engine)
         target = Target(caller.scope)
         headers = [pair for pair in target.upstream_headers() if pair[0] not in _HANDSHAKE]
         hint = target.headers.get("x-fal-runner-hint")

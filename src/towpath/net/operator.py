@@ -11,6 +11,8 @@ __all__ = ["OperatorClient"]
 
 _SECONDS = 30.0
 _BAD = 400
+_CLOSED = frozenset({401, 403})
+_FIX = " Start the server with TOWPATH_ADMIN_TOKEN, and give the token here (--token)."
 
 
 class OperatorClient:
@@ -64,6 +66,7 @@ class OperatorClient:
             raise SettingsError(message) from None
         if status >= _BAD:
             detail = content.get("detail") if isinstance(content, dict) else None
-            message = f"{self._server} answered {status}: {detail}"
+            fix = _FIX if status in _CLOSED else ""
+            message = f"{self._server} answered {status}: {detail}{fix}"
             raise SettingsError(message)
         return content

@@ -97,6 +97,8 @@ RULES: dict[type[TowpathError], _Rule] = {
     e.AppDefinitionError: _Rule(500),
     e.AppSetupError: _Rule(503, "infra", "runner_scheduling_failure"),
     e.AppDiskFullError: _Rule(507, "infra", "internal_error"),
+    e.RequirementsError: _Rule(503, "infra", "runner_scheduling_failure"),
+    e.AppStartingError: _Rule(503, "infra", "runner_scheduling_failure"),
     e.StartTimeoutError: _Rule(504, "infra", "startup_timeout"),
     e.DeadlineError: _Rule(504, "infra", "request_timeout"),
     e.RunnerLostError: _Rule(503, "infra", "runner_disconnected"),

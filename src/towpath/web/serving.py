@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import fcntl
+import logging
 import socket
 import sys
 import termios
@@ -263,7 +264,7 @@ class ServerGroup:
 
     Args:
         listeners: the first one's lifespan runs; it owns what the others share.
-        grace: seconds that requests at work may take after `stop`.
+        grace: seconds that requests at work may take after `stop`, or what says so then.
         trusted_proxies: peers whose forwarding headers count; others' are ignored.
         keep_alive: seconds that an idle connection stays open.
         connections: the book of connections; one of its own by default.
@@ -274,17 +275,19 @@ class ServerGroup:
         self,
         listeners: Sequence[Listener],
         *,
-        grace: float = 5.0,
+        grace: float | Callable[[], float] = 5.0,
         trusted_proxies: Sequence[str] = (),
         keep_alive: int = 5,
         connections: Connections | None = None,
         always: Collection[str] = (),
     ) -> None:
+        self._grace = grace
+        logging.getLogger("uvicorn.error").addFilter(_no_cancelled)
         self._pairs: list[tuple[_QuietServer, socket.socket]] = []
         book = connections or Connections()
         for listener in listeners:
             app = ByProxy(listener.app, book) if trusted_proxies else listener.app
-            config = _config(app, grace, trusted_proxies)
+            config = _config(app, trusted_proxies)
             config.connections = book
             config.always = frozenset(path.encode() for path in always)
             config.timeout_keep_alive = keep_alive
@@ -313,9 +316,18 @@ class ServerGroup:
 
     def stop(self, *, at_once: bool = False) -> None:
         """Begin to drain; *at_once* drops what is at work."""
+        grace = self._grace() if callable(self._grace) else self._grace
         for server, _ in self._pairs:
+            server.config.timeout_graceful_shutdown = max(1, int(grace))
             server.should_exit = True
             server.force_exit = server.force_exit or at_once
+
+
+def _no_cancelled(record: logging.LogRecord) -> bool:
+    """Drop what uvicorn writes of a task that was cancelled: whoever ends the server knows it."""
+    error = record.exc_info[1] if record.exc_info else None
+    was_told = record.getMessage().rstrip().endswith("asyncio.exceptions.CancelledError")
+    return not (isinstance(error, asyncio.CancelledError) or was_told)
 
 
 def run_loop(main: Coroutine[Any, Any, T]) -> T:
@@ -333,7 +345,7 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return None
 
 
-def _config(app: ASGIApp, grace: float, trusted_proxies: Sequence[str]) -> _Config:
+def _config(app: ASGIApp, trusted_proxies: Sequence[str]) -> _Config:
     """Return the hardened configuration of one server."""
     return _Config(
         app,
@@ -350,5 +362,4 @@ def _config(app: ASGIApp, grace: float, trusted_proxies: Sequence[str]) -> _Conf
         proxy_headers=bool(trusted_proxies),
         forwarded_allow_ips=list(trusted_proxies),
         backlog=2048,
-        timeout_graceful_shutdown=max(1, int(grace)),
     )
