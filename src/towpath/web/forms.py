@@ -80,9 +80,8 @@ async def read_form(
         RequestError: it is no form, broke off, or has too much.
     """
     reader = _Reader(limits)
-    parser = MultipartParser(
-        _boundary_in(content_type), cast("Any", reader.callbacks())
-    )  # a TypedDict
+    callbacks = cast("Any", reader.callbacks())  # a TypedDict that is there for checkers only
+    parser = MultipartParser(_boundary_in(content_type), callbacks)
     try:
         async for chunk in body:
             parser.write(chunk)
@@ -102,7 +101,8 @@ def _boundary_in(content_type: str) -> bytes:
     Raises:
         RequestError: it is not said.
     """
-    boundary = parse_options_header(content_type)[1].get(b"boundary", b"")
+    stated = content_type.encode("latin-1", "replace")
+    boundary = parse_options_header(stated)[1].get(b"boundary", b"")
     if not 0 < len(boundary) <= _LONGEST_BOUNDARY:
         reason = f"its Content-Type has no boundary of 1 to {_LONGEST_BOUNDARY} bytes"
         raise _unreadable(reason)
