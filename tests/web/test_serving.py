@@ -64,7 +64,7 @@ def path_of_a_large_file(server: Server) -> str:
 def connected(server: Server, path: str) -> socket.socket:
     host, port = server.url.removeprefix("http://").split(":")
     sock = socket.create_connection((host, int(port)), timeout=20)
-    sock.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    sock.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
     return sock
 
 
@@ -102,11 +102,11 @@ def test_a_hundred_idle_connections_and_slow_clients_keep_nobody_waiting(server:
 
 def test_requests_sent_ahead_are_answered_in_order(server: Server) -> None:
     path = path_of_a_large_file(server)
-    one = f"GET {path} HTTP/1.1\r\nHost: x\r\nRange: bytes={{}}\r\n{{}}\r\n"
+    one = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nRange: bytes={{}}\r\n{{}}\r\n"
     ahead = [
         one.format("0-999999", ""),
         one.format("5-6", ""),
-        "GET /health HTTP/1.1\r\nHost: x\r\n\r\n",
+        "GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
     ]
     last = one.format("7-9", "Connection: close\r\n")
     answer = talk(server, "".join([*ahead, last]).encode(), seconds=10)
@@ -118,7 +118,7 @@ def test_requests_sent_ahead_are_answered_in_order(server: Server) -> None:
 
 def test_a_client_that_asks_ahead_and_reads_nothing_is_cut_off(server: Server) -> None:
     path = path_of_a_large_file(server)
-    one = f"GET {path} HTTP/1.1\r\nHost: x\r\nRange: bytes=0-2999999\r\n\r\n".encode()
+    one = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nRange: bytes=0-2999999\r\n\r\n".encode()
     with connected(server, path) as sock:
         sock.sendall(one * 20)
         time.sleep(4)
@@ -179,8 +179,8 @@ def is_served(server: Server) -> bool:
     "data",
     [
         b"",
-        b"POST /local/echo HTTP/1.1\r\nHost: x\r\n",
-        b"GET /health HTTP/1.1\r\nHost: x\r\n\r\nGET /hea",
+        b"POST /local/echo HTTP/1.1\r\nHost: 127.0.0.1\r\n",
+        b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\nGET /hea",
     ],
 )
 def test_headers_that_do_not_come_end_the_connection(server: Server, data: bytes) -> None:
@@ -194,12 +194,12 @@ def test_headers_that_do_not_come_end_the_connection(server: Server, data: bytes
 @pytest.mark.parametrize(
     "data",
     [
-        b"GET /health HTTP/1.1\r\nHost: x\r\n" + b"X-A: b\r\n" * 200 + b"\r\n",
-        b"GET /health HTTP/1.1\r\nHost: x\r\nX-A: " + b"b" * 100_000 + b"\r\n\r\n",
-        b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
-        b"POST /local/echo HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
-        b"POST /local/echo HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
-        b"POST /local/echo HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n" + b"X-A: b\r\n" * 200 + b"\r\n",
+        b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\nX-A: " + b"b" * 100_000 + b"\r\n\r\n",
+        b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+        b"POST /local/echo HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+        b"POST /local/echo HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: -1\r\n\r\n",
+        b"POST /local/echo HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         b"SSH-2.0-OpenSSH_9\r\n\r\n",
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
     ],
@@ -215,7 +215,9 @@ def test_slow_clients_do_not_keep_others_waiting(server: Server) -> None:
     host, port = server.url.removeprefix("http://").split(":")
     slow = [socket.create_connection((host, int(port))) for _ in range(200)]
     for sock in slow:
-        sock.sendall(b"POST /local/echo HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n")
+        sock.sendall(
+            b"POST /local/echo HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+        )
     began = time.monotonic()
     assert is_served(server)
     assert time.monotonic() - began < 2

@@ -7,16 +7,13 @@ disk's reserve. Text has a limit in all, for it stays in memory.
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import Any, Protocol, cast
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from towpath.concurrency import in_thread
 from towpath.errors import RequestError
-
-if TYPE_CHECKING:
-    from python_multipart.multipart import MultipartCallbacks
 
 __all__ = ["FormFile", "FormLimits", "Sink", "read_form"]
 
@@ -83,7 +80,8 @@ async def read_form(
         RequestError: it is no form, broke off, or has too much.
     """
     reader = _Reader(limits)
-    parser = MultipartParser(_boundary_in(content_type), reader.callbacks())
+    callbacks = cast("Any", reader.callbacks())  # a TypedDict that is there for checkers only
+    parser = MultipartParser(_boundary_in(content_type), callbacks)
     try:
         async for chunk in body:
             parser.write(chunk)
@@ -103,7 +101,8 @@ def _boundary_in(content_type: str) -> bytes:
     Raises:
         RequestError: it is not said.
     """
-    boundary = parse_options_header(content_type)[1].get(b"boundary", b"")
+    stated = content_type.encode("latin-1", "replace")
+    boundary = parse_options_header(stated)[1].get(b"boundary", b"")
     if not 0 < len(boundary) <= _LONGEST_BOUNDARY:
         reason = f"its Content-Type has no boundary of 1 to {_LONGEST_BOUNDARY} bytes"
         raise _unreadable(reason)
@@ -143,7 +142,7 @@ class _Reader:
         self._text = bytearray()
         self._texts = self._files = self._fields = 0
 
-    def callbacks(self) -> "MultipartCallbacks":
+    def callbacks(self) -> dict[str, Callable[..., None]]:
         """Return what the parser calls."""
         return {
             "on_part_begin": self._begin,
