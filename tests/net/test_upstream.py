@@ -1,8 +1,6 @@
 """Towards a runner: one that behaves, and ones that do not."""
 
 import asyncio
-import os
-import resource
 from collections.abc import AsyncIterator, Awaitable, Callable
 from itertools import pairwise
 from pathlib import Path
@@ -13,7 +11,7 @@ from hypothesis import strategies as st
 
 from towpath.errors import RequestError
 from towpath.net import upstream as upstream_room
-from towpath.net.upstream import BrokenError, RefusedError, ShortageError, Upstream, UpstreamError
+from towpath.net.upstream import BrokenError, RefusedError, Upstream, UpstreamError
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi"
 CLOSING = b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
@@ -381,24 +379,3 @@ def test_an_answer_is_the_same_however_it_is_cut(
             await runner.over()
 
     asyncio.run(run())
-
-
-def test_a_connect_without_descriptors_is_no_fault_of_the_runner(tmp_path: Path) -> None:
-    """trust T42: and the path of a socket that is gone is the runner's."""
-
-    async def story() -> None:
-        with pytest.raises(RefusedError):
-            await Upstream(str(tmp_path / "gone.sock")).request("GET", "/")
-        server = await asyncio.start_unix_server(lambda *_: None, tmp_path / "r.sock")
-        limits = resource.getrlimit(resource.RLIMIT_NOFILE)
-        used = os.dup(0)
-        os.close(used)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (used, limits[1]))
-        try:
-            with pytest.raises(ShortageError):
-                await Upstream(str(tmp_path / "r.sock")).request("GET", "/")
-        finally:
-            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
-            server.close()
-
-    asyncio.run(story())
