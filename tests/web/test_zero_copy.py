@@ -101,7 +101,7 @@ def talk(server: Server, data: bytes) -> bytes:
 def test_a_connection_that_is_to_end_ends(server: Server, version: str) -> None:
     path = saved(server.running.store, b"content")
     close = "Connection: close\r\n" if version == "1.1" else ""
-    answer = talk(server, f"GET {path} HTTP/{version}\r\nHost: a\r\n{close}\r\n".encode())
+    answer = talk(server, f"GET {path} HTTP/{version}\r\nHost: localhost\r\n{close}\r\n".encode())
     head, _, body = answer.partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 200 OK\r\n")
     assert head.lower().count(b"connection: close") == 1
@@ -110,8 +110,8 @@ def test_a_connection_that_is_to_end_ends(server: Server, version: str) -> None:
 
 def test_answers_over_one_connection_are_in_order(server: Server) -> None:
     paths = [saved(server.running.store, str(n).encode() * (n * 1000 + 1)) for n in range(9)]
-    asked = "".join(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n" for path in paths)
-    health = "GET /health HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+    asked = "".join(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n" for path in paths)
+    health = "GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
     answer = talk(server, (asked + health).encode())
     for n in range(9):
         head, _, answer = answer.partition(b"\r\n\r\n")
