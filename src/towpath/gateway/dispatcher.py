@@ -87,6 +87,21 @@ class Dispatcher:
     # --- what the server asks ---
 
     async def start(self) -> None:
+        """Put back what this server held when it was killed, and begin; later if need be."""
+        try:
+            await self._begin_loops()
+        except QueueUnavailableError:
+            self._loops.add(asyncio.create_task(self._begin_later(), name="queue opens later"))
+
+    async def _begin_later(self) -> None:
+        """Begin once the queue can be used; what opens it has told the operator why it cannot."""
+        while True:
+            await asyncio.sleep(_PAUSE_SECONDS)
+            with suppress(QueueUnavailableError):
+                await self._begin_loops()
+                return
+
+    async def _begin_loops(self) -> None:
         """Put back what this server held when it was killed, and begin."""
         back = await in_thread(self._queue.take_back_all)(self._worker)
         if back:
