@@ -46,6 +46,7 @@ def test_requests_are_listed_shown_and_repeated(server: Server) -> None:
     result(given)
     request_id = given["request_id"]
     line = command(server, "ls", "--app", "local/busy", "--limit", "1").stdout
+    assert line.startswith("ID"), "a list has a header (trust T55)"
     assert request_id in line
     assert line.rstrip().endswith("ok 200")
     assert command(server, "ls", "-q", "--status", "done").stdout.splitlines()[0] == request_id
@@ -67,15 +68,19 @@ def test_requests_are_cancelled(server: Server) -> None:
     until(given, "IN_PROGRESS")
     assert command(server, "cancel", given["request_id"]).stdout.strip() == "CANCELLATION_REQUESTED"
     until(given, "COMPLETED")
-    assert command(server, "cancel", given["request_id"]).stdout.strip() == "ALREADY_COMPLETED"
+    over = command(server, "cancel", given["request_id"])
+    assert (over.returncode, over.stdout.strip()) == (1, "ALREADY_COMPLETED"), "trust T55"
+    assert f"{given['request_id']} is over already" in over.stderr
 
 
 def test_what_goes_wrong_is_one_sentence(server: Server) -> None:
     unknown = command(server, "show", "nothing")
-    assert (unknown.returncode, unknown.stdout) == (2, "")
+    assert (unknown.returncode, unknown.stdout) == (1, "")
     assert "404" in unknown.stderr
+    assert "Traceback" not in unknown.stderr
     refused = command(server, "ls", token="another-token-here")
     assert "401" in refused.stderr
+    assert refused.returncode == 2, "another token is needed"
     away = subprocess.run(
         [sys.executable, "-m", "towpath", "requests", "ls", "--server", "http://127.0.0.1:1"],
         capture_output=True,

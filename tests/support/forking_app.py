@@ -3,6 +3,7 @@
 import asyncio
 import atexit
 import concurrent.futures
+import errno
 import faulthandler
 import logging
 import multiprocessing
@@ -44,7 +45,7 @@ def descriptors() -> list[str]:
     return found
 
 
-class Forking(towpath.App, termination_grace_period_seconds=1):
+class Forking(towpath.App, termination_grace_period_seconds=3):
     def setup(self) -> None:
         logging.basicConfig(level=logging.INFO, force=False)
 
@@ -166,7 +167,7 @@ class Forking(towpath.App, termination_grace_period_seconds=1):
     @towpath.endpoint("/cancelled")
     def cancelled(self, seconds: float) -> None:
         try:
-            time.sleep(0)
+            print("begun")
             while True:
                 time.sleep(0.01)
         except towpath.errors.RequestCancelled:
@@ -180,6 +181,7 @@ class Forking(towpath.App, termination_grace_period_seconds=1):
     @towpath.endpoint("/cancelled-async")
     async def cancelled_async(self, seconds: float) -> None:
         try:
+            print("begun")
             await asyncio.sleep(600)
         except asyncio.CancelledError:
             print("in except")
@@ -189,9 +191,9 @@ class Forking(towpath.App, termination_grace_period_seconds=1):
         finally:
             print("in finally")
 
-    @towpath.endpoint("/environment")
-    def environment(self) -> dict:
-        return dict(os.environ)
+    @towpath.endpoint("/full")
+    def full(self) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "/tmp/big.bin")
 
 
 def chatter(stop: threading.Event) -> None:

@@ -43,6 +43,8 @@ def ls(*, as_json: Json = False, quiet: Quiet = False, text: Filter = None) -> N
         for entry in entries:
             typer.echo(entry.key)
         return
+    if entries:
+        typer.echo(f"{'KEY':{_KEY}}  {'KIND':7}  {'SIZE':>10}  {'USED':>8}  URL")
     for entry in entries:
         used = ago(time.time() - entry.used_at)
         where = entry.url[:_LONGEST_URL] or entry.path.name

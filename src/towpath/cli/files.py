@@ -26,6 +26,8 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+_HEADER = f"{'ID':32}  {'SIZE':>10}  {'EXPIRES':>8}  {'OWNER':20}  NAME"
+
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Print ids only.")]
 Owner = Annotated[str | None, typer.Option(help="Only the files of this app.")]
@@ -51,6 +53,8 @@ def ls(
             items = [hosting.to_json(file) for file in page.files]
             typer.echo(json.dumps({"items": items, "next_cursor": page.cursor}, indent=2))
             return
+        if page.files and not quiet:
+            typer.echo(_HEADER)
         for file in page.files:
             typer.echo(file.id if quiet else _line(file))
         if page.cursor is not None:
@@ -154,6 +158,8 @@ def usage(*, as_json: Json = False) -> None:
         items = [{"owner": row.owner, "files": row.files, "bytes": row.size} for row in rows]
         typer.echo(json.dumps(items, indent=2))
         return
+    if rows:
+        typer.echo(f"{'FILES':>8}  {'SIZE':>10}  OWNER")
     for row in rows:
         typer.echo(f"{row.files:>8}  {size_of(row.size):>10}  {row.owner or '(none)'}")
     total = sum(row.size for row in rows)

@@ -1,6 +1,8 @@
 """`towpath`: the command's tree. Only what `--help` needs is imported here."""
 
+import os
 import sys
+from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -135,3 +137,16 @@ def run() -> None:
     except TowpathError as error:
         typer.echo(f"{error}", err=True)
         sys.exit(2 if isinstance(error, SettingsError) else 1)
+    except OSError as error:
+        _leave_output()
+        where = error.filename or "the output"
+        typer.echo(f"{where} cannot be used: {error.strerror or error}.", err=True)
+        sys.exit(1)
+
+
+def _leave_output() -> None:
+    """Drop what waits for a full standard output: Python would write it once more at exit."""
+    with suppress(OSError):
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, 1)
+        os.close(null)

@@ -10,6 +10,8 @@ import typer
 __all__ = ["app"]
 
 _FOLLOW_SECONDS = 0.5
+_OVER = "ALREADY_COMPLETED"
+_HEADER = f"{'ID':36}  {'SUBMITTED':25}  APP  OUTCOME"
 
 app = typer.Typer(
     help="List, follow, cancel and repeat the requests of a running server's queue.",
@@ -44,6 +46,8 @@ def ls(  # noqa: PLR0913 - a command has as many parameters as flags
     if as_json:
         typer.echo(json.dumps(page, indent=2))
         return
+    if page["items"] and not quiet:
+        typer.echo(_HEADER)
     for item in page["items"]:
         typer.echo(item["request_id"] if quiet else _line(item))
     if page["next_cursor"] is not None:
@@ -80,9 +84,12 @@ def logs(
 
 @app.command("cancel")
 def cancel(request_id: Id, *, server: ServerUrl = None, token: Token = None) -> None:
-    """Take a request back, also one that is worked on."""
+    """Take a request back, also one that is worked on; exit 1 if it is over already."""
     answer = _ask(server, token, "PUT", f"/admin/requests/{request_id}/cancel")
     typer.echo(answer["status"])
+    if answer["status"] == _OVER:
+        typer.echo(f"{request_id} is over already; nothing was cancelled.", err=True)
+        raise typer.Exit(1)
 
 
 @app.command("rerun")

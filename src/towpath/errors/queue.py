@@ -97,10 +97,12 @@ class QueueUnavailableError(QueueError, TransientError):
     """The queue's database does not answer, or cannot write.
 
     Attributes:
+        reason: the database's own words.
         is_full: whether its disk is full.
     """
 
     def __init__(self, reason: str, *, is_full: bool = False) -> None:
+        self.reason = reason
         self.is_full = is_full
         fix = "Free some space." if is_full else "Try again in a moment."
         super().__init__(f"The queue's database cannot be used ({shown(reason, 200)}). {fix}")

@@ -11,7 +11,7 @@ from towpath.clock import Clock, iso, steady_clock
 from towpath.concurrency import in_thread
 from towpath.downloads.cache import cached
 from towpath.engine.local import LocalEngine
-from towpath.errors import RequestError
+from towpath.errors import QueueUnavailableError, RequestError
 from towpath.errors.redaction import shown
 from towpath.gateway.admin import limit_of
 from towpath.gateway.dispatcher import Dispatcher
@@ -80,17 +80,11 @@ class AdminRequestRoutes:
         """Say how everything is."""
         owner = self._settings.owner
         apps = {f"{owner}/{name}": asdict(s) for name, s in self._engine.statuses().items()}
-        recent = (
-            await in_queue_thread(self._queue.records.page)(state="done", limit=_RECENT)
-        ).requests
-        failed = [each for each in recent if each.kind == "error"][:_MOST_ERRORS]
+        queue, failed = await self._queue_figures()
         files, size = await in_thread(self._store.totals)()
         content = {
             "apps": apps,
-            "queue": {
-                "waiting": await in_queue_thread(self._queue.waiting)(),
-                "running": len(await in_queue_thread(self._queue.running)()),
-            },
+            "queue": queue,
             "storage": {
                 "files": files,
                 "bytes": size,
@@ -100,6 +94,17 @@ class AdminRequestRoutes:
             "recent_errors": [self._json(each) for each in failed],
         }
         return JSONResponse(content)
+
+    async def _queue_figures(self) -> tuple[dict[str, object], list[QueuedRequest]]:
+        """Return how much waits and runs, and the last failures; while the queue is away, why."""
+        try:
+            waiting = await in_queue_thread(self._queue.waiting)()
+            running = len(await in_queue_thread(self._queue.running)())
+            page = await in_queue_thread(self._queue.records.page)(state="done", limit=_RECENT)
+        except QueueUnavailableError as error:
+            return {"waiting": {}, "running": 0, "failure": str(error)}, []
+        failed = [each for each in page.requests if each.kind == "error"]
+        return {"waiting": waiting, "running": running}, failed[:_MOST_ERRORS]
 
     async def _requests(self, request: Request) -> Response:
         """List requests, the newest first."""

@@ -7,6 +7,7 @@ from starlette.routing import BaseRoute
 
 from towpath.clock import steady_clock
 from towpath.engine.local import LocalEngine
+from towpath.errors import QueueUnavailableError
 from towpath.gateway.admin_requests import AdminRequestRoutes
 from towpath.gateway.bodies import Bodies
 from towpath.gateway.changes import Changes
@@ -96,5 +97,8 @@ class QueueDesk:
         await self._dispatcher.stop(grace=grace)
 
     async def waiting(self) -> dict[str, int]:
-        """Return how many requests wait, by app."""
-        return await in_queue_thread(self._queue.waiting)()
+        """Return how many requests wait, by app; none are known while the queue is away."""
+        try:
+            return await in_queue_thread(self._queue.waiting)()
+        except QueueUnavailableError:
+            return {}

@@ -89,6 +89,21 @@ class Dispatcher:
     # --- what the server asks ---
 
     async def start(self) -> None:
+        """Put back what this server held when it was killed, and begin; later if need be."""
+        try:
+            await self._begin_loops()
+        except QueueUnavailableError:
+            self._loops.add(asyncio.create_task(self._begin_later(), name="queue opens later"))
+
+    async def _begin_later(self) -> None:
+        """Begin once the queue can be used; what opens it has told the operator why it cannot."""
+        while True:
+            await asyncio.sleep(_PAUSE_SECONDS)
+            with suppress(QueueUnavailableError):
+                await self._begin_loops()
+                return
+
+    async def _begin_loops(self) -> None:
         """Put back what this server held when it was killed, and begin."""
         back = await in_queue_thread(self._queue.take_back_all)(self._name)
         if back:
@@ -142,6 +157,8 @@ class Dispatcher:
                 self._begin(app, spec, "usual")
             if suspects and not self._workers[app, "suspect"]:
                 self._begin(app, spec, "suspect")
+        # Not wait_for: before CPython 3.12 it loses a cancellation that meets the news, and the
+        # server would wait for this loop for ever (https://github.com/python/cpython/issues/81839).
         with suppress(TimeoutError):
             async with asyncio.timeout(_TICK_SECONDS):
                 await self._news.wait()

@@ -3,6 +3,7 @@
 import asyncio
 import fcntl
 import json
+import logging
 import os
 import shutil
 import uuid
@@ -34,6 +35,8 @@ from towpath.web.connections import ConnectionLimits, Connections, identifier
 from towpath.web.serving import Listener, ServerGroup
 
 __all__ = ["RunningServer", "run_server"]
+
+log = logging.getLogger(__name__)
 
 _FORMAT = "1\n"
 _HEALTH = ("health", "ready")
@@ -131,8 +134,12 @@ def _worker(settings: Settings) -> str:
     if not name:
         name = uuid.uuid4().hex
         draft = path.with_suffix(".new")
-        draft.write_text(name)
-        draft.replace(path)  # a kill leaves no half of it
+        try:
+            draft.write_text(name)
+            draft.replace(path)  # a kill leaves no half of it
+        except OSError as error:
+            reason = error.strerror or str(error)
+            log.warning("cannot be written", extra={"path": str(path), "reason": reason})
     return name
 
 
@@ -165,16 +172,7 @@ async def _serve(
         always=_health_paths(settings),
     )
     server = RunningServer(settings, engine, store, group)
-    (settings.state / "server.json").write_text(
-        json.dumps(
-            {
-                "pid": os.getpid(),
-                "address": settings.origin,
-                "files_address": settings.files_origin,
-                "store": settings.store,
-            }
-        )
-    )
+    _note_address(settings)
 
     async def announce() -> None:
         await group.started()
@@ -204,6 +202,24 @@ def _health_paths(settings: Settings) -> list[str]:
     """Return the paths that say how the server is, with and without the public URL's own path."""
     prefix = urlsplit(settings.origin).path.rstrip("/")
     return [f"{start}/{name}" for start in dict.fromkeys(("", prefix)) for name in _HEALTH]
+
+
+def _note_address(settings: Settings) -> None:
+    """Write down where this server answers, for the command's other parts."""
+    content = {
+        "pid": os.getpid(),
+        "address": settings.origin,
+        "files_address": settings.files_origin,
+        "store": settings.store,
+    }
+    path = settings.state / "server.json"
+    try:
+        path.write_text(json.dumps(content))
+    except OSError as error:
+        log.warning(
+            "cannot be written; other commands do not find this server",
+            extra={"path": str(path), "reason": error.strerror or str(error)},
+        )
 
 
 def _grace(engine: LocalEngine) -> float:
@@ -269,7 +285,12 @@ def _owned(settings: Settings) -> Iterator[None]:
     Raises:
         StateInUseError: another server holds it.
     """
-    with (settings.state / "server.lock").open("w") as lock:
+    path = settings.state / "server.lock"
+    try:
+        lock = path.open("w")
+    except OSError as error:
+        raise _unwritable("state_dir", settings.state, error.strerror or str(error)) from None
+    with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

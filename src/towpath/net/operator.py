@@ -5,7 +5,7 @@ from typing import Any, Self
 
 import aiohttp
 
-from towpath.errors import SettingsError
+from towpath.errors import ServerError, SettingsError
 
 __all__ = ["OperatorClient"]
 
@@ -48,7 +48,8 @@ class OperatorClient:
         """Return the answer to one call.
 
         Raises:
-            SettingsError: the server does not answer, or refuses.
+            SettingsError: the server does not answer, or refuses the caller.
+            ServerError: it cannot do what is asked.
         """
         params = {name: str(value) for name, value in query.items() if value is not None}
         url = f"{self._server}{path}"
@@ -68,5 +69,5 @@ class OperatorClient:
             detail = content.get("detail") if isinstance(content, dict) else None
             fix = _FIX if status in _CLOSED else ""
             message = f"{self._server} answered {status}: {detail}{fix}"
-            raise SettingsError(message)
+            raise (SettingsError if status in _CLOSED else ServerError)(message)
         return content

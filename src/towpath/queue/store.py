@@ -8,7 +8,6 @@ from typing import Any
 from sqlalchemy import Engine
 
 from towpath.clock import Clock
-from towpath.database import migrate
 from towpath.errors import (
     LeaseLostError,
     QueueFullError,
@@ -16,6 +15,7 @@ from towpath.errors import (
     RequestNotFoundError,
 )
 from towpath.queue.at_once import at_once
+from towpath.queue.late import open_now_or_later
 from towpath.queue.outcomes import outcome_of
 from towpath.queue.payloads import Payloads
 from towpath.queue.positions import Positions
@@ -43,8 +43,8 @@ from towpath.queue.rows import (
     request_of,
 )
 from towpath.queue.statements import statements
-from towpath.queue.tables import DELAYED, QUEUED, RUNNING, STEPS, metadata
-from towpath.queue.transactions import Session, open_transactions, prepared
+from towpath.queue.tables import DELAYED, QUEUED, RUNNING
+from towpath.queue.transactions import Session, prepared
 
 __all__ = ["RequestQueue"]
 
@@ -66,10 +66,9 @@ class RequestQueue:
     """
 
     def __init__(self, engine: Engine, clock: Clock, *, max_length: int = 100_000) -> None:
-        migrate(engine, "queue", metadata, STEPS)
         own = at_once() if engine.dialect.name == "postgresql" else {}
         self._does = prepared({**statements(engine), **own}, engine)
-        self._transactions = open_transactions(engine)
+        self._transactions = open_now_or_later(engine, clock)
         self.payloads: Payloads | None = None
         self.records = Records(self._transactions, self._does)
         self._positions = Positions(self._does)

@@ -11,17 +11,28 @@ from functools import partial
 from typing import Any, Generic, Protocol, TypeVar, cast
 
 from sqlalchemy import ClauseElement, Engine, PoolProxiedConnection, create_engine, event
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError
 from typing_extensions import override
 
 from towpath.errors import QueueUnavailableError
 from towpath.queue.texts import writable
 
-__all__ = ["Prepared", "Session", "Transactions", "open_transactions", "prepared"]
+__all__ = [
+    "DRIVER_ERRORS",
+    "Prepared",
+    "Session",
+    "Transactions",
+    "open_transactions",
+    "prepared",
+    "unavailable",
+]
 
 T = TypeVar("T")
+DRIVER_ERRORS = (DBAPIError, sqlite3.Error)
+"""What a database raises that cannot be opened, by SQLAlchemy or by its driver alone."""
 _PATIENCE_SECONDS = 15.0
-_FULL_WORDS = ("disk is full", "no space left", "disk full")
+_FULL_WORDS = ("disk is full", "no space left", "disk full", "disk i/o error")
+"""SQLite says `disk I/O error` where its shared memory finds no room."""
 
 
 class Prepared:
@@ -231,7 +242,7 @@ class _OneFile:
             if failure is not None:
                 ticket.error = failure
             elif isinstance(ticket.error, sqlite3.Error):
-                ticket.error = _unavailable(ticket.error)
+                ticket.error = unavailable(ticket.error)
 
     def _try(self, tickets: list[_Ticket[Any]]) -> QueueUnavailableError | None:
         """Run *tickets* in one transaction; return why it was undone, or None."""
@@ -244,7 +255,7 @@ class _OneFile:
         except (sqlite3.Error, _UndoneError) as error:
             if session.is_open:
                 session.say("ROLLBACK")
-            return _unavailable(error.__cause__ or error)
+            return unavailable(error.__cause__ or error)
         return None
 
     def read(self, work: Callable[[Session], T]) -> T:
@@ -253,7 +264,7 @@ class _OneFile:
             try:
                 return work(Session(self._reader.driver_connection))
             except sqlite3.Error as error:
-                raise _unavailable(error) from None
+                raise unavailable(error) from None
 
     def alone(self, work: Callable[[Session], T]) -> T | None:
         """Do nothing: writes are gathered here, and reads stay in this process."""
@@ -308,7 +319,7 @@ class _Server:
             except self._broken() as error:
                 reason = error
             if left <= 0:
-                raise _unavailable(reason)
+                raise unavailable(reason)
             self._wait(pause)
             left, pause = left - pause, min(1.0, pause * 2)
 
@@ -362,9 +373,9 @@ def _commit_by_itself(connection: Any, _record: object) -> None:  # noqa: ANN401
     connection.autocommit = True
 
 
-def _unavailable(error: BaseException) -> QueueUnavailableError:
+def unavailable(error: BaseException) -> QueueUnavailableError:
     """Say why the database cannot be used."""
-    reason = str(error.orig if isinstance(error, OperationalError) else error).partition("\n")[0]
+    reason = str(error.orig if isinstance(error, DBAPIError) else error).partition("\n")[0]
     return QueueUnavailableError(
         reason, is_full=any(word in reason.lower() for word in _FULL_WORDS)
     )
