@@ -216,3 +216,25 @@ def test_a_process_that_was_killed_before_its_lock_is_swept_after_an_hour(base: 
     os.utime(folder, (0, time.time() - 3601))
     lasting_temporary()
     assert not folder.exists()
+
+
+def test_what_is_mounted_below_an_unlocked_folder_is_never_swept(tmp_path: Path) -> None:
+    """In a runner's own /tmp, the data folder of a server below /tmp is a mount of that kind."""
+    data, base = tmp_path / "data", tmp_path / "base"
+    inner = base / "towpath-temp-abcdefgh" / "in side"
+    for folder in (data, inner, base / "towpath-temp-stuvwxyz"):
+        folder.mkdir(parents=True)
+    (data / "kept").write_text("x")
+    code = f"""
+import subprocess
+from pathlib import Path
+from towpath.context import ProcessPlaces, set_places
+from towpath.temporaries import Temporary
+subprocess.run(["mount", "--bind", {str(data)!r}, {str(inner)!r}], check=True)
+set_places(ProcessPlaces(temp=Path({str(base)!r})))
+Temporary()
+"""
+    own = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--user", "-r", "--mount"]
+    subprocess.run([*own, sys.executable, "-c", code], check=True, timeout=60)
+    assert (data / "kept").read_text() == "x"
+    assert not (base / "towpath-temp-stuvwxyz").exists(), "what nobody holds is swept"

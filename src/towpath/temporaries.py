@@ -17,6 +17,7 @@ import atexit
 import errno
 import fcntl
 import os
+import re
 import shutil
 import stat
 import tempfile
@@ -272,9 +273,30 @@ def _sweep(base: Path) -> None:
             is_ours = stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid()
             if not is_ours or (name.startswith(_UNLOCKED) and age < _LONGEST_UNLOCKED):
                 continue
+            if _holds_mount(path):
+                continue
             descriptor = _locked(path)
             shutil.rmtree(path, ignore_errors=True)
             os.close(descriptor)
+
+
+def _holds_mount(folder: Path) -> bool:
+    """Return whether something is mounted on or below a folder: it is not the folder's to remove.
+
+    A bind mount has the device of its source, so `os.path.ismount` does not see it. In a runner,
+    a data folder below the server's /tmp is such a mount.
+    """
+    try:
+        mounts = Path("/proc/self/mountinfo").read_bytes().splitlines()
+    except OSError:  # another system: runners have no mounts of their own there
+        return False
+    points = (Path(os.fsdecode(_unescaped(line.split()[4]))) for line in mounts)
+    return any(point.is_relative_to(folder) for point in points)
+
+
+def _unescaped(field: bytes) -> bytes:
+    """Return a path of mountinfo, in which blanks and backslashes are octal (proc(5))."""
+    return re.sub(rb"\\([0-7]{3})", lambda found: bytes([int(found[1], 8)]), field)
 
 
 def _names_in(base: Path) -> list[str]:

@@ -214,7 +214,7 @@ def broken_zip() -> bytes:
         ("upscale", {"scale": 2}, "image_url", "missing", ["Field required"]),
         ("upscale", {"image_url": "data:,x", "scale": "x"}, "scale", "int_parsing", ["integer"]),
         ("upscale", {"image_url": "photo.png"}, "image_url", "value_error", ["https://"]),
-        ("upscale", {"image_url": "http://10.0.0.1/a"}, "image_url", "file_download_error", ["10.0.0.1", "not public", "TOWPATH_ALLOW_HOSTS"]),
+        ("upscale", {"image_url": "http://10.0.0.1/a"}, "image_url", "file_download_error", ["10.0.0.1", "not public", "Upload the file"]),
         ("upscale", {"image_url": "http://nowhere.invalid/a"}, "image_url", "file_download_error", ["does not resolve"]),
         ("upscale", {"image_url": "{origin}/missing.png"}, "image_url", "file_download_error", ["404", "private window"]),
         ("upscale", {"image_url": "{origin}/weights/colours.json"}, "image_url", "image_load_error", ["not an image", "PNG"]),

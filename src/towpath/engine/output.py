@@ -21,6 +21,15 @@ def log_output(app: str, pid: int, event: Event) -> None:
     level = _LEVELS.get(event.level, logging.INFO)
     fields = {"app": app, "pid": pid, "source": _SOURCES.get(event.level, "log")}
     fields |= {"request_id": event.request_id}
-    record = log.makeRecord(OUTPUT, level, "", 0, event.message, (), None, extra=fields)
+    record = log.makeRecord(OUTPUT, level, "", 0, _whole(event.message), (), None, extra=fields)
     record.created = event.at or record.created
     log.handle(record)
+
+
+def _whole(text: str) -> str:
+    """Return *text* with U+FFFD for lone surrogates, which no stream of UTF-8 takes."""
+    return (
+        text
+        if text.isascii()
+        else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    )

@@ -59,13 +59,18 @@ class ChildProcess:
             outputs: its standard output and error; without them both are our standard error.
         """
         server, theirs = socket.socketpair()
-        try:
-            with theirs:
+        with theirs:
+            try:
                 popen = _guardian(theirs.fileno(), descriptors, env, outputs)
+            except BaseException:
+                server.close()
+                raise
+        try:
             asked = {"command": list(arguments), "environment": dict(env)}
             pid = await asyncio.to_thread(_told_pid, server, json.dumps(asked))
         except BaseException:
             server.close()  # the guardian ends
+            threading.Thread(target=popen.wait, name="reap guardian", daemon=True).start()
             raise
         return cls(popen, server, pid=pid)
 

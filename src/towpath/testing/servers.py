@@ -2,17 +2,18 @@
 
 import asyncio
 import inspect
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from typing_extensions import override
 
 from towpath.app.definition import App
 from towpath.gateway.server import RunningServer, run_server
 from towpath.settings import load
-from towpath.temporaries import Temporary
 from towpath.uploads.default import using_uploader
 from towpath.uploads.in_memory import InMemoryUploader
 from towpath.web.serving import run_loop
@@ -51,7 +52,8 @@ def serve(*apps: type[App] | str, **settings: object) -> Iterator[Server]:
     references = [app if isinstance(app, str) else _reference(app) for app in apps]
     with ExitStack() as stack:
         if "data_dir" not in settings:
-            settings["data_dir"] = stack.enter_context(Temporary())
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="towpath-"))
+            settings["data_dir"] = Path(folder)
         thread = _ServerThread(references, {"port": 0, **settings})
         thread.start()
         stack.callback(thread.stop)
