@@ -30,7 +30,7 @@ _KNOWN: dict[str, Callable[[], "hashlib._Hash"]] = {
 }
 _KEY = r"[a-z*][a-z0-9_.*-]*"
 _PARAMETER = rf" *; *{_KEY}(?:=[^\s,;\"]+)?"
-_MEMBER = re.compile(rf"({_KEY})=:([A-Za-z0-9+/]*=*):(?:{_PARAMETER})*")
+_MEMBER = re.compile(rf"((?i:{_KEY}))=:([A-Za-z0-9+/]*=*):(?:{_PARAMETER})*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,20 +85,21 @@ def _members(field: str, text: str) -> dict[str, bytes]:
         member = _MEMBER.fullmatch(part.strip(" \t"))
         if member is None:
             raise _malformed(field, text)
-        if member[1] in _KNOWN:
-            found[member[1]] = _decoded(field, member)
+        algorithm = member[1].lower()  # keys are in lower case; those of the older Digest were not
+        if algorithm in _KNOWN:
+            found[algorithm] = _decoded(field, algorithm, member[2])
     return found
 
 
-def _decoded(field: str, member: re.Match[str]) -> bytes:
+def _decoded(field: str, algorithm: str, text: str) -> bytes:
     """Return a digest; one without its padding is read too."""
-    bare = member[2].rstrip("=")
+    bare = text.rstrip("=")
     try:
         value = b64decode(bare + "=" * (-len(bare) % 4), validate=True)
     except ValueError:
-        raise _malformed(field, member[0]) from None
-    if len(value) != _KNOWN[member[1]]().digest_size:
-        raise _malformed(field, member[0])
+        raise _malformed(field, f"{algorithm}=:{text}:") from None
+    if len(value) != _KNOWN[algorithm]().digest_size:
+        raise _malformed(field, f"{algorithm}=:{text}:")
     return value
 
 
