@@ -13,12 +13,12 @@ from towpath.queue.requests import Claim, LogLine
 from towpath.queue.store import RequestQueue
 from towpath.queue.threads import in_queue_thread
 
-__all__ = ["END_SECONDS", "Journal"]
+__all__ = ["Journal"]
 
 log = logging.getLogger(__name__)
 
 _UNWRITTEN = "log lines wait to be written"
-END_SECONDS = 1.0
+_END_SECONDS = 1.0
 _FLUSH_SECONDS = 0.2
 _LINES_AT_ONCE = 1000  # others want to write too
 
@@ -89,20 +89,21 @@ class Journal:
         entry.lines.append((entry.place, line))
         entry.place += 1
 
-    async def close(self, request_id: str, *, patience: float = END_SECONDS) -> str | None:
+    async def close(self, request_id: str, *, grace: float = 0.0) -> str | None:
         """Write down the last lines of an attempt, once its runner has said the last word.
 
         Returns how its code failed after its answer had begun, as JSON; None if it did not.
 
         Args:
             request_id: whose attempt.
-            patience: seconds to wait for that word; a runner that ends says it too.
+            grace: seconds more that its code may take to say that word; a runner that ends says it
+                too.
         """
         entry = self._entries.get(request_id)
         if entry is None:
             return None
         with suppress(TimeoutError):
-            async with asyncio.timeout(patience):
+            async with asyncio.timeout(_END_SECONDS + grace):
                 await entry.ended.wait()
         self._entries.pop(request_id, None)
         await self._flush(entry)

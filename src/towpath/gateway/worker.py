@@ -20,7 +20,7 @@ from towpath.errors import QueueUnavailableError, RequestCancelledError, Towpath
 from towpath.gateway.attempts import attempt, failed, judged
 from towpath.gateway.changes import Changes
 from towpath.gateway.filed import forget_body
-from towpath.gateway.journal import END_SECONDS, Journal
+from towpath.gateway.journal import Journal
 from towpath.queue.outcomes import outcome_of
 from towpath.queue.requests import Claim, Line, Outcome
 from towpath.queue.store import RequestQueue
@@ -178,9 +178,8 @@ class Worker:
         """Decide what came of an attempt and write it down, however long that takes."""
         request_id = claim.request_id
         try:
-            failure = await self._journal.close(
-                request_id, patience=self._patience(claim, spec, outcome)
-            )
+            grace = self._grace(claim, spec, outcome)
+            failure = await self._journal.close(request_id, grace=grace)
             await self._write_down(claim, judged(failed(outcome, failure), claim, spec))
         except Exception:
             log.exception("an attempt could not be judged", extra={"request_id": request_id})
@@ -192,14 +191,14 @@ class Worker:
             self._cancelled.discard(request_id)
             self._changes.note(request_id)
 
-    def _patience(self, claim: Claim, spec: AppSpec, outcome: Outcome) -> float:
-        """Return how long to wait for what an attempt still says.
+    def _grace(self, claim: Claim, spec: AppSpec, outcome: Outcome) -> float:
+        """Return how much longer than usual to wait for what an attempt still says.
 
         Code that is told to stop has its grace, and writes meanwhile why and where it stopped; a
         runner that does not stop it is killed after twice the grace and a little more.
         """
         was_told = claim.request_id in self._cancelled or outcome.status == _TIMED_OUT
-        return END_SECONDS + (2 * spec.grace + _KILL_SECONDS if was_told else 0)
+        return 2 * spec.grace + _KILL_SECONDS if was_told else 0.0
 
     async def _write_down(self, claim: Claim, outcome: Outcome) -> None:
         """Write to the queue; again while its disk is full or its server away.
