@@ -112,7 +112,7 @@ def test_a_store_that_does_not_answer_is_a_503(
     objects.refuses = True
     answer = httpx2.get(f"{url}/files/{file_id}/a")
     assert answer.status_code == 503
-    assert "does not answer" in answer.json()["detail"]
+    assert "cannot be used at the moment. Try again later." in answer.json()["detail"]
     assert answer.headers["cache-control"] == "no-store"
     objects.refuses = False
     for _ in range(5):

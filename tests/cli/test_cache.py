@@ -37,7 +37,8 @@ def kept(origin: Origin) -> list[Path]:
 def test_ls_lists_what_is_kept_without_secrets(kept: list[Path], data_dir: Path) -> None:
     done = command(data_dir, "ls")
     assert done.returncode == 0
-    lines = done.stdout.splitlines()
+    header, *lines = done.stdout.splitlines()
+    assert header.split() == ["KEY", "KIND", "SIZE", "USED", "URL"]
     assert len(lines) == 2
     assert "a.bin" in lines[0]
     assert "1000 B" in lines[0]
