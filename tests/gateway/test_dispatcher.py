@@ -18,9 +18,10 @@ from towpath.gateway.dispatcher import Dispatcher
 from towpath.queue.opening import open_queue
 from towpath.queue.requests import Claim, NewRequest, Outcome
 from towpath.queue.store import RequestQueue
+from towpath.runner.wire import AppSpec
 
 APP = "local/a"
-SPEC = SimpleNamespace(name="a", slots=1, max_runners=1, min_runners=1)
+SPEC = AppSpec("a.py::A", "a", None, "", ("S",), None, 5, 1, ("/",), max_runners=1)
 
 
 class Engine:
@@ -33,7 +34,9 @@ class Engine:
         return SPEC
 
     @asynccontextmanager
-    async def acquire(self, name: str, *, hint: str | None = None) -> AsyncIterator[Any]:
+    async def acquire(
+        self, name: str, *, hint: str | None = None, alone: bool = False
+    ) -> AsyncIterator[Any]:
         if not self.has_places:
             await asyncio.Event().wait()
         yield SimpleNamespace()
@@ -44,7 +47,11 @@ class Silent:
 
     async def open(self, claim: Claim) -> None: ...
 
-    async def close(self, request_id: str, *, was_heard: bool) -> None: ...
+    async def close(self, request_id: str, *, grace: float | None = 0.0) -> None: ...
+
+    async def settle(self, request_id: str) -> None: ...
+
+    def drop(self, request_id: str) -> None: ...
 
     async def keep_flushing(self) -> None:
         await asyncio.sleep(0.01)
@@ -72,6 +79,7 @@ def queue(tmp_path: Path) -> Iterator[RequestQueue]:
 def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("_TICK_SECONDS", "_PAUSE_SECONDS"):
         monkeypatch.setattr(dispatcher_room, name, 0.02, raising=False)
+    monkeypatch.setattr("towpath.gateway.worker._PAUSE_SECONDS", 0.02)
 
 
 def play(
@@ -112,7 +120,7 @@ def attempts(monkeypatch: pytest.MonkeyPatch, *outcomes: Outcome | Exception) ->
             raise outcome
         return outcome
 
-    monkeypatch.setattr(dispatcher_room, "attempt", attempt)
+    monkeypatch.setattr("towpath.gateway.worker.attempt", attempt)
     return tries
 
 

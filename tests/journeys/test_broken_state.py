@@ -27,7 +27,7 @@ def test_a_damaged_queue_takes_no_files_and_no_direct_calls_away(tmp_path: Path)
         assert httpx2.get(made["url"]).text == "content"
         refused = httpx2.post(f"{server.url}/queue/local/maker")
         assert refused.status_code == 503
-        assert "queue's database cannot be used" in refused.json()["detail"]
+        assert "The server's queue cannot be used at the moment" in refused.json()["detail"]
         assert str(state) not in refused.text
         assert httpx2.get(f"{server.url}/metrics").status_code == 200
         status = httpx2.get(f"{server.url}/admin/status").json()

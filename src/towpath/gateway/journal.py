@@ -89,7 +89,7 @@ class Journal:
         entry.lines.append((entry.place, line))
         entry.place += 1
 
-    async def close(self, request_id: str, *, grace: float = 0.0) -> str | None:
+    async def close(self, request_id: str, *, grace: float | None = 0.0) -> str | None:
         """Write down the last lines of an attempt, once its runner has said the last word.
 
         Returns how its code failed after its answer had begun, as JSON; None if it did not.
@@ -97,14 +97,15 @@ class Journal:
         Args:
             request_id: whose attempt.
             grace: seconds more that its code may take to say that word; a runner that ends says it
-                too.
+                too. None: nobody waits for it.
         """
         entry = self._entries.get(request_id)
         if entry is None:
             return None
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_END_SECONDS + grace):
-                await entry.ended.wait()
+        if grace is not None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_END_SECONDS + grace):
+                    await entry.ended.wait()
         self._entries.pop(request_id, None)
         await self._flush(entry)
         if entry.lines:

@@ -191,12 +191,16 @@ class Worker:
             self._cancelled.discard(request_id)
             self._changes.note(request_id)
 
-    def _grace(self, claim: Claim, spec: AppSpec, outcome: Outcome) -> float:
+    def _grace(self, claim: Claim, spec: AppSpec, outcome: Outcome) -> float | None:
         """Return how much longer than usual to wait for what an attempt still says.
+
+        A server that stops waits for none of it: the runner is to be told to stop while it lives.
 
         Code that is told to stop has its grace, and writes meanwhile why and where it stopped; a
         runner that does not stop it is killed after twice the grace and a little more.
         """
+        if outcome.kind == "given up":
+            return None
         was_told = claim.request_id in self._cancelled or outcome.status == _TIMED_OUT
         return 2 * spec.grace + _KILL_SECONDS if was_told else 0.0
 
