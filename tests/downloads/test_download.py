@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from tests.support.folders import files_below
 from tests.support.origin import Origin
 
 from towpath import settings as settings_room
@@ -30,7 +31,7 @@ pytestmark = pytest.mark.usefixtures("settings")
 
 
 def leftovers(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.rglob("*") if path.is_file())
+    return sorted(path.name for path in files_below(folder))
 
 
 def test_a_relative_target_lies_below_the_data_directory(origin: Origin, data_dir: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests.codecs.test_sounds import tone
+from tests.support.folders import files_below
 from tests.support.origin import Origin
 
 from towpath.codecs.sounds import encode_sound
@@ -34,10 +35,6 @@ def base(tmp_path: Path) -> Iterator[Path]:
     set_places(ProcessPlaces(temp=folder))
     yield folder
     set_places(ProcessPlaces())
-
-
-def files_in(base: Path) -> list[Path]:
-    return [path for path in base.rglob("*") if path.is_file()]
 
 
 def archive(origin: Origin) -> CompressedFile:
@@ -83,7 +80,7 @@ def test_nothing_is_left_after_the_request(use, origin: Origin, base: Path) -> N
     """Trust T15: ten calls left ten files for the life of the runner."""
     with Keeper() as keeper, keeping(keeper):
         result = use(origin)
-    assert files_in(base) == []
+    assert files_below(base) == []
     del result
 
 
@@ -95,7 +92,7 @@ def test_without_a_request_nothing_is_left_after_the_object(
     result = use(origin)
     del result
     gc.collect()
-    assert files_in(base) == []
+    assert files_below(base) == []
 
 
 @pytest.mark.parametrize("name", ["to_path", "to_path of an input", "to_path of inline data"])

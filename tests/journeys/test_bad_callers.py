@@ -21,6 +21,7 @@ import httpx2
 import psutil
 import pytest
 from tests.support.command import Command
+from tests.support.folders import files_below
 
 MIB = 2**20
 KEY, OTHERS = "bad:secret-of-bad", "good:secret-of-good"
@@ -225,7 +226,7 @@ def server(tmp_path: Path) -> Iterator[Command]:
 def left_over(state: Path) -> list[str]:
     """Return the files of bodies and drafts."""
     folders = ("bodies", "queue.bodies", "store/tmp", "store/up")
-    return [str(p) for each in folders for p in (state / each).glob("**/*") if p.is_file()]
+    return [str(path) for each in folders for path in files_below(state / each)]
 
 
 def waiting_rows(state: Path) -> int:

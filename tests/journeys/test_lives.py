@@ -3,7 +3,6 @@
 import signal
 import sqlite3
 import threading
-import time
 from pathlib import Path
 
 import httpx2
@@ -16,28 +15,33 @@ from towpath.testing import serve
 
 def test_new_code_serves_and_the_old_finishes_broken_code_changes_nothing(tmp_path: Path) -> None:
     code = """
+        import os
         import time
         import towpath
+        from pathlib import Path
         class Versioned(towpath.App, max_multiplexing=4):
             @towpath.endpoint("/")
-            def run(self, seconds: float = 0) -> int:
-                time.sleep(seconds)
+            def run(self, held: bool = False) -> int:
+                data = Path(os.environ["TOWPATH_DATA_DIR"])
+                while held and not (data / "released").exists():
+                    (data / "begun").touch()
+                    time.sleep(0.02)
                 return 1
     """
     app = write(tmp_path, "versioned.py", code)
     with run(tmp_path, "--reload", app=app) as command:
         command.wait_for("ready in")
         url = f"{command.url}/local/versioned"
-        time.sleep(1)
         answers: list[int] = []
         old = threading.Thread(
-            target=lambda: answers.append(httpx2.post(url, json={"seconds": 4}, timeout=30).json())
+            target=lambda: answers.append(httpx2.post(url, json={"held": True}, timeout=60).json())
         )
         old.start()
-        time.sleep(0.3)
+        wait_until((tmp_path / "data/begun").exists)
         write(tmp_path, "versioned.py", code.replace("return 1", "return 2"))
         wait_until(lambda: httpx2.post(url, json={}, timeout=30).json() == 2)
         assert answers == [], "the old one is still at work"
+        (tmp_path / "data/released").touch()
         old.join()
         assert answers == [1]
         write(tmp_path, "versioned.py", code.replace("return 1", "return ="))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import httpx2
 import pytest
+from tests.support.folders import files_below
 from tests.support.origin import Origin
 
 from towpath.testing import Server, serve
@@ -109,7 +110,7 @@ def left(server: Server) -> Callable[[int], list[Path]]:
 
     def look(expected: int) -> list[Path]:
         for _ in range(400):
-            found = [path for path in runners.glob("*/tmp/**/*") if path.is_file()]
+            found = [path for each in runners.glob("*/tmp") for path in files_below(each)]
             found = [path for path in found if ".towpath-downloads" not in path.parts]
             if len(found) <= expected:
                 break

@@ -6,6 +6,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from tests.support.folders import files_below
+
 CODE = """
 import json, signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
@@ -38,7 +40,7 @@ def start(
 
 def everything_in(folder: Path) -> list[str]:
     """Return the names of all files below *folder*, hidden ones too."""
-    return sorted(path.name for path in folder.rglob("*") if path.is_file())
+    return sorted(path.name for path in files_below(folder))
 
 
 def signed(url: str, at: int) -> str:
