@@ -76,7 +76,7 @@ class Counted:
 
 PIECE = 64 * 1024
 LARGE = 800 * PIECE
-BUFFERS = LARGE // 10  # what the kernel takes though nobody reads it
+BUFFERS = LARGE // 2  # more than the kernel takes while nobody reads it
 REPEATS = {
     "a file": lambda url: download_file(url, "in", connections=1),
     "weights": lambda url: download_model_weights(url, max_age=0, connections=1),

@@ -129,7 +129,9 @@ def test_a_server_killed_at_random_moments_of_saves_loses_nothing(
             threads = [threading.Thread(target=save) for _ in range(3)]
             for thread in threads:
                 thread.start()
-            time.sleep(0.3 + secrets.randbelow(700) / 1000)
+            before = len(saved)
+            wait_until(lambda before=before: len(saved) > before + 3)
+            time.sleep(secrets.randbelow(700) / 1000)
             server.send(signal.SIGKILL)
             stop.set()
             for thread in threads:
