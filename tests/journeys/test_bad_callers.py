@@ -32,7 +32,7 @@ CODE = """
 from fastapi import WebSocket
 import towpath
 
-class One(towpath.App, stall_timeout=0.5):
+class One(towpath.App, stall_timeout=0.1):
     @towpath.endpoint("/")
     def run(self, text: str = "") -> int:
         return len(text)
@@ -195,7 +195,7 @@ class Watch(threading.Thread):
     def __init__(self, url: str) -> None:
         super().__init__()
         self.url = url
-        self.took: list[float] = []
+        self.took: dict[str, list[float]] = {"/local/one": [], "/health": []}
         self.failed: list[str] = []
         self.is_over = threading.Event()
 
@@ -206,7 +206,7 @@ class Watch(threading.Thread):
                 for method, path in (("POST", "/local/one"), ("GET", "/health")):
                     began = time.monotonic()
                     answer = client.request(method, path, json={"text": "abc"})
-                    self.took.append(time.monotonic() - began)
+                    self.took[path].append(time.monotonic() - began)
                     if answer.status_code != 200:
                         self.failed.append(answer.text)
 
@@ -258,9 +258,12 @@ def judge(server: Command, tmp_path: Path, *, rounds: int, crowd: int) -> None:
     memory, files = process.memory_info().rss, process.num_fds()
     watch = asyncio.run(attacked(server.url, rounds=rounds, crowd=crowd))
     assert watch.failed == []
-    assert len(watch.took) > 10
-    assert statistics.median(watch.took) < MOST_SECONDS
-    assert max(watch.took) < HELD_SECONDS
+    for took in watch.took.values():
+        assert len(took) > 10
+        assert statistics.quantiles(took, n=20)[-1] < MOST_SECONDS, (
+            "one in twenty may meet a busy machine"
+        )
+        assert max(took) < HELD_SECONDS
     assert process.memory_info().rss - memory < 64 * MIB
     state = tmp_path / "data" / ".towpath" / "state"
     until = time.monotonic() + 60
@@ -280,5 +283,6 @@ def test_bad_callers_harm_nobody_else(server: Command, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_many_bad_callers_harm_nobody_else_for_long(server: Command, tmp_path: Path) -> None:
-    judge(server, tmp_path, rounds=20, crowd=20)
+    judge(server, tmp_path, rounds=8, crowd=8)
