@@ -77,3 +77,9 @@ def test_a_server_that_has_enough_gets_half() -> None:
 )
 def test_parts_are_a_quarter_of_a_connections_share(size, connections, expected) -> None:
     assert part_size(size, connections) == expected
+
+
+def test_a_middling_first_look_at_an_idle_processor_brings_helpers_at_once() -> None:
+    """No window was busy before the first one, so nothing excuses its rate."""
+    pace = Pace(16, 0.0)
+    assert pace.wanted(0.06, 12_000_000, cpu=0.01) == 16
