@@ -12,7 +12,13 @@ from towpath.app.loading import parse_reference
 from towpath.app.outline import names_in
 from towpath.engine import arrivals
 from towpath.engine.arrivals import Arrivals
-from towpath.errors import AppDefinitionError, AppError, AppSetupError, RequirementsError
+from towpath.errors import (
+    AppDefinitionError,
+    AppError,
+    AppSetupError,
+    RequirementsError,
+    ServerStoppingError,
+)
 from towpath.runner.wire import AppSpec
 from towpath.settings import Settings
 
@@ -109,6 +115,23 @@ async def test_an_app_is_served_before_a_slower_one_is_loaded(monkeypatch, here)
     loads.gates["slow"].set()
     await bringing
     assert [each.name async for each in coming.arriving()] == ["good", "slow"]
+
+
+@in_a_loop
+async def test_who_waits_for_an_app_when_loading_ends_is_told_of_the_stop(
+    monkeypatch, here
+) -> None:
+    """It was said that there is no such app, which clients take for final."""
+    loads = Loads(slow=[spec("slow")])
+    loads.gates["slow"] = asyncio.Event()
+    coming = made(monkeypatch, loads, here, "slow.py")
+    bringing = asyncio.create_task(coming.bring())
+    waiting = asyncio.create_task(coming.expected("slow", 30))
+    await asyncio.sleep(0.05)
+    bringing.cancel()
+    await asyncio.gather(bringing, return_exceptions=True)
+    with pytest.raises(ServerStoppingError):
+        await waiting
 
 
 @in_a_loop

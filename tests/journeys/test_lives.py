@@ -1,13 +1,16 @@
 """Runners that are replaced, drained and kept apart."""
 
+import json
 import signal
 import sqlite3
 import threading
 from pathlib import Path
 
 import httpx2
+import psutil
+import pytest
 from tests.journeys.test_failures import APP, gone, pids, run
-from tests.support.command import wait_until, write
+from tests.support.command import Command, wait_until, write
 from tests.support.queued import result, submit, until
 
 from towpath.testing import serve
@@ -70,6 +73,54 @@ def test_a_server_told_to_stop_finishes_tears_down_and_leaves_nothing(tmp_path: 
     database.close()
     assert rows[finishing["request_id"]] == 4, "it was finished"
     assert rows[hung["request_id"]] == 1, "it waits for the next server"
+
+
+@pytest.mark.parametrize("signals", [1, 2])
+def test_a_call_that_waits_for_an_app_to_load_is_told_of_the_stop(
+    tmp_path: Path, signals: int
+) -> None:
+    """One signal: a plain text 500 came; two: a 404, as if there were no such app."""
+    app = write(tmp_path, "slow.py", "import time\ntime.sleep(600)")
+    with run(tmp_path, app=f"{app}::Slow") as command:
+        command.wait_for("Life")
+        url = f"http://127.0.0.1:{port_of(tmp_path)}/local/slow"
+        answers: list[httpx2.Response | httpx2.HTTPError] = []
+        caller = threading.Thread(target=lambda: answers.append(answer_or_end(url)))
+        caller.start()
+        wait_until(lambda: connections(command) > 0)
+        for _ in range(signals):
+            command.send(signal.SIGINT)
+            threading.Event().wait(0.5)
+        caller.join()
+        command.finish(40)
+        assert "Traceback" not in command.output
+    [answer] = answers
+    if isinstance(answer, httpx2.Response):
+        assert answer.status_code == 503
+        assert answer.headers["retry-after"] == "1"
+        assert "The server stops" in answer.json()["detail"]
+    else:
+        assert signals == 2, "who insists has the connections cut"
+
+
+def port_of(folder: Path) -> int:
+    """Return the port of the server whose state lies below *folder*."""
+    told = json.loads((folder / "data/.towpath/state/server.json").read_text())
+    return int(told["address"].rpartition(":")[2])
+
+
+def connections(command: Command) -> int:
+    """Return how many connections a server has open."""
+    sockets = psutil.Process(command.process.pid).net_connections("tcp")
+    return sum(each.status == psutil.CONN_ESTABLISHED for each in sockets)
+
+
+def answer_or_end(url: str) -> httpx2.Response | httpx2.HTTPError:
+    """Call; return the answer, or how the connection ended."""
+    try:
+        return httpx2.post(url, json={}, timeout=60)
+    except httpx2.HTTPError as error:
+        return error
 
 
 # --- /tmp ---

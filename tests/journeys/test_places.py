@@ -1,6 +1,7 @@
 """A runner's place belongs to who has done his part: sent his body, said something, read on."""
 
 import json
+import logging
 import socket
 import threading
 import time
@@ -174,11 +175,15 @@ def test_a_body_that_would_use_up_the_reserve_is_507_and_smaller_ones_go_on(
 
 
 @pytest.mark.parametrize("path", ["/local/one/stream", "/local/one/large"])
-def test_who_takes_nothing_of_his_answer_loses_his_place(server: Server, path: str) -> None:
+def test_who_takes_nothing_of_his_answer_loses_his_place(
+    server: Server, caplog: pytest.LogCaptureFixture, path: str
+) -> None:
     """trust T4: a stream, or a large answer, whose reader stalls."""
     with sending(server, head(path, **JSON, Content_Length=2) + b"{}") as sock:
         sock.recv(10)
         assert is_served_soon(server)
+    told = [each.getMessage() for each in caplog.records if each.levelno >= logging.WARNING]
+    assert told == ["a caller took nothing of its answer; the call is ended"], "no traceback"
 
 
 def test_answers_that_nobody_reads_hold_no_place(server: Server) -> None:

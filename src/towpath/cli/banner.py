@@ -24,7 +24,9 @@ def app_lines(spec: AppSpec, settings: Settings) -> list[str]:
     lines = [f"{spec.title or spec.name}"]
     for endpoint in spec.endpoints:
         below = "" if endpoint == "/" else endpoint
-        lines.append(f"  API         {settings.origin}/{path}{below}")
+        is_socket = endpoint not in spec.document.get("paths", {})
+        origin = settings.origin.replace("http", "ws", 1) if is_socket else settings.origin
+        lines.append(f"  API         {origin}/{path}{below}")
     return [*lines, f"  Playground  {settings.origin}/playground/{path}"]
 
 

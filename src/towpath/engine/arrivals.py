@@ -19,7 +19,7 @@ from towpath.app.outline import names_in
 from towpath.engine.child import describe
 from towpath.engine.engine import AppStatus
 from towpath.engine.scaling import backoff_seconds
-from towpath.errors import AppDefinitionError, AppError, AppSetupError
+from towpath.errors import AppDefinitionError, AppError, AppSetupError, ServerStoppingError
 from towpath.runner.wire import AppSpec
 from towpath.settings import Settings
 
@@ -128,13 +128,18 @@ class Arrivals:
 
         Raises:
             AppSetupError: it could not be loaded.
+            ServerStoppingError: nothing more is loaded.
             TimeoutError: it is still being loaded.
         """
         found = [each for each in self._expected if app in each.names]
         for each in found:
             await asyncio.wait_for(each.tried.wait(), seconds)
-        if app not in self._here and any(each.error is not None for each in found):
+        if app in self._here:
+            return True
+        if any(each.error is not None for each in found):
             raise AppSetupError(app)
+        if any(app in each.names for each in found):
+            raise ServerStoppingError
         return bool(found)
 
     async def arriving(self) -> AsyncIterator[AppSpec]:

@@ -20,12 +20,14 @@ TowpathError
     BodyTooLargeError   BodyTimeoutError   UnsupportedBodyError   MissingKeyError   ForbiddenError
     UnknownAppError   UnknownEndpointError   ServerBusyError (T) .limit   ClientBusyError (T) .limit
     ContentCodingError .coding   TransferCodingError .coding   MissingTokenError
+    WebsocketNeededError
   AppError
     AppDefinitionError .traceback   AppSetupError .traceback   StartTimeoutError
       RequirementsError (an AppSetupError)
     AppStartingError (T)   AppDiskFullError .path .free
     DeadlineError   RunnerLostError (T)   RunnerUnreachableError (T)   RunnerIncompleteError
-    ServerShortageError (T)
+    ServerShortageError (T)   ServerStoppingError (T)
+    WebsocketsFullError (T) .limit   WebsocketRefusedError
     RequestCancelledError
   QueueError
     IdempotencyKeyError .request_id
@@ -106,6 +108,7 @@ from towpath.errors.serving import (
     ServerBusyError,
     ServerError,
     ServerShortageError,
+    ServerStoppingError,
     SettingsError,
     StartTimeoutError,
     StateInUseError,
@@ -113,6 +116,9 @@ from towpath.errors.serving import (
     UnknownAppError,
     UnknownEndpointError,
     UnsupportedBodyError,
+    WebsocketNeededError,
+    WebsocketRefusedError,
+    WebsocketsFullError,
 )
 from towpath.errors.storage import (
     NoUploaderError,
@@ -142,11 +148,13 @@ __all__ = [
     "QueueUnavailableError", "RangeError", "RequestCancelled", "RequestCancelledError",
     "RequestError", "RequestNotFoundError", "RequirementsError", "RunnerIncompleteError",
     "RunnerLostError", "RunnerUnreachableError", "ServerBusyError", "ServerError",
-    "ServerShortageError", "SettingsError", "SourceChangedError", "SourceStatusError",
-    "SourceUnavailableError", "StartTimeoutError", "StateInUseError", "StorageError",
-    "StoreFullError", "StoreUnusableError", "TemporaryFullError", "TooManyRedirectsError",
-    "TowpathError", "TransferCodingError", "TransientError", "TruncatedError", "UnknownAppError",
-    "UnknownEndpointError", "UnsafeArchiveError", "UnsupportedBodyError", "UnsupportedFormatError",
-    "UploadError", "UploadRefusedError", "UploadUnavailableError", "WrongStateError",
+    "ServerShortageError", "ServerStoppingError", "SettingsError", "SourceChangedError",
+    "SourceStatusError", "SourceUnavailableError", "StartTimeoutError", "StateInUseError",
+    "StorageError", "StoreFullError", "StoreUnusableError", "TemporaryFullError",
+    "TooManyRedirectsError", "TowpathError", "TransferCodingError", "TransientError",
+    "TruncatedError", "UnknownAppError", "UnknownEndpointError", "UnsafeArchiveError",
+    "UnsupportedBodyError", "UnsupportedFormatError", "UploadError", "UploadRefusedError",
+    "UploadUnavailableError", "WebsocketNeededError", "WebsocketRefusedError",
+    "WebsocketsFullError", "WrongStateError",
 ]
 # fmt: on

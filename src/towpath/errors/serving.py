@@ -31,6 +31,7 @@ __all__ = [
     "ServerBusyError",
     "ServerError",
     "ServerShortageError",
+    "ServerStoppingError",
     "SettingsError",
     "StartTimeoutError",
     "StateInUseError",
@@ -38,6 +39,9 @@ __all__ = [
     "UnknownAppError",
     "UnknownEndpointError",
     "UnsupportedBodyError",
+    "WebsocketNeededError",
+    "WebsocketRefusedError",
+    "WebsocketsFullError",
 ]
 
 
@@ -173,6 +177,15 @@ class UnknownEndpointError(RequestError):
         super().__init__(f"Path {shown(path, 80)} not found. Endpoints of this app: {listed}.")
 
 
+class WebsocketNeededError(RequestError):
+    """The endpoint is a websocket, and was called with a plain request."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(
+            f"{shown(path, 80)} is a websocket. Connect to it with a ws:// or wss:// URL."
+        )
+
+
 class AppError(TowpathError):
     """An app cannot be defined, started or reached."""
 
@@ -268,6 +281,38 @@ class RunnerLostError(AppError, TransientError):
             f"The runner of {app} stopped while working on this request. It is being replaced: "
             "send the request again."
         )
+
+
+class ServerStoppingError(AppError, TransientError):
+    """The server was told to stop before it could answer."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The server stops, and has not answered this request. Send it again in a moment."
+        )
+
+
+class WebsocketsFullError(AppError, TransientError):
+    """The runner has as many websockets open as the app allows.
+
+    Attributes:
+        limit: how many.
+    """
+
+    def __init__(self, app: str, limit: int) -> None:
+        self.limit = limit
+        self.advice = "Raise the app's max_websockets for more."
+        super().__init__(
+            f"A runner of {app} has {limit} websockets open, its limit. Connect again in a "
+            f"moment. {self.advice}"
+        )
+
+
+class WebsocketRefusedError(AppError):
+    """The app's own code did not accept the websocket."""
+
+    def __init__(self, app: str) -> None:
+        super().__init__(f"App {app} did not accept this websocket.")
 
 
 class RunnerUnreachableError(AppError, TransientError):

@@ -3,11 +3,10 @@
 from collections.abc import Callable, Mapping
 
 from starlette.types import ASGIApp, Receive, Scope, Send
-from starlette.websockets import WebSocket
 
 from towpath.errors import RequestError
 from towpath.gateway.addresses import Address, Service, read_address
-from towpath.gateway.answers import error_answer
+from towpath.gateway.answers import deny
 from towpath.web.heads import read_head
 from towpath.web.receiving import refuse
 
@@ -50,7 +49,7 @@ class Entrance:
         if fault is None:
             await self._services.get(address.service, self._other)(scope, receive, send)
         elif scope["type"] == "websocket":
-            await WebSocket(scope, receive, send).send_denial_response(error_answer(fault))
+            await deny(scope, receive, send, fault)
         else:
             await refuse(scope, receive, send, fault)
 

@@ -6,12 +6,11 @@ from urllib.parse import quote, urlsplit
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
-from starlette.websockets import WebSocketClose
 
 from towpath.errors import ForbiddenError, MissingKeyError, MissingTokenError, TowpathError
 from towpath.errors.redaction import shown
 from towpath.gateway.addresses import needs_no_key
-from towpath.gateway.answers import error_answer
+from towpath.gateway.answers import deny, error_answer
 from towpath.gateway.entrance import address_of
 from towpath.gateway.hosts import is_loopback_name, name_in
 from towpath.settings import Settings
@@ -75,7 +74,7 @@ class KeyGuard:
         if refusal is None:
             await self._app(scope, receive, send)
         elif scope["type"] == "websocket":
-            await WebSocketClose(code=1008, reason="not allowed")(scope, receive, send)
+            await deny(scope, receive, send, refusal)
         else:
             await error_answer(refusal)(scope, receive, send)
 

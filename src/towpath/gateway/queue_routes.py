@@ -87,7 +87,7 @@ class QueueRoutes:
         address = address_of(request.scope)
         if address.service != "queue":
             raise HTTPException(_NOT_FOUND)
-        if request.method == "POST":
+        if request.method == "POST" and not address.request_id:
             return await self._submit(request, address)
         handlers: dict[Ask, tuple[str, Handler]] = {
             "result": ("GET", self._result),
@@ -96,9 +96,11 @@ class QueueRoutes:
             "cancel": ("PUT", self._cancel),
         }
         method, handler = handlers[address.ask]
-        if not address.request_id or request.method != method:
-            allowed = f"{method}, POST" if address.request_id else "POST"
-            raise HTTPException(_NOT_ALLOWED, headers={"allow": allowed})
+        if not address.request_id:
+            method = "POST"
+        if request.method != method:
+            detail = f"{request.method} does nothing here. Send {method}."
+            raise HTTPException(_NOT_ALLOWED, detail, headers={"allow": method})
         return await handler(request, address)
 
     async def _submit(self, request: Request, _: Address) -> Response:

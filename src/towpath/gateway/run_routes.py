@@ -17,7 +17,6 @@ from towpath.engine.engine import RunnerLease
 from towpath.engine.local import LocalEngine
 from towpath.errors import (
     DeadlineError,
-    RunnerIncompleteError,
     TowpathError,
     UnknownEndpointError,
 )
@@ -38,6 +37,7 @@ from towpath.runner.wire import (
     patience_in,
 )
 from towpath.web.messages import body_part
+from towpath.web.serving import BrokenOffError
 from towpath.web.zero_copy import LINES
 
 __all__ = ["RunEndpoint", "Target", "spec_of"]
@@ -139,8 +139,6 @@ class RunEndpoint:
         """Serve one request."""
         try:
             answer: ASGIApp | None = await self._passed(scope, receive, send)
-        except _BrokenOffError:
-            raise
         except TowpathError as error:
             answer = error_answer(error)
         if answer is not None:
@@ -189,10 +187,6 @@ class RunEndpoint:
         if whole is not None:  # its place is free: it waits for no caller who reads slowly
             for message in whole:
                 await send(message)
-
-
-class _BrokenOffError(RunnerIncompleteError):
-    """The answer broke off after its head was passed on: the caller's connection has to break."""
 
 
 class _Leased:
@@ -273,8 +267,10 @@ async def _pass_on(answer: Answer, lease: RunnerLease, send: Send, app: str) -> 
     try:
         async for chunk in answer.chunks():
             await send(body_part(chunk))
-    except UpstreamError:
-        raise _BrokenOffError(app) from None
+    except UpstreamError as error:
+        reason = str(error) or type(error).__name__
+        log.warning("an answer broke off; so does the call", extra={"app": app, "reason": reason})
+        raise BrokenOffError from None
     lease.finish(answer.status, answer.headers)
     await send(body_part(b"", more=False))
 
@@ -294,7 +290,7 @@ def _in_turn(send: Send, spec: AppSpec, target: Target) -> Send:
                 raise
             fields = {"request_id": target.request_id, "app": target.name, "seconds": seconds}
             log.warning("a caller took nothing of its answer; the call is ended", extra=fields)
-            raise _BrokenOffError(target.app) from None
+            raise BrokenOffError from None
 
     return patient
 

@@ -1,5 +1,6 @@
 """Every request has an id, a log line and a count."""
 
+import asyncio
 import logging
 import time
 import uuid
@@ -7,7 +8,9 @@ from collections.abc import Callable
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from towpath.errors import ServerStoppingError
 from towpath.errors.redaction import shown
+from towpath.gateway.answers import error_answer
 from towpath.gateway.metrics import Metrics
 from towpath.runner.wire import REQUEST_ID_HEADER
 
@@ -16,6 +19,8 @@ __all__ = ["RequestTracer", "new_request_id"]
 log = logging.getLogger("towpath.requests")
 
 _ID = REQUEST_ID_HEADER.encode()
+_STARTS = {"http.response.start", "websocket.http.response.start", "websocket.accept"}
+_NONE = 499  # no answer was begun
 
 
 def new_request_id() -> str:
@@ -45,11 +50,11 @@ class RequestTracer:
             await self._app(scope, receive, send)
             return
         scope.setdefault("state", {})["request_id"] = self._new_id()
-        began, status = time.perf_counter(), 499
+        began, status = time.perf_counter(), _NONE
 
         async def traced_send(message: Message) -> None:
             nonlocal status
-            if message["type"] in {"http.response.start", "websocket.accept"}:
+            if message["type"] in _STARTS:
                 status = message.get("status", 101)
                 named = scope["state"]["request_id"]  # answers about a request bear its id
                 headers = [pair for pair in message.get("headers", ()) if pair[0] != _ID]
@@ -58,6 +63,10 @@ class RequestTracer:
 
         try:
             await self._app(scope, receive, traced_send)
+        except asyncio.CancelledError:  # the server's time to stop in is over
+            if status == _NONE and scope["type"] == "http":
+                await error_answer(ServerStoppingError())(scope, receive, traced_send)
+            raise
         finally:
             self._note(scope, status, time.perf_counter() - began)
 

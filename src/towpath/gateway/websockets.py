@@ -9,35 +9,40 @@ not that it has something to say.
 import asyncio
 from contextlib import suppress
 
-from starlette.websockets import WebSocket, WebSocketDisconnect
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from towpath.engine.local import LocalEngine
-from towpath.errors import TowpathError
+from towpath.errors import (
+    RunnerUnreachableError,
+    TowpathError,
+    UnknownEndpointError,
+    WebsocketRefusedError,
+    WebsocketsFullError,
+)
+from towpath.gateway.answers import deny
 from towpath.gateway.run_routes import Target, spec_of
-from towpath.net.upstream import Socket, SocketKind, UpstreamError
+from towpath.net.upstream import DeniedError, Socket, SocketKind, UpstreamError
+from towpath.runner.wire import AppSpec
 
 __all__ = ["pass_websocket"]
 
 _DONE = 1000
 _INTERNAL = 1011
-_TRY_LATER = 1013
-_UNKNOWN = 1008
+_NOT_FOUND = 404
 _MOST_BYTES = 2**20
 _HANDSHAKE = frozenset({"sec-websocket-key", "sec-websocket-version", "sec-websocket-extensions"})
 
 
 async def pass_websocket(caller: WebSocket, engine: LocalEngine) -> None:
     """Connect *caller* with its app's runner until one of them hangs up, or is idle too long."""
+    target = Target(caller.scope)
     try:
         spec = await spec_of(caller.scope, engine)
-        target = Target(caller.scope)
         headers = [pair for pair in target.upstream_headers() if pair[0] not in _HANDSHAKE]
         hint = target.headers.get("x-fal-runner-hint")
         async with engine.acquire(target.app, hint=hint) as lease:
             if not lease.stay(target.request_id, spec.max_websockets):
-                reason = f"the runner has {spec.max_websockets} websockets open, its limit"
-                await caller.close(_TRY_LATER, reason)
-                return
+                raise WebsocketsFullError(target.app, spec.max_websockets)
             lease.begin(target.request_id)
             async with lease.upstream.socket(
                 target.path, headers, most_bytes=_MOST_BYTES
@@ -45,10 +50,27 @@ async def pass_websocket(caller: WebSocket, engine: LocalEngine) -> None:
                 await caller.accept()
                 await _pass_both(caller, runner, spec.websocket_idle_timeout)
     except TowpathError as error:
-        await caller.close(_UNKNOWN, error.told[:120])
+        await _refuse(caller, error)
+    except DeniedError as error:
+        await _refuse(caller, _reason(error, target, spec))
     except UpstreamError:
-        with suppress(RuntimeError):
-            await caller.close(_INTERNAL, "the app's runner does not answer")
+        await _refuse(caller, RunnerUnreachableError(target.app))
+
+
+async def _refuse(caller: WebSocket, error: TowpathError) -> None:
+    """Answer with an error, as a request would be; end the websocket if it is open already."""
+    if caller.application_state is WebSocketState.CONNECTING:
+        await deny(caller.scope, caller.receive, caller.send, error)
+        return
+    with suppress(RuntimeError):
+        await caller.close(_INTERNAL, error.told[:120])
+
+
+def _reason(error: DeniedError, target: Target, spec: AppSpec) -> TowpathError:
+    """Return why a runner did not take a websocket."""
+    if error.status == _NOT_FOUND:
+        return UnknownEndpointError(target.endpoint, spec.endpoints)
+    return WebsocketRefusedError(target.app)
 
 
 async def _pass_both(caller: WebSocket, runner: Socket, idle_timeout: float | None) -> None:

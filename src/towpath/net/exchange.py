@@ -15,6 +15,7 @@ __all__ = [
     "Body",
     "BrokenError",
     "Connection",
+    "DeniedError",
     "RefusedError",
     "Request",
     "ShortageError",
@@ -38,6 +39,18 @@ class RefusedError(UpstreamError):
 
 class ShortageError(UpstreamError):
     """This process cannot open a connection now: the fault is ours, not the runner's."""
+
+
+class DeniedError(UpstreamError):
+    """A runner answers the request for a websocket with a status.
+
+    Attributes:
+        status: of HTTP.
+    """
+
+    def __init__(self, status: int) -> None:
+        self.status = status
+        super().__init__(f"the runner answers the request for a websocket with {status}")
 
 
 class BrokenError(UpstreamError):

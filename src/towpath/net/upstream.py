@@ -17,6 +17,7 @@ from towpath.net.exchange import (
     Body,
     BrokenError,
     Connection,
+    DeniedError,
     RefusedError,
     Request,
     ShortageError,
@@ -26,6 +27,7 @@ from towpath.net.exchange import (
 __all__ = [
     "Answer",
     "BrokenError",
+    "DeniedError",
     "RefusedError",
     "ShortageError",
     "Socket",
@@ -108,6 +110,8 @@ class Upstream:
                 session.ws_connect(url, headers=headers, max_msg_size=most_bytes) as opened,
             ):
                 yield opened
+        except aiohttp.WSServerHandshakeError as error:
+            raise DeniedError(error.status) from None
         except aiohttp.ClientError as error:
             cause = getattr(error, "os_error", None)
             kind = ShortageError if cause is not None and is_shortage(cause) else UpstreamError

@@ -28,6 +28,7 @@ from towpath.errors import (
     MediaError,
     TowpathError,
     UnknownEndpointError,
+    WebsocketNeededError,
 )
 from towpath.files.file import File
 from towpath.runner.begun import BegunAnswer, cause_of
@@ -117,6 +118,7 @@ def _api(host: AppHost, registry: Registry) -> FastAPI:
         _add(api, endpoint, is_aside=_is_aside(endpoint, paths))
     _add_own_routes(api, host, registry)
     _add_error_answers(api, host)
+    api.router.default = _not_found(api.router.default)
     return api
 
 
@@ -273,9 +275,20 @@ def _document(api: FastAPI, host: AppHost) -> dict[str, Any]:  # Any: JSON
 # --- errors --------------------------------------------------------------------------------------
 
 
+def _not_found(usual: ASGIApp) -> ASGIApp:
+    """Return what answers at unknown paths: 404 to websockets too, where the usual says 403."""
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await WebSocket(scope, receive, send).send_denial_response(Response(status_code=404))
+        else:
+            await usual(scope, receive, send)
+
+    return answer
+
+
 def _add_error_answers(api: FastAPI, host: AppHost) -> None:
     """Answer every error in the shapes that clients know."""
-    paths = [endpoint.spec.path for endpoint in host.endpoints]
 
     async def invalid(_: Request, error: Exception) -> Response:
         return _answer(validation_problem(cast("RequestValidationError", error).errors()))
@@ -290,7 +303,7 @@ def _add_error_answers(api: FastAPI, host: AppHost) -> None:
     async def http(request: Request, error: Exception) -> Response:
         failure = cast("HTTPException", error)
         if failure.status_code == _NOT_FOUND and failure.detail == "Not Found":
-            return _answer(problem_of(UnknownEndpointError(request.url.path, paths)))
+            return _answer(problem_of(_unknown(request.url.path, host)))
         return JSONResponse({"detail": failure.detail}, failure.status_code, failure.headers)
 
     async def unknown(request: Request, error: Exception) -> Response:
@@ -306,6 +319,13 @@ def _add_error_answers(api: FastAPI, host: AppHost) -> None:
     api.add_exception_handler(HTTPException, http)
     api.add_exception_handler(ResponseValidationError, unknown)
     api.add_exception_handler(Exception, unknown)
+
+
+def _unknown(path: str, host: AppHost) -> TowpathError:
+    """Return what is wrong with a path that no request is answered at."""
+    if any(e.spec.path == path and e.spec.is_websocket for e in host.endpoints):
+        return WebsocketNeededError(path)
+    return UnknownEndpointError(path, [endpoint.spec.path for endpoint in host.endpoints])
 
 
 def _breakdown(error: Exception) -> Problem | None:

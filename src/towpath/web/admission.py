@@ -7,6 +7,7 @@ from typing import Protocol, cast
 
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.websockets import WebSocket
 from typing_extensions import override
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
@@ -117,9 +118,10 @@ def refusing(error: RequestError) -> ASGIApp:
 
 async def _refused(error: RequestError, scope: Scope, receive: Receive, send: Send) -> None:
     """Answer with an error, and close the connection."""
-    if scope["type"] == "websocket":
-        await send({"type": "websocket.close", "code": 1013, "reason": str(error)[:120]})
-        return
     problem = problem_of(error)
     headers = {**problem.headers, "connection": "close"}
-    await JSONResponse(dict(problem.body), problem.status, headers)(scope, receive, send)
+    answer = JSONResponse(dict(problem.body), problem.status, headers)
+    if scope["type"] == "websocket":
+        await WebSocket(scope, receive, send).send_denial_response(answer)
+    else:
+        await answer(scope, receive, send)

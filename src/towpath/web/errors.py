@@ -102,6 +102,10 @@ RULES: dict[type[TowpathError], _Rule] = {
     e.StartTimeoutError: _Rule(504, "infra", "startup_timeout"),
     e.DeadlineError: _Rule(504, "infra", "request_timeout"),
     e.RunnerLostError: _Rule(503, "infra", "runner_disconnected"),
+    e.ServerStoppingError: _Rule(503, "infra", "runner_disconnected"),
+    e.WebsocketNeededError: _Rule(426),
+    e.WebsocketRefusedError: _Rule(403),
+    e.WebsocketsFullError: _Rule(503, "infra", "runner_scheduling_failure"),
     e.RunnerUnreachableError: _Rule(503, "infra", "runner_connection_refused"),
     e.ServerShortageError: _Rule(503, "infra", "runner_connection_error"),
     e.RunnerIncompleteError: _Rule(502, "infra", "runner_incomplete_response"),
@@ -128,6 +132,8 @@ _HEADERS: dict[type, dict[str, str]] = {
     e.ContentCodingError: {"Accept-Encoding": "identity"},
     e.ServerBusyError: {"Retry-After": "1"},
     e.ClientBusyError: {"Retry-After": "1"},
+    e.ServerStoppingError: {"Retry-After": "1"},
+    e.WebsocketsFullError: {"Retry-After": "1"},
 }
 _INSIDE = Problem(500, {"detail": "Internal Server Error"})
 

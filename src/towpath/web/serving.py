@@ -22,7 +22,7 @@ from towpath.web.admission import PEER, ByProxy, HardenedSocket, plain_answer, r
 from towpath.web.connections import Connections
 from towpath.web.zero_copy import zero_copy
 
-__all__ = ["Listener", "ServerGroup", "run_loop"]
+__all__ = ["BrokenOffError", "Listener", "ServerGroup", "run_loop"]
 
 T = TypeVar("T")
 
@@ -31,6 +31,7 @@ _READ_SECONDS = 60.0
 _LEAST_READ = 32 * 1024  # bytes in that time
 _MOST_HEADER_BYTES = 64 * 1024
 _MOST_HEADERS = 100
+_NO_HANDSHAKE = "ASGI callable returned without completing handshake."
 _MOST_AHEAD = 100  # requests that are sent before earlier ones are answered
 
 
@@ -282,7 +283,7 @@ class ServerGroup:
         always: Collection[str] = (),
     ) -> None:
         self._grace = grace
-        logging.getLogger("uvicorn.error").addFilter(_no_cancelled)
+        logging.getLogger("uvicorn.error").addFilter(_no_known_ends)
         self._pairs: list[tuple[_QuietServer, socket.socket]] = []
         book = connections or Connections()
         for listener in listeners:
@@ -323,11 +324,24 @@ class ServerGroup:
             server.force_exit = server.force_exit or at_once
 
 
-def _no_cancelled(record: logging.LogRecord) -> bool:
-    """Drop what uvicorn writes of a task that was cancelled: whoever ends the server knows it."""
+class BrokenOffError(Exception):
+    """An answer that has begun cannot be finished: raise it to break the caller's connection.
+
+    A connection that ends in order would say that the answer is whole. Whoever raises it has
+    written down why, so uvicorn's own words about it are dropped.
+    """
+
+
+def _no_known_ends(record: logging.LogRecord) -> bool:
+    """Drop what uvicorn writes of tasks that were cancelled, and of answers that were broken off.
+
+    Whoever ends the server, or the answer, knows it. It also takes a websocket that was refused
+    with an answer for one that was forgotten.
+    """
     error = record.exc_info[1] if record.exc_info else None
-    was_told = record.getMessage().rstrip().endswith("asyncio.exceptions.CancelledError")
-    return not (isinstance(error, asyncio.CancelledError) or was_told)
+    said = record.getMessage().rstrip()
+    was_told = said.endswith("asyncio.exceptions.CancelledError") or said == _NO_HANDSHAKE
+    return not (isinstance(error, asyncio.CancelledError | BrokenOffError) or was_told)
 
 
 def run_loop(main: Coroutine[Any, Any, T]) -> T:
