@@ -7,6 +7,7 @@ import pytest
 from tests.support.downloads import signed
 from tests.support.origin import Origin
 
+from towpath.downloads import weights
 from towpath.testing.origins import Exchange, origin_of
 from towpath.toolkit import (
     MODEL_WEIGHTS_DIR,
@@ -40,6 +41,19 @@ def test_a_repeated_call_makes_no_request(origin: Origin) -> None:
     url = origin.put("/w.bin", b"weights")
     assert download_model_weights(url) == download_model_weights(url)
     assert len(origin.seen) == 1
+
+
+def test_a_repeated_call_is_answered_from_memory(
+    origin: Origin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = origin.put("/remembered.bin", b"weights")
+    path = download_model_weights(url)
+
+    def bring(*_: object, **__: object) -> Path:
+        pytest.fail("what is remembered was looked up on the disk")
+
+    monkeypatch.setattr(weights, "bring", bring)
+    assert download_model_weights(url) == path
 
 
 def test_a_newly_signed_url_finds_what_is_here(origin: Origin) -> None:

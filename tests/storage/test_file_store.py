@@ -255,6 +255,13 @@ def test_files_are_listed_by_owner_page_by_page(store: FileStore, clock: FakeClo
             store.page(cursor=cursor, limit=limit)
 
 
+def test_a_page_has_a_hundred_files_unless_more_are_asked_for(store: FileStore) -> None:
+    for number in range(101):
+        store.save(NewFile(b"x", f"{number}", "text/plain"))
+    assert len(store.page().files) == 100
+    assert len(store.page(limit=1000).files) == 101
+
+
 def test_files_made_at_the_same_moment_are_all_listed(store: FileStore) -> None:
     ids = {store.save(NewFile(b"x", "a", "text/plain")).id for _ in range(10)}
     seen, cursor = list[str](), None

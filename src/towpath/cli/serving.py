@@ -126,6 +126,8 @@ class _Session:
         async for spec in server.engine.arriving():
             self._say(app_lines(spec, server.settings))
         await server.engine.settled()
+        if self._signals:
+            return  # apps that were stopped before they were ready have failed at nothing
         freeze_heap()
         self._say([outcome_line(server.engine.states(), time.monotonic() - self._began)])
         if self._open_page:
