@@ -31,6 +31,7 @@ __all__ = ["serve_apps"]
 _FAILED = 1
 _USAGE = 2
 _INTERRUPTED = 130
+_UNTIL_MENDED = "Mend the file before another runner is needed: it would read it."
 _SECOND = 2
 
 
@@ -149,7 +150,7 @@ class _Session:
             try:
                 await server.engine.reload(self._references)
             except AppError as error:
-                self._outlet.say(f"the running code is kept: {error}")
+                self._outlet.say(f"the running code is kept: {error} {_UNTIL_MENDED}")
 
 
 def _signals() -> list[signal.Signals]:
