@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 
 from starlette.types import ASGIApp, Receive, Scope, Send
-from starlette.websockets import WebSocket
 
 from towpath.errors import RequestError
 from towpath.gateway.addresses import Address, Service, read_address
@@ -50,7 +49,7 @@ class Entrance:
         if fault is None:
             await self._services.get(address.service, self._other)(scope, receive, send)
         elif scope["type"] == "websocket":
-            await WebSocket(scope, receive, send).send_denial_response(error_answer(fault))
+            await error_answer(fault)(scope, receive, send)
         else:
             await refuse(scope, receive, send, fault)
 

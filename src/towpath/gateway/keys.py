@@ -6,7 +6,6 @@ from urllib.parse import quote, urlsplit
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
-from starlette.websockets import WebSocketClose
 
 from towpath.errors import ForbiddenError, MissingKeyError, MissingTokenError, TowpathError
 from towpath.errors.redaction import shown
@@ -72,12 +71,7 @@ class KeyGuard:
             await self._app(scope, receive, send)
             return
         refusal = self._refusal(scope)
-        if refusal is None:
-            await self._app(scope, receive, send)
-        elif scope["type"] == "websocket":
-            await WebSocketClose(code=1008, reason="not allowed")(scope, receive, send)
-        else:
-            await error_answer(refusal)(scope, receive, send)
+        await (error_answer(refusal) if refusal else self._app)(scope, receive, send)
 
     def _refusal(self, scope: Scope) -> TowpathError | None:
         """Return why this call is refused, or None."""

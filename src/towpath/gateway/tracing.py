@@ -15,6 +15,7 @@ __all__ = ["RequestTracer", "new_request_id"]
 
 log = logging.getLogger("towpath.requests")
 
+_STARTS = {"http.response.start", "websocket.accept", "websocket.http.response.start"}
 _ID = REQUEST_ID_HEADER.encode()
 
 
@@ -49,7 +50,7 @@ class RequestTracer:
 
         async def traced_send(message: Message) -> None:
             nonlocal status
-            if message["type"] in {"http.response.start", "websocket.accept"}:
+            if message["type"] in _STARTS:
                 status = message.get("status", 101)
                 named = scope["state"]["request_id"]  # answers about a request bear its id
                 headers = [pair for pair in message.get("headers", ()) if pair[0] != _ID]

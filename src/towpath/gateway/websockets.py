@@ -7,21 +7,23 @@ not that it has something to say.
 """
 
 import asyncio
-from contextlib import suppress
+from collections.abc import Coroutine
+from contextlib import AsyncExitStack, suppress
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from towpath.engine.local import LocalEngine
 from towpath.errors import TowpathError
-from towpath.gateway.run_routes import Target, spec_of
+from towpath.gateway.answers import error_answer
+from towpath.gateway.run_routes import Leased, Target, spec_of
 from towpath.net.upstream import Socket, SocketKind, UpstreamError
+from towpath.runner.wire import AppSpec
 
 __all__ = ["pass_websocket"]
 
 _DONE = 1000
 _INTERNAL = 1011
 _TRY_LATER = 1013
-_UNKNOWN = 1008
 _MOST_BYTES = 2**20
 _HANDSHAKE = frozenset({"sec-websocket-key", "sec-websocket-version", "sec-websocket-extensions"})
 
@@ -30,25 +32,67 @@ async def pass_websocket(caller: WebSocket, engine: LocalEngine) -> None:
     """Connect *caller* with its app's runner until one of them hangs up, or is idle too long."""
     try:
         spec = await spec_of(caller.scope, engine)
-        target = Target(caller.scope)
-        headers = [pair for pair in target.upstream_headers() if pair[0] not in _HANDSHAKE]
-        hint = target.headers.get("x-fal-runner-hint")
-        async with engine.acquire(target.app, hint=hint) as lease:
-            if not lease.stay(target.request_id, spec.max_websockets):
-                reason = f"the runner has {spec.max_websockets} websockets open, its limit"
-                await caller.close(_TRY_LATER, reason)
-                return
-            lease.begin(target.request_id)
-            async with lease.upstream.socket(
-                target.path, headers, most_bytes=_MOST_BYTES
-            ) as runner:
-                await caller.accept()
-                await _pass_both(caller, runner, spec.websocket_idle_timeout)
+        async with AsyncExitStack() as stack:
+            opening = _opened(Target(caller.scope), spec, engine, stack=stack)
+            runner = await _while_there(caller, opening)
+            await caller.accept()
+            await _pass_both(caller, runner, spec.websocket_idle_timeout)
+    except _LeftError:
+        return
+    except _NoPlaceError as full:
+        await caller.accept()  # whose close code can be seen by pages too
+        await caller.close(_TRY_LATER, str(full))
     except TowpathError as error:
-        await caller.close(_UNKNOWN, error.told[:120])
+        await error_answer(error)(caller.scope, caller.receive, caller.send)
     except UpstreamError:
         with suppress(RuntimeError):
             await caller.close(_INTERNAL, "the app's runner does not answer")
+
+
+class _LeftError(Exception):
+    """The caller has left before its websocket was open."""
+
+
+class _NoPlaceError(Exception):
+    """The runner has as many websockets open as it may."""
+
+
+async def _opened(
+    target: Target, spec: AppSpec, engine: LocalEngine, *, stack: AsyncExitStack
+) -> Socket:
+    """Wait for a place, and open a websocket to its runner; *stack* closes both."""
+    lease = await stack.enter_async_context(Leased(engine, target))
+    if not lease.stay(target.request_id, spec.max_websockets):
+        reason = f"the runner has {spec.max_websockets} websockets open, its limit"
+        raise _NoPlaceError(reason)
+    lease.begin(target.request_id)
+    headers = [pair for pair in target.upstream_headers() if pair[0] not in _HANDSHAKE]
+    opening = lease.upstream.socket(target.path, headers, most_bytes=_MOST_BYTES)
+    return await stack.enter_async_context(opening)
+
+
+async def _while_there(caller: WebSocket, opening: Coroutine[None, None, Socket]) -> Socket:
+    """Wait for the runner as long as the caller does.
+
+    A caller who has left would keep its turn otherwise, and callers who come and go at once could
+    fill the line of an app that is at work.
+
+    Raises:
+        _LeftError: the caller has left, or sends before it may (RFC 6455 4.1).
+    """
+    await caller.receive()  # the request for the websocket itself
+    work, leaving = asyncio.ensure_future(opening), asyncio.ensure_future(caller.receive())
+    try:
+        await asyncio.wait({work, leaving}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        leaving.cancel()
+        has_left = not work.done()
+        if has_left:
+            work.cancel()
+        await asyncio.gather(work, leaving, return_exceptions=True)
+    if has_left or not leaving.cancelled():
+        raise _LeftError
+    return work.result()
 
 
 async def _pass_both(caller: WebSocket, runner: Socket, idle_timeout: float | None) -> None:

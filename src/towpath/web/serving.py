@@ -20,6 +20,7 @@ from towpath.clock import system_clock
 from towpath.errors import RequestError
 from towpath.web.admission import PEER, ByProxy, HardenedSocket, plain_answer, refusing
 from towpath.web.connections import Connections
+from towpath.web.errors import problem_of
 from towpath.web.zero_copy import zero_copy
 
 __all__ = ["Listener", "ServerGroup", "run_loop"]
@@ -132,7 +133,7 @@ class HardenedProtocol(HttpToolsProtocol):
         self._disarm()
         refusal = self._refusal()
         if refusal is not None:
-            self._answer_error(503, str(refusal))
+            self._answer_error(problem_of(refusal).status, refusal.told)
             return
         self._book.leave(self)
         super().handle_websocket_upgrade()
