@@ -186,3 +186,45 @@ def test_suspects_run_alone(queue, monkeypatch) -> None:
     lost = (("x-fal-error-type", "runner_disconnected"),)
     outcome = Outcome("error", 503, lost, error_type="runner_disconnected")
     play(queue, monkeypatch, outcome, story)
+
+
+def test_the_file_of_an_answer_that_is_tried_again_is_removed(queue, monkeypatch) -> None:
+    """trust T9: ten tries would leave ten files for a day."""
+    names = [f"a.answer-{number}" for number in (1, 2)]
+    outcome = Outcome("error", 503, ((":file", names[0]),))
+    for name in names:
+        queue.payloads.path(name).write_bytes(b"12")
+
+    async def story(worker: Worker, _: FakeEngine) -> None:
+        assert await once(worker)
+        assert queue.read("a").state == "queued"
+
+    play(queue, monkeypatch, outcome, story)
+    assert not queue.payloads.path(names[0]).exists()
+    assert queue.payloads.path(names[1]).exists()
+
+
+def test_the_file_of_an_answer_that_is_kept_stays(queue, monkeypatch) -> None:
+    name = "a.answer-1"
+    queue.payloads.path(name).write_bytes(b"12")
+
+    async def story(worker: Worker, _: FakeEngine) -> None:
+        assert await once(worker)
+
+    play(queue, monkeypatch, Outcome("ok", 200, ((":file", name),)), story)
+    assert queue.payloads.path(name).exists()
+
+
+def test_a_body_that_cannot_be_removed_leaves_no_attempt_behind(queue, monkeypatch) -> None:
+    """trust T40: what is over is not renewed for ever."""
+
+    def fails(*_: object) -> None:
+        raise OSError("busy")
+
+    async def story(worker: Worker, _: FakeEngine) -> None:
+        monkeypatch.setattr(worker_room, "forget_body", fails)
+        with pytest.raises(OSError, match="busy"):
+            await once(worker)
+        assert queue.read("a").state == "done"
+
+    play(queue, monkeypatch, Outcome("ok"), story)

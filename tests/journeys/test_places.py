@@ -6,10 +6,11 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from textwrap import dedent
 
 import httpx2
+import psutil
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
@@ -56,6 +57,10 @@ class One(towpath.App, max_websockets=2, websocket_idle_timeout=2, stall_timeout
             await caller.send_text(text)
 
 class Plain(towpath.App):
+    @towpath.endpoint("/work")
+    async def work(self) -> None:
+        await asyncio.sleep(4)
+
     @towpath.endpoint("/")
     def run(self, text: str = "") -> int:
         return len(text)
@@ -231,8 +236,10 @@ def test_a_websocket_more_than_there_may_be_is_refused(server: Server) -> None:
             caller = stack.enter_context(connect(socket_url(server)))
             caller.send("a")
             assert caller.recv(10) == "a"
-        with pytest.raises((InvalidStatus, ConnectionClosed)):
-            connect(socket_url(server))
+        with connect(socket_url(server)) as third, pytest.raises(ConnectionClosed) as closed:
+            third.recv(10)
+        assert closed.value.rcvd.code == 1013
+        assert "2 websockets open, its limit" in closed.value.rcvd.reason
         assert is_served_soon(server)
     ended = threading.Event()
     for _ in range(100):  # their places come back
@@ -245,3 +252,71 @@ def test_a_websocket_more_than_there_may_be_is_refused(server: Server) -> None:
         except (InvalidStatus, ConnectionClosed):
             time.sleep(0.1)
     assert ended.is_set()
+
+
+WORK = head("/local/plain/work", Content_Length=0)
+
+
+def handshake(path: str, *lines: str) -> bytes:
+    """Return the request for a websocket."""
+    head = [f"GET {path} HTTP/1.1", "Host: a.localhost", "Connection: Upgrade"]
+    head += ["Upgrade: websocket", "Sec-WebSocket-Version: 13"]
+    head += ["Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==", *lines]
+    return "\r\n".join([*head, "", ""]).encode()
+
+
+def begun(server: Server, path: str, *lines: str) -> socket.socket:
+    """Ask for a websocket, and wait for nothing."""
+    host, port = server.url.removeprefix("http://").split(":")
+    sock = socket.create_connection((host, int(port)), timeout=20)
+    sock.sendall(handshake(path, *lines))
+    return sock
+
+
+def test_callers_who_leave_before_their_websocket_is_open_leave_the_line(server: Server) -> None:
+    """trust T4: a hundred of them would have a hundred turns otherwise."""
+    with ExitStack() as stack:
+        at_work = stack.enter_context(sending(server, WORK))  # has the only place
+        for _ in range(100):
+            begun(server, "/local/plain/echo").close()
+        last = stack.enter_context(begun(server, "/local/plain/echo"))
+        line = server.running.engine._pools["plain"]._places.waiting
+        until = time.monotonic() + 20
+        while len(line) != 1 and time.monotonic() < until:
+            time.sleep(0.05)
+        assert len(line) == 1
+        assert at_work.recv(1000).startswith(b"HTTP/1.1 200")
+        assert last.recv(1000).startswith(b"HTTP/1.1 101")
+
+
+def test_a_websocket_waits_no_longer_than_its_caller_would(server: Server) -> None:
+    """trust T4: a call and a websocket wait in the same line, by the same rules."""
+    with (
+        sending(server, WORK) as at_work,
+        begun(server, "/local/plain/echo", "X-Fal-Request-Start-Timeout: 1") as caller,
+    ):
+        assert caller.recv(1000).startswith(b"HTTP/1.1 504")
+        assert at_work.recv(1000).startswith(b"HTTP/1.1 200")
+
+
+def test_a_websocket_of_an_app_that_is_not_served_is_refused_with_a_sentence(
+    server: Server,
+) -> None:
+    with pytest.raises(InvalidStatus, match="404") as refused:
+        connect(socket_url(server, "nobody"))
+    assert "Apps served here" in refused.value.response.body.decode()
+    assert refused.value.response.headers["x-fal-request-id"]
+
+
+def test_a_caller_who_pings_and_does_not_read_takes_no_memory(server: Server) -> None:
+    """trust T4: what waits for him has a limit."""
+    process = psutil.Process()
+    pings = (b"\x89\xfd" + bytes(4 + 125)) * 1000
+    with begun(server, "/local/plain/echo") as caller:
+        assert caller.recv(1000).startswith(b"HTTP/1.1 101")
+        before = process.memory_info().rss
+        caller.settimeout(2)
+        with suppress(OSError):
+            for _ in range(500):  # 64 MB
+                caller.sendall(pings)
+        assert process.memory_info().rss - before < 32 * 2**20

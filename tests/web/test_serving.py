@@ -24,8 +24,17 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     file = tmp_path_factory.mktemp("app") / "echo.py"
     file.write_text(
         dedent("""
+        import time
         import towpath
+        from fastapi import Request
         class Echo(towpath.App):
+            @towpath.endpoint("/slow")
+            def slow(self, seconds: float) -> str:
+                time.sleep(seconds)
+                return "done"
+            @towpath.endpoint("/names")
+            async def names(self, request: Request) -> list[str]:
+                return sorted(request.headers)
             @towpath.endpoint("/")
             def run(self, text: str = "") -> int:
                 return len(text)
@@ -306,3 +315,36 @@ def test_a_caller_who_leaves_ends_the_work_also_without_a_body() -> None:
 
     assert exchange(app, receive) == []
     assert ended == [True]
+
+
+def test_a_long_request_that_was_sent_ahead_is_answered_whole(server: Server) -> None:
+    """trust T17: the time for the next head begins when no request is at work."""
+    ahead = b"GET /health HTTP/1.1\r\nHost: a.localhost\r\n\r\n"
+    slow = b"POST /local/echo/slow?seconds=2.5 HTTP/1.1\r\nHost: a.localhost\r\n\r\n"
+    answer = talk(server, ahead + slow)
+    assert answer.count(b"HTTP/1.1 200 OK") == 2
+    assert answer.partition(b'"done"')[0].count(b"HTTP/1.1 ") == 2
+    assert b'"done"' in answer
+
+
+def test_a_trailer_is_no_header(server: Server) -> None:
+    """trust T17: what comes after the body was not there when the head was judged."""
+    head = (
+        b"POST /local/echo/names HTTP/1.1\r\nHost: a.localhost\r\nConnection: close\r\n"
+        b"Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+    )
+    trailers = b"2\r\n{}\r\n0\r\nHost: evil.test\r\nX-Mine: a\r\n\r\n"
+    answer = talk(server, head + trailers)
+    assert answer.startswith(b"HTTP/1.1 200 OK"), answer
+    assert b"x-mine" not in answer
+
+
+def test_a_connection_is_closed_after_an_upgrade_that_is_ignored(server: Server) -> None:
+    """trust T17: nothing that follows on it could be read."""
+    upgrade = (
+        b"GET /health HTTP/1.1\r\nHost: a.localhost\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
+    )
+    answer = talk(server, upgrade)
+    assert answer.startswith(b"HTTP/1.1 200 OK")
+    assert answer.count(b"HTTP/1.1 ") == 1
+    assert b"connection: close" in answer

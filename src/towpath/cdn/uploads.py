@@ -20,13 +20,14 @@ from towpath.storage.records import StoredFile
 from towpath.storage.staging import Incoming, NewFile
 from towpath.uploads.lifetimes import lifetime_in_header, seconds_of
 from towpath.web.forms import FormFile, FormLimits, read_form
+from towpath.web.memory import Loan, Memory
 
 __all__ = ["UPLOAD_PATH", "UploadEndpoint"]
 
 UPLOAD_PATH = "/files/upload"
 _BATCH = 1024 * 1024
 _HEAD = 512
-_FORM = FormLimits(files=1, fields=20, text=2**20)
+_FORM = FormLimits(files=1, fields=20, text=64 * 1024)  # text is in memory, and of no use
 _LIFE_HEADERS = ("x-fal-object-lifecycle-preference", "x-fal-object-lifecycle")
 _NO_TYPE = {"", "application/x-www-form-urlencoded"}
 """What clients send when their user said nothing."""
@@ -45,6 +46,7 @@ class UploadEndpoint:
         self._store = store
         self._hosting = hosting
         self._lifetime = lifetime
+        self._memory = Memory()
 
     async def __call__(self, request: Request) -> Response:
         """Answer 201 with `access_url` and `expires_at`.
@@ -73,7 +75,7 @@ class UploadEndpoint:
     async def _body(self, request: Request, kind: str, lifetime: int | None) -> StoredFile:
         """Store the body as it comes."""
         with closing(await in_thread(self._store.incoming)()) as incoming:
-            head = await _received(request, incoming)
+            head = await _received(request, incoming, self._memory)
             name = _name_of(request.headers)
             new = self._new(incoming, name, kind or guess(name, head), lifetime)
             return await in_thread(self._store.save)(new)
@@ -85,7 +87,7 @@ class UploadEndpoint:
             def make() -> Incoming:
                 return stack.enter_context(closing(self._store.incoming()))
 
-            parts = await read_form(request.stream(), kind, make, _FORM)
+            parts = await read_form(request.stream(), kind, make, _FORM, self._memory)
             file = _file_of(parts)
             name = clean_name(file.name)
             said = file.content_type or guess(name, file.head)
@@ -115,16 +117,21 @@ def _checked(request: Request) -> Request:
     return Request(request.scope, checking(request.receive, stated)) if stated else request
 
 
-async def _received(request: Request, incoming: Incoming) -> bytes:
-    """Write the body down, a MiB at a time; return its first bytes."""
+async def _received(request: Request, incoming: Incoming, memory: Memory) -> bytes:
+    """Write the body down, a MiB at a time where there is memory; return its first bytes."""
     head, batch = b"", bytearray()
-    async for chunk in request.stream():
-        head = head or chunk[:_HEAD]
-        batch += chunk
-        if len(batch) >= _BATCH:
-            await in_thread(incoming.write)(bytes(batch))
-            batch.clear()
-    await in_thread(incoming.write)(bytes(batch))
+    with closing(Loan(memory, _BATCH)) as loan:
+        async for chunk in request.stream():
+            head = head or chunk[:_HEAD]
+            if not loan.take():
+                await in_thread(incoming.write)(chunk)
+                continue
+            batch += chunk
+            if len(batch) >= _BATCH:
+                await in_thread(incoming.write)(bytes(batch))
+                batch.clear()
+                loan.give_back()
+        await in_thread(incoming.write)(bytes(batch))
     return head
 
 

@@ -9,7 +9,6 @@ where the system can do that (O_TMPFILE): a kill leaves nothing behind.
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -18,13 +17,13 @@ from starlette.types import Message, Receive
 from towpath.concurrency import in_thread
 from towpath.errors import RequestError
 from towpath.storage.spool import Spool, Spools
+from towpath.web.memory import Loan, Memory
 
 __all__ = ["Bodies", "Body", "pieces_of"]
 
 _TINY = 16 * 1024  # counted for nobody
 _SMALL = 256 * 1024
-_SHARE = 16 * 2**20  # memory of all bodies that are not tiny
-_PIECE = 256 * 1024
+_PIECE = _SMALL
 
 
 @dataclass(slots=True)
@@ -72,11 +71,12 @@ class Bodies:
 
     Attributes:
         spools: makes their files.
+        memory: of all bodies that are not tiny.
     """
 
     def __init__(self, folder: Path, reserve: int | None) -> None:
         self.spools = Spools(folder, reserve)
-        self._held = 0
+        self.memory = Memory()
 
     async def receive(
         self, receive: Receive, length: int | None, *, make: Callable[[], Spool] | None = None
@@ -102,17 +102,6 @@ class Bodies:
             arriving.close()
             raise
 
-    def lend(self, size: int) -> bool:
-        """Lend memory; return whether there is so much left."""
-        if self._held + size > _SHARE:
-            return False
-        self._held += size
-        return True
-
-    def give_back(self, size: int) -> None:
-        """Take memory back."""
-        self._held -= size
-
 
 async def _tiny(receive: Receive) -> bytes:
     """Return a body of a few bytes."""
@@ -125,7 +114,10 @@ async def _tiny(receive: Receive) -> bytes:
 
 
 class _Arriving:
-    """A body on its way: in memory as long as it is small and there is some, then in a file."""
+    """A body on its way: in memory as long as it is small and there is some, then in a file.
+
+    What is on its way to the file is gathered only in memory that is lent.
+    """
 
     def __init__(self, bodies: Bodies, receive: Receive, make: Callable[[], Spool]) -> None:
         self._bodies = bodies
@@ -133,56 +125,58 @@ class _Arriving:
         self._make = make
         self._batch = bytearray()
         self._spool: Spool | None = None
-        self._lent = 0
+        self._loan = Loan(bodies.memory, _PIECE)
 
     async def whole(self, length: int | None) -> Body:
         """Receive all of it."""
         if length is not None and length > _SMALL:
             self._bodies.spools.room.check(length)
             await self._open()
-        elif not self._bodies.lend(_SMALL):
+        elif not self._loan.take():
             await self._open()
-        else:
-            self._lent = _SMALL
         more = True
         while more:
             message = await self._receive()
-            self._batch += _piece(message)
+            await self._take(_piece(message))
             more = message.get("more_body", False)
-            if len(self._batch) >= _PIECE:
-                await self._flush()
         return await self._ended()
+
+    async def _take(self, piece: bytes) -> None:
+        """Gather a piece where there is memory for that, else write it."""
+        if not self._loan.take():
+            await self._write(piece)
+            return
+        self._batch += piece
+        if len(self._batch) >= _PIECE:
+            await self._flush()
 
     async def _ended(self) -> Body:
         """Return the body."""
         if self._spool is None:
-            lent, self._lent = self._lent, 0
-            return Body(
-                bytes(self._batch),
-                len(self._batch),
-                release=partial(self._bodies.give_back, lent),
-            )
+            data = bytes(self._batch)
+            return Body(data, len(data), release=self._loan.give_back)
         await self._flush()
         return Body(b"", self._spool.size, self._spool)
 
     async def _flush(self) -> None:
-        """Write what has come; the file takes the place of the memory."""
-        spool = self._spool or await self._open()
-        await in_thread(spool.write)(bytes(self._batch))
+        """Write what was gathered; the file takes the place of the memory."""
+        gathered = bytes(self._batch)
         self._batch.clear()
-        self._give_back()
+        await self._write(gathered)
+        self._loan.give_back()
+
+    async def _write(self, data: bytes) -> None:
+        spool = self._spool or await self._open()
+        if data:
+            await in_thread(spool.write)(data)
 
     async def _open(self) -> Spool:
         self._spool = await in_thread(self._make)()
         return self._spool
 
-    def _give_back(self) -> None:
-        self._bodies.give_back(self._lent)
-        self._lent = 0
-
     def close(self) -> None:
         """Let go of what came."""
-        self._give_back()
+        self._loan.give_back()
         if self._spool is not None:
             self._spool.close()
 

@@ -6,7 +6,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from towpath.errors import RequestError
 from towpath.gateway.addresses import Address, Service, read_address
-from towpath.gateway.answers import deny
 from towpath.web.heads import read_head
 from towpath.web.receiving import refuse
 
@@ -49,7 +48,7 @@ class Entrance:
         if fault is None:
             await self._services.get(address.service, self._other)(scope, receive, send)
         elif scope["type"] == "websocket":
-            await deny(scope, receive, send, fault)
+            await error_answer(fault)(scope, receive, send)
         else:
             await refuse(scope, receive, send, fault)
 

@@ -10,10 +10,10 @@ from towpath.errors import AnswerTooLargeError, RequestNotFoundError
 from towpath.gateway.bodies import pieces_of
 from towpath.net.upstream import Answer
 from towpath.queue.payloads import SMALL, Draft, Payloads, split
-from towpath.queue.requests import Claim, Headers, NewRequest
+from towpath.queue.requests import Claim, Headers, NewRequest, Outcome
 from towpath.queue.store import RequestQueue
 
-__all__ = ["copied", "file_of", "forget_body", "kept_answer", "pieces_in"]
+__all__ = ["copied", "file_of", "forget_answer", "forget_body", "kept_answer", "pieces_in"]
 
 _MOST_BYTES = 64 * 2**20
 
@@ -86,6 +86,13 @@ def copied(new: NewRequest, payloads: Payloads | None) -> NewRequest:
     except FileNotFoundError:
         raise RequestNotFoundError(new.request_id) from None
     return replace(new, headers=(*sent, pair), file=payloads.path(pair[1]))
+
+
+def forget_answer(answer: Outcome, kept: Outcome, payloads: Payloads | None) -> None:
+    """Remove the file of an attempt's answer that is not the request's: it is tried again."""
+    name = split(answer.headers)[1]
+    if name is not None and payloads is not None and split(kept.headers)[1] != name:
+        payloads.drop(name)
 
 
 def forget_body(claim: Claim, queue: RequestQueue) -> None:

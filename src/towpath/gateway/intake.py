@@ -7,6 +7,7 @@ from typing import cast
 from starlette.types import Receive
 
 from towpath.concurrency import in_thread
+from towpath.errors import TowpathError
 from towpath.gateway.bodies import Bodies
 from towpath.queue.payloads import Draft, Payloads
 from towpath.queue.requests import NewRequest, QueuedRequest
@@ -65,17 +66,21 @@ class Intake:
             return await self._kept(replace(new, body=await in_thread(_content)(spool)))
 
     async def _filed(self, new: NewRequest, draft: Draft, payloads: Payloads) -> QueuedRequest:
-        """Keep a request whose body is in a file; the file is dropped unless a row owns it."""
+        """Keep a request whose body is in a file; the file is dropped where no row owns it.
+
+        A caller may leave meanwhile. The thread goes on then and may write the row, so that only
+        the sweep can know whether the file has an owner.
+        """
         name = f"{new.request_id}.body"
         pair = await in_thread(payloads.keep)(draft, name)
-        kept: QueuedRequest | None = None
+        filed = replace(new, headers=(*new.headers, pair), file=payloads.path(name))
         try:
-            kept = await self._kept(
-                replace(new, headers=(*new.headers, pair), file=payloads.path(name))
-            )
-        finally:
-            if kept is None or kept.request_id != new.request_id:
-                payloads.drop(name)
+            kept = await self._kept(filed)
+        except TowpathError:
+            payloads.drop(name)
+            raise
+        if kept.request_id != new.request_id:
+            payloads.drop(name)
         return kept
 
     async def _kept(self, new: NewRequest) -> QueuedRequest:

@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from towpath.errors import ForbiddenError, MissingKeyError, MissingTokenError, TowpathError
 from towpath.errors.redaction import shown
 from towpath.gateway.addresses import needs_no_key
-from towpath.gateway.answers import deny, error_answer
+from towpath.gateway.answers import error_answer
 from towpath.gateway.entrance import address_of
 from towpath.gateway.hosts import is_loopback_name, name_in
 from towpath.settings import Settings
@@ -71,12 +71,7 @@ class KeyGuard:
             await self._app(scope, receive, send)
             return
         refusal = self._refusal(scope)
-        if refusal is None:
-            await self._app(scope, receive, send)
-        elif scope["type"] == "websocket":
-            await deny(scope, receive, send, refusal)
-        else:
-            await error_answer(refusal)(scope, receive, send)
+        await (error_answer(refusal) if refusal else self._app)(scope, receive, send)
 
     def _refusal(self, scope: Scope) -> TowpathError | None:
         """Return why this call is refused, or None."""
@@ -115,8 +110,8 @@ class AdminGuard:
     a loopback address, under a loopback Host and without a word of the stranger, which is what
     nginx's `proxy_pass` does by default. So nothing in a request can show that it is local, and
     without a token these routes are closed as soon as a setting says that others call: keys, a
-    public URL, trusted proxies. What a request shows can only close them, for pages of other sites
-    and for proxies that name themselves.
+    public URL, other host names, a front, trusted proxies. What a request shows can only close
+    them, for pages of other sites and for proxies that name themselves.
     """
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
@@ -142,16 +137,18 @@ class AdminGuard:
             "The operator's routes are closed here.",
             advice="They answer with TOWPATH_ADMIN_TOKEN, sent as Authorization: Bearer <token>; "
             "without it only to this machine, while the server has a loopback address, no keys, "
-            "no public URL and no trusted proxies.",
+            "no public URL, no other host names, no front and no trusted proxies.",
         )
 
 
 def is_private(settings: Settings) -> bool:
     """Return whether the settings leave no way for others to call this server."""
     urls = (settings.origin, settings.files_origin)
-    if not all(is_loopback_name(_host_of(url) or "") for url in urls):
+    names = (*(_host_of(url) or "" for url in urls), *settings.host_names)
+    if not all(is_loopback_name(name.lower().rstrip(".")) for name in names):
         return False
-    return settings.is_loopback and not settings.keys and not settings.trusted_proxies
+    for_others = settings.keys or settings.trusted_proxies or settings.front_prefix
+    return settings.is_loopback and not for_others
 
 
 def _has_token(headers: Headers, settings: Settings) -> bool:

@@ -40,7 +40,7 @@ from towpath.web.messages import body_part
 from towpath.web.serving import BrokenOffError
 from towpath.web.zero_copy import LINES
 
-__all__ = ["RunEndpoint", "Target", "spec_of"]
+__all__ = ["Leased", "RunEndpoint", "Target", "spec_of"]
 
 log = logging.getLogger(__name__)
 
@@ -177,7 +177,7 @@ class RunEndpoint:
     ) -> None:
         """Send a request to a runner, and its answer to the caller."""
         takes_lines = LINES in scope.get("extensions", {})
-        async with _Leased(self._engine, target) as lease:
+        async with Leased(self._engine, target) as lease:
             lease.begin(target.request_id)
             sending = _send(lease, scope["method"], target, body)
             async with await _in_time(sending, spec) as answer:
@@ -189,7 +189,7 @@ class RunEndpoint:
                 await send(message)
 
 
-class _Leased:
+class Leased:
     """A place on a runner, waited for no longer than the caller would."""
 
     def __init__(self, engine: LocalEngine, target: Target) -> None:

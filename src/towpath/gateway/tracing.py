@@ -18,6 +18,7 @@ __all__ = ["RequestTracer", "new_request_id"]
 
 log = logging.getLogger("towpath.requests")
 
+_STARTS = {"http.response.start", "websocket.accept", "websocket.http.response.start"}
 _ID = REQUEST_ID_HEADER.encode()
 _STARTS = {"http.response.start", "websocket.http.response.start", "websocket.accept"}
 _NONE = 499  # no answer was begun

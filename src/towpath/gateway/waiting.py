@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 from towpath.clock import Clock
-from towpath.concurrency import in_thread
 from towpath.engine.engine import AppState, AppStatus
 from towpath.engine.local import LocalEngine
 from towpath.errors import QueueUnavailableError, RequestNotFoundError, StartTimeoutError
 from towpath.gateway.changes import Changes
 from towpath.queue.outcomes import outcome_of
 from towpath.queue.store import RequestQueue
+from towpath.queue.threads import in_queue_thread
 
 __all__ = ["Unstarted", "waiting_for"]
 
@@ -74,6 +74,8 @@ class Unstarted:
                 await self.look()
             except QueueUnavailableError as error:
                 log.debug("no look at the queue", extra={"reason": str(error)})
+            except Exception:
+                log.exception("a look at what waits failed; it is tried again")
 
     async def look(self) -> None:
         """End the requests that have waited long enough for an app that cannot start."""
@@ -91,16 +93,18 @@ class Unstarted:
         return known.get(name, _START_SECONDS)
 
     async def _end(self, name: str, limit: float, *, before: float) -> None:
-        """End what was submitted before a moment and waits still."""
-        page = await in_thread(self._queue.records.page)(
-            app=f"{self._owner}/{name}", state="queued", limit=_PAGE
-        )
-        outcome = outcome_of(StartTimeoutError(name, limit))
-        for request in page.requests:
-            if request.submitted <= before:
-                with suppress(RequestNotFoundError):
-                    await in_thread(self._queue.end_waiting)(request.request_id, outcome)
-                self._changes.note(request.request_id)
+        """End what was submitted before a moment and waits still, page by page."""
+        outcome, cursor, is_last = outcome_of(StartTimeoutError(name, limit)), None, False
+        while not is_last:
+            page = await in_queue_thread(self._queue.records.page)(
+                app=f"{self._owner}/{name}", state="queued", cursor=cursor, limit=_PAGE
+            )
+            cursor, is_last = page.cursor, page.cursor is None
+            for request in page.requests:
+                if request.submitted <= before:
+                    with suppress(RequestNotFoundError):
+                        await in_queue_thread(self._queue.end_waiting)(request.request_id, outcome)
+                    self._changes.note(request.request_id)
 
 
 def _cannot_start(status: AppStatus) -> bool:

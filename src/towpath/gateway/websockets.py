@@ -7,7 +7,8 @@ not that it has something to say.
 """
 
 import asyncio
-from contextlib import suppress
+from collections.abc import Coroutine
+from contextlib import AsyncExitStack, suppress
 
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
@@ -19,8 +20,8 @@ from towpath.errors import (
     WebsocketRefusedError,
     WebsocketsFullError,
 )
-from towpath.gateway.answers import deny
-from towpath.gateway.run_routes import Target, spec_of
+from towpath.gateway.answers import error_answer
+from towpath.gateway.run_routes import Leased, Target, spec_of
 from towpath.net.upstream import DeniedError, Socket, SocketKind, UpstreamError
 from towpath.runner.wire import AppSpec
 
@@ -28,7 +29,9 @@ __all__ = ["pass_websocket"]
 
 _DONE = 1000
 _INTERNAL = 1011
+_TRY_LATER = 1013
 _NOT_FOUND = 404
+_LONGEST_REASON = 120  # of a close frame, in bytes (RFC 6455 5.5)
 _MOST_BYTES = 2**20
 _HANDSHAKE = frozenset({"sec-websocket-key", "sec-websocket-version", "sec-websocket-extensions"})
 
@@ -38,17 +41,15 @@ async def pass_websocket(caller: WebSocket, engine: LocalEngine) -> None:
     target = Target(caller.scope)
     try:
         spec = await spec_of(caller.scope, engine)
-        headers = [pair for pair in target.upstream_headers() if pair[0] not in _HANDSHAKE]
-        hint = target.headers.get("x-fal-runner-hint")
-        async with engine.acquire(target.app, hint=hint) as lease:
-            if not lease.stay(target.request_id, spec.max_websockets):
-                raise WebsocketsFullError(target.app, spec.max_websockets)
-            lease.begin(target.request_id)
-            async with lease.upstream.socket(
-                target.path, headers, most_bytes=_MOST_BYTES
-            ) as runner:
-                await caller.accept()
-                await _pass_both(caller, runner, spec.websocket_idle_timeout)
+        async with AsyncExitStack() as stack:
+            runner = await _while_there(caller, _opened(target, spec, engine, stack=stack))
+            await caller.accept()
+            await _pass_both(caller, runner, spec.websocket_idle_timeout)
+    except _LeftError:
+        return
+    except WebsocketsFullError as full:
+        await caller.accept()  # whose close code can be seen by pages too
+        await caller.close(_TRY_LATER, full.told[:_LONGEST_REASON])
     except TowpathError as error:
         await _refuse(caller, error)
     except DeniedError as error:
@@ -60,10 +61,10 @@ async def pass_websocket(caller: WebSocket, engine: LocalEngine) -> None:
 async def _refuse(caller: WebSocket, error: TowpathError) -> None:
     """Answer with an error, as a request would be; end the websocket if it is open already."""
     if caller.application_state is WebSocketState.CONNECTING:
-        await deny(caller.scope, caller.receive, caller.send, error)
+        await error_answer(error)(caller.scope, caller.receive, caller.send)
         return
     with suppress(RuntimeError):
-        await caller.close(_INTERNAL, error.told[:120])
+        await caller.close(_INTERNAL, error.told[:_LONGEST_REASON])
 
 
 def _reason(error: DeniedError, target: Target, spec: AppSpec) -> TowpathError:
@@ -71,6 +72,51 @@ def _reason(error: DeniedError, target: Target, spec: AppSpec) -> TowpathError:
     if error.status == _NOT_FOUND:
         return UnknownEndpointError(target.endpoint, spec.endpoints)
     return WebsocketRefusedError(target.app)
+
+
+class _LeftError(Exception):
+    """The caller has left before its websocket was open."""
+
+
+async def _opened(
+    target: Target, spec: AppSpec, engine: LocalEngine, *, stack: AsyncExitStack
+) -> Socket:
+    """Wait for a place, and open a websocket to its runner; *stack* closes both.
+
+    Raises:
+        WebsocketsFullError: the runner has as many as it may.
+    """
+    lease = await stack.enter_async_context(Leased(engine, target))
+    if not lease.stay(target.request_id, spec.max_websockets):
+        raise WebsocketsFullError(target.app, spec.max_websockets)
+    lease.begin(target.request_id)
+    headers = [pair for pair in target.upstream_headers() if pair[0] not in _HANDSHAKE]
+    opening = lease.upstream.socket(target.path, headers, most_bytes=_MOST_BYTES)
+    return await stack.enter_async_context(opening)
+
+
+async def _while_there(caller: WebSocket, opening: Coroutine[None, None, Socket]) -> Socket:
+    """Wait for the runner as long as the caller does.
+
+    A caller who has left would keep its turn otherwise, and callers who come and go at once could
+    fill the line of an app that is at work.
+
+    Raises:
+        _LeftError: the caller has left, or sends before it may (RFC 6455 4.1).
+    """
+    await caller.receive()  # the request for the websocket itself
+    work, leaving = asyncio.ensure_future(opening), asyncio.ensure_future(caller.receive())
+    try:
+        await asyncio.wait({work, leaving}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        leaving.cancel()
+        has_left = not work.done()
+        if has_left:
+            work.cancel()
+        await asyncio.gather(work, leaving, return_exceptions=True)
+    if has_left or not leaving.cancelled():
+        raise _LeftError
+    return work.result()
 
 
 async def _pass_both(caller: WebSocket, runner: Socket, idle_timeout: float | None) -> None:

@@ -12,14 +12,13 @@ from collections.abc import Callable
 
 from towpath.app.retrying import MOST_TRIES
 from towpath.clock import Clock
-from towpath.concurrency import in_thread
 from towpath.engine.engine import RunnerLease
 from towpath.engine.local import LocalEngine
 from towpath.engine.tasks import Tasks
 from towpath.errors import QueueUnavailableError, RequestCancelledError, TowpathError
 from towpath.gateway.attempts import attempt, failed, judged
 from towpath.gateway.changes import Changes
-from towpath.gateway.filed import forget_body
+from towpath.gateway.filed import forget_answer, forget_body
 from towpath.gateway.journal import Journal
 from towpath.queue.outcomes import outcome_of
 from towpath.queue.requests import Claim, Line, Outcome
@@ -180,16 +179,18 @@ class Worker:
         try:
             grace = self._grace(claim, spec, outcome)
             failure = await self._journal.close(request_id, grace=grace)
-            await self._write_down(claim, judged(failed(outcome, failure), claim, spec))
+            kept = judged(failed(outcome, failure), claim, spec)
+            await self._write_down(claim, kept)
+            await in_queue_thread(forget_answer)(outcome, kept, self._queue.payloads)
         except Exception:
             log.exception("an attempt could not be judged", extra={"request_id": request_id})
             await self._write_down(claim, outcome_of(RuntimeError()))
         finally:
             self._journal.drop(request_id)
-            await in_thread(forget_body)(claim, self._queue)
             self.attempts.pop(request_id, None)
             self._cancelled.discard(request_id)
             self._changes.note(request_id)
+        await in_queue_thread(forget_body)(claim, self._queue)
 
     def _grace(self, claim: Claim, spec: AppSpec, outcome: Outcome) -> float | None:
         """Return how much longer than usual to wait for what an attempt still says.

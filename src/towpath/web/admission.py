@@ -3,7 +3,7 @@
 import asyncio
 import json
 from http import HTTPStatus
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -14,6 +14,9 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from towpath.errors import RequestError
 from towpath.web.connections import Connections
 from towpath.web.errors import problem_of
+
+if TYPE_CHECKING:
+    from uvicorn._types import ASGISendEvent
 
 __all__ = ["PEER", "ByProxy", "HardenedSocket", "plain_answer", "refusing"]
 
@@ -50,6 +53,24 @@ class HardenedSocket(WebSocketsSansIOProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._book.leave(self)
         super().connection_lost(exc)
+
+    @override
+    def handle_ping(self) -> None:
+        """Answer a ping, as long as the caller takes answers.
+
+        Nothing else would end the growth of what waits for a caller who pings and does not read.
+        Of several pings the last may be the only one that is answered (RFC 6455 5.5.3).
+        """
+        if self.writable.is_set():
+            super().handle_ping()
+        else:
+            self.conn.data_to_send()  # the answer, which is dropped
+
+    @override
+    async def send(self, message: "ASGISendEvent") -> None:
+        await super().send(message)
+        if self.close_sent:  # by an answer of HTTP too, which uvicorn forgets to count
+            self.handshake_complete = True
 
     @override
     async def run_asgi(self) -> None:

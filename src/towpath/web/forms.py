@@ -6,6 +6,7 @@ disk's reserve. Text has a limit in all, for it stays in memory.
 """
 
 from collections.abc import AsyncIterator, Callable
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
@@ -14,6 +15,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 
 from towpath.concurrency import in_thread
 from towpath.errors import RequestError
+from towpath.web.memory import Loan, Memory
 
 __all__ = ["FormFile", "FormLimits", "Sink", "read_form"]
 
@@ -66,7 +68,11 @@ Part = tuple[str, "str | FormFile"]
 
 
 async def read_form(
-    body: AsyncIterator[bytes], content_type: str, make: Callable[[], Sink], limits: FormLimits
+    body: AsyncIterator[bytes],
+    content_type: str,
+    make: Callable[[], Sink],
+    limits: FormLimits,
+    memory: Memory | None = None,
 ) -> list[Part]:
     """Return the fields of a form and their values, in their order.
 
@@ -75,6 +81,7 @@ async def read_form(
         content_type: of the request; it names what is between the parts.
         make: makes a sink, in another thread; who makes it closes it, whatever happens.
         limits: how much there may be.
+        memory: for what is on its way to the sinks; of its own by default.
 
     Raises:
         RequestError: it is no form, broke off, or has too much.
@@ -82,16 +89,18 @@ async def read_form(
     reader = _Reader(limits)
     callbacks = cast("Any", reader.callbacks())  # a TypedDict that is there for checkers only
     parser = MultipartParser(_boundary_in(content_type), callbacks)
-    try:
-        async for chunk in body:
-            parser.write(chunk)
-            if reader.waiting_bytes >= _BATCH or reader.is_short_of_sinks:
-                await in_thread(reader.pass_on)(make)
-    except FormParserError as error:
-        raise _unreadable(str(error)) from None
-    if not reader.is_whole:
-        raise _unreadable("it broke off")
-    await in_thread(reader.pass_on)(make)
+    with closing(Loan(memory or Memory(), _BATCH)) as loan:
+        try:
+            async for chunk in body:
+                parser.write(chunk)
+                if reader.is_due or not loan.take():
+                    await in_thread(reader.pass_on)(make)
+                    loan.give_back()
+        except FormParserError as error:
+            raise _unreadable(str(error)) from None
+        if not reader.is_whole:
+            raise _unreadable("it broke off")
+        await in_thread(reader.pass_on)(make)
     return reader.parts
 
 
@@ -131,8 +140,8 @@ class _Reader:
     def __init__(self, limits: FormLimits) -> None:
         self.parts: list[Part] = []
         self.is_whole = False
-        self.waiting_bytes = 0
-        self.is_short_of_sinks = False
+        self._waiting_bytes = 0
+        self._is_short_of_sinks = False
         self._limits = limits
         self._waiting: list[tuple[FormFile, bytes]] = []
         self._headers: dict[bytes, bytes] = {}
@@ -141,6 +150,11 @@ class _Reader:
         self._file: FormFile | None = None
         self._text = bytearray()
         self._texts = self._files = self._fields = 0
+
+    @property
+    def is_due(self) -> bool:
+        """Return whether what waits is to be written now."""
+        return self._waiting_bytes >= _BATCH or self._is_short_of_sinks
 
     def callbacks(self) -> dict[str, Callable[..., None]]:
         """Return what the parser calls."""
@@ -162,7 +176,7 @@ class _Reader:
                 value.sink = make()
         for file, data in self._waiting:
             file.sink.write(data)
-        self._waiting, self.waiting_bytes, self.is_short_of_sinks = [], 0, False
+        self._waiting, self._waiting_bytes, self._is_short_of_sinks = [], 0, False
 
     # --- what the parser finds ---
 
@@ -190,7 +204,7 @@ class _Reader:
             kind = self._headers.get(b"content-type", b"").decode("latin-1")
             self._file = FormFile(_decoded(options[b"filename"]), kind, _NoSink())
             self.parts.append((self._field, self._file))
-            self.is_short_of_sinks = True
+            self._is_short_of_sinks = True
         else:
             self._fields += 1
         if self._files > self._limits.files or self._fields > self._limits.fields:
@@ -204,7 +218,7 @@ class _Reader:
             if len(self._file.head) < _HEAD:
                 self._file.head += piece[: _HEAD - len(self._file.head)]
             self._waiting.append((self._file, piece))
-            self.waiting_bytes += len(piece)
+            self._waiting_bytes += len(piece)
             return
         self._texts += len(piece)
         if self._texts > self._limits.text:

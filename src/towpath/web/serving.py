@@ -20,6 +20,7 @@ from towpath.clock import system_clock
 from towpath.errors import RequestError
 from towpath.web.admission import PEER, ByProxy, HardenedSocket, plain_answer, refusing
 from towpath.web.connections import Connections
+from towpath.web.errors import problem_of
 from towpath.web.zero_copy import zero_copy
 
 __all__ = ["BrokenOffError", "Listener", "ServerGroup", "run_loop"]
@@ -47,6 +48,7 @@ class HardenedProtocol(HttpToolsProtocol):
     _deadline: asyncio.TimerHandle | None = None
     _slow: asyncio.TimerHandle | None = None
     _head_bytes = 0
+    _is_in_head = False
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - uvicorn's
         super().__init__(*args, **kwargs)
@@ -93,7 +95,7 @@ class HardenedProtocol(HttpToolsProtocol):
         if len(self.pipeline) >= _MOST_AHEAD:
             message = "too many requests sent ahead"
             raise ValueError(message)
-        self._head_bytes = 0
+        self._head_bytes, self._is_in_head = 0, True
         super().on_message_begin()
         cast("Scope", self.scope)["extensions"] = {PEER: self.client}
 
@@ -105,6 +107,8 @@ class HardenedProtocol(HttpToolsProtocol):
     @override
     def on_header(self, name: bytes, value: bytes) -> None:
         self._count(len(name) + len(value))
+        if not self._is_in_head:  # a trailer: it says nothing of the request (RFC 9110 6.5.1)
+            return
         if len(self.headers) >= _MOST_HEADERS:
             message = "too many headers"
             raise ValueError(message)
@@ -112,24 +116,25 @@ class HardenedProtocol(HttpToolsProtocol):
 
     @override
     def on_headers_complete(self) -> None:
+        self._is_in_head = False
         if self.parser.should_upgrade() and self._should_upgrade():
             super().on_headers_complete()
             return  # the deadline holds until a body has come too
         self._disarm()
-        refusal = self._refusal()
-        if refusal is None:
-            super().on_headers_complete()
-            return
-        app, self.app = self.app, refusing(refusal)  # chosen when the head is whole
+        refusal, app = self._refusal(), self.app
+        if refusal is not None:
+            self.app = refusing(refusal)  # chosen when the head is whole
         super().on_headers_complete()
         self.app = app
+        if self.parser.should_upgrade():  # to what is not spoken here: nothing can be read after it
+            self.cycle.keep_alive = False
 
     @override
     def handle_websocket_upgrade(self) -> None:
         self._disarm()
         refusal = self._refusal()
         if refusal is not None:
-            self._answer_error(503, str(refusal))
+            self._answer_error(problem_of(refusal).status, refusal.told)
             return
         self._book.leave(self)
         super().handle_websocket_upgrade()
@@ -137,8 +142,9 @@ class HardenedProtocol(HttpToolsProtocol):
     @override
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        if self.cycle.response_complete:
-            self._book.rest(self)
+        if not self.cycle.response_complete:  # another request is at work, its head is whole
+            return
+        self._book.rest(self)
         if not self.transport.is_closing() and self._deadline is None:
             self._arm()
 
