@@ -19,7 +19,7 @@ from towpath.app.outline import names_in
 from towpath.engine.child import describe
 from towpath.engine.engine import AppStatus
 from towpath.engine.scaling import backoff_seconds
-from towpath.errors import AppDefinitionError, AppError, AppSetupError
+from towpath.errors import AppDefinitionError, AppError, AppNotLoadedError, AppSetupError
 from towpath.runner.wire import AppSpec
 from towpath.settings import Settings
 
@@ -127,14 +127,16 @@ class Arrivals:
         """Wait for an app that is on its way; return whether there is one of that name.
 
         Raises:
-            AppSetupError: it could not be loaded.
+            AppSetupError: it could not be loaded; AppNotLoadedError where its code is wrong.
             TimeoutError: it is still being loaded.
         """
         found = [each for each in self._expected if app in each.names]
         for each in found:
             await asyncio.wait_for(each.tried.wait(), seconds)
-        if app not in self._here and any(each.error is not None for each in found):
-            raise AppSetupError(app)
+        errors = [each.error for each in found if each.error is not None]
+        if app not in self._here and errors:
+            retried = any(isinstance(error, AppSetupError) for error in errors)
+            raise AppSetupError(app) if retried else AppNotLoadedError(app)
         return bool(found)
 
     async def arriving(self) -> AsyncIterator[AppSpec]:
