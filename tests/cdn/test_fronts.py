@@ -40,6 +40,13 @@ def test_a_store_elsewhere_is_never_read_from_disk(write) -> None:
     assert "/_towpath/" not in text
 
 
+def test_the_configuration_of_nginx_says_that_it_brings_no_tls() -> None:
+    """What is missing is said where it has to be written (trust, section 5)."""
+    text = nginx_configuration(Front(("a",), "127.0.0.1:8000", None, 1000))
+    assert "This is plain HTTP" in text
+    assert "listen 80;\n" in text
+
+
 @pytest.mark.parametrize("write", [nginx_configuration, caddyfile])
 def test_an_odd_folder_is_quoted(write) -> None:
     text = write(Front(("a",), "127.0.0.1:8000", Path('/a b"c/$store'), 1000))

@@ -98,6 +98,7 @@ async def test_one_that_cannot_be_loaded_leaves_the_others_served(
     with pytest.raises(AppSetupError) as told:
         await coming.expected("bad", 1)
     assert "pip" not in str(told.value), "callers are told only that it cannot start"
+    assert ("It is tried again" in str(told.value)) == (state == "backoff")
     assert not await coming.expected("made-up", 1)
     await coming.stop()
 

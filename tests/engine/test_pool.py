@@ -314,3 +314,17 @@ def test_the_newer_of_two_renewals_stays() -> None:
             assert lease.runner.child is quick
 
     play([first, slow, quick], story)
+
+
+def test_a_start_that_fails_as_nobody_foresaw_backs_off_and_leaves_nothing() -> None:
+    """trust T42"""
+    children = [FakeChild(RuntimeError("can't start new thread")), *make(3)]
+
+    async def story(pool: Pool) -> None:
+        with pytest.raises(AppSetupError):
+            async with pool.acquire(None):
+                pass
+        assert pool.state == "backoff"
+        assert children[0].removed
+
+    play(children, story)

@@ -1,13 +1,16 @@
 """What requests write, on its way into the queue."""
 
 import asyncio
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from towpath.clock import system_clock
 from towpath.engine.pipes import Event
+from towpath.errors import QueueUnavailableError
 from towpath.gateway.changes import Changes
 from towpath.gateway.journal import Journal
 from towpath.queue.opening import open_queue
@@ -62,3 +65,67 @@ def test_a_second_attempt_goes_on_below_the_first(queue: RequestQueue) -> None:
     again = queue.claim(["local/app"], worker="w", now=0)
     assert again is not None
     assert write(queue, again, "two") == ["one", "two"]
+
+
+def test_a_close_waits_for_lines_that_are_being_written(
+    queue: RequestQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """trust T33"""
+    claim, note = claimed(queue), queue.note
+    begun, may_go = threading.Event(), threading.Event()
+
+    def slow(*given: Any) -> None:
+        begun.set()
+        assert may_go.wait(20)
+        note(*given)
+
+    async def story() -> list[str]:
+        journal = Journal(queue, Changes(), most_bytes=1000)
+        await journal.open(claim)
+        monkeypatch.setattr(queue, "note", slow)
+        journal.hear(Event("log", "a", "STDOUT", "the last words", 1.0))
+        journal.hear(Event("end", "a"))
+        flushing = asyncio.create_task(journal.keep_flushing())
+        await asyncio.to_thread(begun.wait, 20)
+        closing = asyncio.create_task(journal.close("a"))
+        await asyncio.sleep(0.05)
+        may_go.set()
+        await closing
+        written = [line.message for _, line in queue.records.logs("a")]
+        flushing.cancel()
+        return written
+
+    assert asyncio.run(story()) == ["the last words"]
+
+
+def test_lines_whose_write_fails_during_the_close_are_written_later(
+    queue: RequestQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """trust T33"""
+    claim, note = claimed(queue), queue.note
+    begun, may_fail = threading.Event(), threading.Event()
+
+    def failing(*_: Any) -> None:
+        begun.set()
+        assert may_fail.wait(20)
+        message = "away"
+        raise QueueUnavailableError(message)
+
+    async def story() -> None:
+        journal = Journal(queue, Changes(), most_bytes=1000)
+        await journal.open(claim)
+        monkeypatch.setattr(queue, "note", failing)
+        journal.hear(Event("log", "a", "STDOUT", "the last words", 1.0))
+        journal.hear(Event("end", "a"))
+        flushing = asyncio.create_task(journal.keep_flushing())
+        await asyncio.to_thread(begun.wait, 20)
+        closing = asyncio.create_task(journal.close("a"))
+        await asyncio.sleep(0.05)
+        may_fail.set()
+        await closing
+        flushing.cancel()
+        monkeypatch.setattr(queue, "note", note)
+        await journal.settle("a")
+
+    asyncio.run(story())
+    assert [line.message for _, line in queue.records.logs("a")] == ["the last words"]

@@ -16,7 +16,7 @@ from towpath.gateway.changes import Changes
 from towpath.gateway.journal import Journal
 from towpath.gateway.worker import Worker
 from towpath.queue.opening import open_queue
-from towpath.queue.requests import NewRequest, Outcome
+from towpath.queue.requests import Claim, NewRequest, Outcome
 from towpath.queue.store import RequestQueue
 from towpath.runner.wire import AppSpec
 
@@ -228,3 +228,22 @@ def test_a_body_that_cannot_be_removed_leaves_no_attempt_behind(queue, monkeypat
         assert queue.read("a").state == "done"
 
     play(queue, monkeypatch, Outcome("ok"), story)
+
+
+def test_a_server_that_stops_begins_no_attempt_after_it(
+    queue: RequestQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """trust T40: `stop` knows the attempts that have begun, and not one about to begin."""
+
+    async def story(worker: Worker, _: FakeEngine) -> None:
+        opened = worker._journal.open
+
+        async def open_while_the_server_stops(claim: Claim) -> None:
+            await worker.stop(grace=0)
+            await opened(claim)
+
+        monkeypatch.setattr(worker._journal, "open", open_while_the_server_stops)
+        assert await once(worker)
+        assert queue.read("a").state == "queued"
+
+    play(queue, monkeypatch, Outcome("ok", 200, (), b"{}"), story)

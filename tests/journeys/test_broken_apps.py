@@ -68,7 +68,7 @@ def test_callers_are_told_that_it_cannot_start_and_the_operator_why(server: Comm
     """trust T44"""
     answer = httpx2.post(f"{server.url}/local/broken", json={})
     assert answer.status_code == 503
-    assert "could not start" in answer.json()["detail"]
+    assert "cannot be loaded" in answer.json()["detail"]
     assert "predict" not in answer.text
     apps = httpx2.get(f"{server.url}/admin/status").json()["apps"]
     assert "Endpoint path 'predict' cannot be served" in apps["local/broken"]["failure"]

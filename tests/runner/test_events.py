@@ -156,3 +156,19 @@ def test_what_the_operator_is_told_has_no_end(read: Read) -> None:
     for _ in range(20):
         pipe.log(OPERATOR, "WARN", "x" * 100)
     assert len(read.all()) == 20
+
+
+def test_a_flood_of_lines_drops_no_word_of_a_failure(read: Read) -> None:
+    """trust T41"""
+    pipe = EventPipe(read.theirs, most_bytes=2**30)
+    for _ in range(40):
+        pipe.log("noisy", "STDOUT", "x" * 2**17)  # 5 MiB: more than waits
+    pipe.failed("a", '{"status": 500, "body": {}}')
+    pipe.end("a")
+    kinds = list[str]()
+    text = b""
+    end = time.monotonic() + 20
+    while "end" not in kinds and time.monotonic() < end:
+        text += os.read(read.ours, 2**20)
+        kinds = [json.loads(line)["kind"] for line in text.splitlines() if line.endswith(b"}")]
+    assert kinds[-2:] == ["failed", "end"]

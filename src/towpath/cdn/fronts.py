@@ -118,13 +118,17 @@ def _nginx_place(folder: Path, prefix: str) -> str:
 
 
 _NGINX = """{head}
+# This is plain HTTP: nginx fetches no certificate. With yours, write instead of `listen 80;`
+#   listen 443 ssl;
+#   ssl_certificate /path/to/fullchain.pem;
+#   ssl_certificate_key /path/to/privkey.pem;
 map $http_upgrade $towpath_connection {{ default upgrade; "" ""; }}
 upstream towpath {{
     server {address};
     keepalive 64;
 }}
 server {{
-    listen 80;                       # with a certificate: listen 443 ssl http2; and its two files
+    listen 80;
     server_name {names};
     client_max_body_size {most};
     proxy_http_version 1.1;

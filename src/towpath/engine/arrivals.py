@@ -19,7 +19,13 @@ from towpath.app.outline import names_in
 from towpath.engine.child import describe
 from towpath.engine.engine import AppStatus
 from towpath.engine.scaling import backoff_seconds
-from towpath.errors import AppDefinitionError, AppError, AppSetupError, ServerStoppingError
+from towpath.errors import (
+    AppDefinitionError,
+    AppError,
+    AppNotLoadedError,
+    AppSetupError,
+    ServerStoppingError,
+)
 from towpath.runner.wire import AppSpec
 from towpath.settings import Settings
 
@@ -127,7 +133,7 @@ class Arrivals:
         """Wait for an app that is on its way; return whether there is one of that name.
 
         Raises:
-            AppSetupError: it could not be loaded.
+            AppSetupError: it could not be loaded; AppNotLoadedError where its code is wrong.
             ServerStoppingError: nothing more is loaded.
             TimeoutError: it is still being loaded.
         """
@@ -136,8 +142,10 @@ class Arrivals:
             await asyncio.wait_for(each.tried.wait(), seconds)
         if app in self._here:
             return True
-        if any(each.error is not None for each in found):
-            raise AppSetupError(app)
+        errors = [each.error for each in found if each.error is not None]
+        if errors:
+            retried = any(isinstance(error, AppSetupError) for error in errors)
+            raise AppSetupError(app) if retried else AppNotLoadedError(app)
         if any(app in each.names for each in found):
             raise ServerStoppingError
         return bool(found)

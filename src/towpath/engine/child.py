@@ -13,6 +13,7 @@ from shutil import rmtree
 from typing import Any
 
 import psutil
+from anyio import CapacityLimiter, to_thread
 
 from towpath.app.loading import parse_reference
 from towpath.app.requirements import requirements_in
@@ -143,7 +144,7 @@ class Child:
         """Return what the runner wrote down when it could not start."""
         folder = RunnerFolder.of(self.runners, self.process.pid)
         if folder is not None and folder.failure.exists():
-            return folder.failure.read_text()
+            return folder.failure.read_text(errors="replace")  # a full disk cuts it anywhere
         return f"{self.pipes.tail()}\nthe runner ended with status {self.process.returncode}"
 
     def kill(self) -> None:
@@ -258,7 +259,11 @@ async def _described(
     started.append(process)
     pipes.start()
     try:
-        content = await asyncio.to_thread(_read_json, read_end)
+        # a thread of its own: code that loads for minutes would keep one that all others share
+        alone = CapacityLimiter(1)
+        content = await to_thread.run_sync(
+            _read_json, read_end, abandon_on_cancel=True, limiter=alone
+        )
         return content, await process.wait()
     finally:
         end_group(process.pid)

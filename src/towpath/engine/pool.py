@@ -262,10 +262,9 @@ class Pool:
             child = self._starting[task] = await self._start(self.spec)
             try:
                 await child.ready()
-            except AppError as error:
+            except Exception:
                 await child.remove()
-                self._note_failure(error)
-                return
+                raise
             if version == self._version:
                 self._welcome(child)
             else:
@@ -274,6 +273,9 @@ class Pool:
             self._note_failure(error)
         except OSError as error:
             self._note_refusal(error)
+        except Exception as error:
+            log.exception("a start failed", extra={"app": self.spec.name})
+            self._note_failure(AppSetupError(self.spec.name, traceback=str(error)))
         finally:
             self._starting.pop(task, None)
             self._news.set()

@@ -23,7 +23,7 @@ TowpathError
     WebsocketNeededError
   AppError
     AppDefinitionError .traceback   AppSetupError .traceback   StartTimeoutError
-      RequirementsError (an AppSetupError)
+      RequirementsError, AppNotLoadedError (both an AppSetupError)
     AppStartingError (T)   AppDiskFullError .path .free
     DeadlineError   RunnerLostError (T)   RunnerUnreachableError (T)   RunnerIncompleteError
     ServerShortageError (T)   ServerStoppingError (T)
@@ -88,6 +88,7 @@ from towpath.errors.serving import (
     AppDefinitionError,
     AppDiskFullError,
     AppError,
+    AppNotLoadedError,
     AppSetupError,
     AppStartingError,
     BodyTimeoutError,
@@ -138,7 +139,8 @@ from towpath.errors.storage import (
 # fmt: off
 __all__ = [
     "AddressInUseError", "AnswerTooLargeError", "AppDefinitionError", "AppDiskFullError",
-    "AppError", "AppSetupError", "AppStartingError", "BadResponseError", "BlockedAddressError",
+    "AppError", "AppNotLoadedError", "AppSetupError", "AppStartingError", "BadResponseError",
+    "BlockedAddressError",
     "BodyTimeoutError", "BodyTooLargeError", "BrokenArchiveError", "BrokenImageError",
     "BrokenMediaError", "ClientBusyError", "ContentCodingError", "DeadlineError", "DigestError",
     "DiskFullError", "DownloadError", "FileTooLargeError", "ForbiddenError", "IdempotencyKeyError",

@@ -11,6 +11,7 @@ __all__ = [
     "AppDefinitionError",
     "AppDiskFullError",
     "AppError",
+    "AppNotLoadedError",
     "AppSetupError",
     "AppStartingError",
     "BodyTimeoutError",
@@ -214,6 +215,18 @@ class AppSetupError(AppError):
         super().__init__(
             f"App {app} could not start; the server's log has its traceback. It is tried again."
         )
+
+
+class AppNotLoadedError(AppSetupError):
+    """The app's code cannot be loaded, and is not tried again; for callers."""
+
+    def __init__(self, app: str) -> None:
+        super().__init__(app)
+        sentence = (
+            f"App {app} cannot be loaded; the server's log says why. It stays so until the app's "
+            "code is mended: do not try again."
+        )
+        self.args = (sentence,)
 
 
 class AppDiskFullError(AppError):

@@ -6,6 +6,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from towpath.errors import RequestError
 from towpath.gateway.addresses import Address, Service, read_address
+from towpath.gateway.answers import error_answer
 from towpath.web.heads import read_head
 from towpath.web.receiving import refuse
 

@@ -34,6 +34,7 @@ class _Entry:
     failure: str | None = None
     size: int = 0
     ended: asyncio.Event = field(default_factory=asyncio.Event)
+    writing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 class Journal:
@@ -137,7 +138,15 @@ class Journal:
             await asyncio.gather(*(self._flush(entry) for entry in tuple(self._entries.values())))
 
     async def _flush(self, entry: _Entry) -> None:
-        """Write down what one attempt has gathered."""
+        """Write down what one attempt has gathered, after what is being written already.
+
+        A close must not overtake a write that has begun: the request would end before its lines.
+        """
+        async with entry.writing:
+            await self._written(entry)
+
+    async def _written(self, entry: _Entry) -> None:
+        """Write down the lines and the progress that wait."""
         lines, progress = entry.lines, entry.progress
         if not lines and progress is None:
             return

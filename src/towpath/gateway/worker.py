@@ -146,6 +146,8 @@ class Worker:
         except Exception as error:  # noqa: BLE001 - whatever it is, the request goes back
             log.error("no attempt", extra={"reason": str(error), "request_id": claim.request_id})  # noqa: TRY400
             return Outcome("given up", delay=_PAUSE_SECONDS)
+        if self._is_stopping:  # `stop` has told the attempts that it knew
+            return Outcome("given up")
         began = self._clock()
         work = asyncio.create_task(
             attempt(claim, lease, spec, self._queue.payloads), name=f"attempt {claim.request_id}"

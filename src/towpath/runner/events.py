@@ -21,6 +21,7 @@ _MOST_PENDING = 4 * 2**20
 _MOST_KNOWN = 10_000  # requests that something is remembered of; most are forgotten at their end
 _PROGRESS_SECONDS = 0.1
 _RETRY_SECONDS = 1.0
+_NEVER_DROPPED = frozenset({"failed", "end"})  # one each; a request is judged by them
 
 Said = Mapping[str, Any]  # Any: JSON
 
@@ -45,7 +46,8 @@ class _Known:
 class EventPipe:
     """Writes events as lines of JSON; never waits for who reads them.
 
-    What does not fit into the pipe waits here, up to 4 MiB; beyond that, lines are dropped.
+    What does not fit into the pipe waits here, up to 4 MiB; beyond that, lines and
+    progress are dropped, and what a request is judged by is not.
 
     Args:
         descriptor: the pipe.
@@ -183,7 +185,7 @@ class EventPipe:
 
     def _write(self, kind: str, request_id: str, level: str, message: str) -> None:
         """Add a line and write what the pipe takes."""
-        if len(self._pending) < _MOST_PENDING or kind == "end":
+        if len(self._pending) < _MOST_PENDING or kind in _NEVER_DROPPED:
             said = {"kind": kind, "id": request_id, "level": level, "message": message}
             self._pending += json.dumps(said | {"at": time.time()}).encode() + b"\n"
         self._flush()

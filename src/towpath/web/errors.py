@@ -96,6 +96,7 @@ RULES: dict[type[TowpathError], _Rule] = {
     e.AppError: _Rule(500),
     e.AppDefinitionError: _Rule(500),
     e.AppSetupError: _Rule(503, "infra", "runner_scheduling_failure"),
+    e.AppNotLoadedError: _Rule(503, "infra", "runner_scheduling_failure"),
     e.AppDiskFullError: _Rule(507, "infra", "internal_error"),
     e.RequirementsError: _Rule(503, "infra", "runner_scheduling_failure"),
     e.AppStartingError: _Rule(503, "infra", "runner_scheduling_failure"),
