@@ -99,6 +99,34 @@ def test_what_a_late_thread_makes_again_is_removed_too() -> None:
     assert not path.exists()
 
 
+def test_threads_that_make_and_close_them_leave_no_descriptor(base: Path) -> None:
+    """Trust T15: a thread forgot the folder, and the lock, that another one had just made."""
+
+    def work() -> None:
+        for _ in range(200):
+            with Temporary() as folder:
+                (folder / "a").touch()
+
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(list(Path("/proc/self/fd").iterdir())) <= before
+    assert list(base.iterdir()) == []
+
+
+def test_a_request_remembers_no_more_than_what_is_there() -> None:
+    """Trust T15: a websocket that looks into a file with each message lives for days."""
+    with Keeper() as keeper, keeping(keeper):
+        for _ in range(20):
+            with Temporary():
+                assert not keeper.is_empty
+        gc.collect()
+        assert keeper.is_empty
+
+
 def test_closing_twice_and_an_emptied_tmp_are_no_errors(base: Path) -> None:
     with Temporary() as path:
         assert path.is_dir()

@@ -30,7 +30,15 @@ from towpath.errors import SettingsError, StoreUnusableError
 if TYPE_CHECKING:
     from alembic.operations import Operations
 
-__all__ = ["Step", "is_broken", "migrate", "open_database", "open_sqlite"]
+__all__ = [
+    "DATABASE_ERRORS",
+    "Step",
+    "is_broken",
+    "is_damaged",
+    "migrate",
+    "open_database",
+    "open_sqlite",
+]
 
 Step = Callable[["Operations"], object]
 """Changes tables from one form to the next one."""
@@ -44,6 +52,10 @@ _PRIMARY = 0xFF
 _BROKEN = frozenset(
     {sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_FORMAT, sqlite3.SQLITE_NOTADB}
 )
+
+DATABASE_ERRORS = (sqlite3.DatabaseError, DatabaseError)
+"""What a database says, by its own driver and by SQLAlchemy."""
+_DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 _versions = Table(
     "towpath_versions",
@@ -100,6 +112,12 @@ def is_broken(error: DatabaseError) -> bool:
     (https://www.sqlite.org/rescode.html).
     """
     return getattr(error.orig, "sqlite_errorcode", 0) & _PRIMARY in _BROKEN
+
+
+def is_damaged(error: DatabaseError | sqlite3.DatabaseError) -> bool:
+    """Return whether SQLite says that the file of a database in use is damaged."""
+    cause = error if isinstance(error, sqlite3.DatabaseError) else error.orig
+    return getattr(cause, "sqlite_errorcode", 0) & _PRIMARY in _DAMAGED
 
 
 def _configure(syncing: str, connection: sqlite3.Connection, _record: object) -> None:

@@ -95,19 +95,19 @@ class Keeper:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._held: list[Temporary] = []
-        self._watched: list[weakref.ref[Temporary]] = []
+        self._watched: weakref.WeakSet[Temporary] = weakref.WeakSet()
         self._is_closed = False
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing was made."""
+        """Whether there is nothing to remove."""
         return not self._watched
 
     def watch(self, temporary: Temporary) -> None:
         """Close *temporary* at the end, if it is still there then."""
         with self._lock:
             if not self._is_closed:
-                self._watched.append(weakref.ref(temporary))
+                self._watched.add(temporary)
 
     def hold(self, temporary: Temporary) -> None:
         """Keep *temporary* until the end, whether or not an object holds it.
@@ -122,11 +122,10 @@ class Keeper:
         """Remove everything; code that still uses it gets FileNotFoundError."""
         with self._lock:
             self._is_closed = True
-            watched, self._watched, self._held = self._watched, [], []
-        for reference in watched:
-            temporary = reference()
-            if temporary is not None:
-                temporary.close()
+            watched, self._held = list(self._watched), []
+            self._watched.clear()
+        for temporary in watched:
+            temporary.close()
 
     def __enter__(self) -> Self:
         return self
@@ -220,10 +219,11 @@ def _new_folder() -> Path:
 def _made_below(base: Path) -> Path:
     """Make an empty folder in this process's own in *base*."""
     for _ in range(_TRIES):
-        with suppress(FileNotFoundError):  # it was removed in between, or somebody emptied /tmp
-            return Path(tempfile.mkdtemp(dir=_process_folder(base)))
-        with _Process.lock:
-            _Process.folders.pop(base, None)
+        with _Process.lock:  # a thread that closes the last folder removes the process's
+            own = _process_folder(base)
+            with suppress(FileNotFoundError):  # somebody emptied /tmp, or we collected garbage
+                return Path(tempfile.mkdtemp(dir=own))
+            _forget(own)
     return Path(tempfile.mkdtemp(dir=_process_folder(base)))
 
 
@@ -256,11 +256,16 @@ def _remove(folder: Path, process: int) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     with _Process.lock, suppress(OSError):
         folder.parent.rmdir()  # the process's own, once it is empty
-        own, descriptor = _Process.folders.get(folder.parent.parent, (None, None))
-        if own == folder.parent:
-            del _Process.folders[folder.parent.parent]
-            if descriptor is not None:
-                os.close(descriptor)
+        _forget(folder.parent)
+
+
+def _forget(own: Path) -> None:
+    """Let go of a process's folder that is not there any more, and of its lock."""
+    known, descriptor = _Process.folders.get(own.parent, (None, None))
+    if known == own:
+        del _Process.folders[own.parent]
+        if descriptor is not None:
+            os.close(descriptor)
 
 
 def _sweep(base: Path) -> None:

@@ -60,6 +60,34 @@ def pax(size: int) -> bytes:
     return extended(tarfile.XHDTYPE, record("comment", size))
 
 
+def fields(count: int) -> bytes:
+    """Return a global header of *count* fields."""
+    records = (b"%d %06x=\n" % (11, number) for number in range(count))
+    return extended(tarfile.XGLTYPE, b"".join(records))
+
+
+def pax_path(size: int) -> bytes:
+    return extended(tarfile.XHDTYPE, record("path", size))
+
+
+def sparse_map(size: int) -> bytes:
+    """Return the pax header of a sparse file with a map of *size* bytes."""
+    data = record("GNU.sparse.map", size).replace(b"cc", b"0,")
+    return extended(tarfile.XHDTYPE, data)
+
+
+def overlapping(size: int) -> bytes:
+    """Return pax records of which each begins within the one before."""
+    return extended(tarfile.XHDTYPE, b"5 a" * (size // 3 - 1) + b"=")
+
+
+def below_zero(kind: bytes, size: int) -> bytes:
+    """Return a header whose length is below 0, by which `tarfile` reads all there is."""
+    return tarfile.TarInfo._create_header(
+        {"name": "extended", "size": -size, "type": kind}, tarfile.GNU_FORMAT, "utf-8", "strict"
+    ) + bytes(20 * MIB)
+
+
 def global_headers(count: int) -> bytes:
     headers = (extended(tarfile.XGLTYPE, record(f"k{n}", MIB - 512)) for n in range(count))
     return b"".join(headers) + tar()
@@ -137,6 +165,33 @@ LARGE: dict[str, tuple[Callable[[], bytes], str]] = {
         lambda: tar(extended(tarfile.GNUTYPE_LONGLINK, b"n" * 2 * MIB)),
         "header of",
     ),
+    "names": (lambda: tar(pax_path(MIB - 600), count=40), "its name is too long"),
+    "fields of a global header, for each member": (
+        lambda: fields(900) + tar(count=100),
+        "headers have more than",
+    ),
+    "a map of a sparse file": (lambda: tar(sparse_map(MIB - 600)), "sparse"),
+    "an old map of a sparse file": (
+        lambda: block(b"s", 0, tarfile.GNUTYPE_SPARSE) + bytes(MIB),
+        "sparse",
+    ),
+    "pax records that overlap": (lambda: tar(overlapping(MIB - 600)), "is not one"),
+    "a run of digits in a pax header": (
+        lambda: tar(extended(tarfile.XHDTYPE, record("c", MIB - 600).replace(b"c", b"1"))),
+        "takes minutes",
+    ),
+    "a pax header of a length below 0": (
+        lambda: below_zero(tarfile.XHDTYPE, 1024),
+        "not a whole tar",
+    ),
+    "a GNU name of a length below 0": (
+        lambda: below_zero(tarfile.GNUTYPE_LONGNAME, 1024),
+        "not a whole tar",
+    ),
+    "a member of a length below 0": (
+        lambda: below_zero(tarfile.REGTYPE, 1024),
+        "not a whole tar",
+    ),
     "in a tar.gz": (lambda: gzip.compress(tar(pax(MIB - 600), count=40)), "headers have"),
     "comments of a ZIP": (lambda: zip_of(2 * MIB), "directory has 2097152 bytes"),
     "extra fields of a ZIP": (
@@ -194,8 +249,9 @@ def test_headers_within_the_limit_are_read_in_constant_memory() -> None:
             directory(*((named(n), b"", b"") for n in range(100))),
             directory(*((named(n), b"", b"") for n in range(101))),
         ),
+        (tar(pax_path(1024 + 11)), tar(pax_path(1024 + 12))),
     ],
-    ids=["a header", "a directory", "members"],
+    ids=["a header", "a directory", "members", "a name"],
 )
 def test_each_limit_is_crossed_by_one(whole: bytes, larger: bytes) -> None:
     assert names(whole)

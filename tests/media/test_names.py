@@ -1,7 +1,7 @@
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from towpath.media import names
@@ -53,6 +53,16 @@ def test_no_name_escapes_its_folder_or_is_too_long(name: str) -> None:
     assert "\\" not in cleaned
     assert len(cleaned.encode()) <= 255
     assert not any(unicodedata.category(c) in {"Cc", "Cf", "Cs"} for c in cleaned)
+
+
+@given(st.text(max_size=300))
+@example("a" * 254 + "." + "b" * 100)
+@example("a" * 254 + " " + "b" * 100)
+def test_a_clean_name_stays_as_it_is(name: str) -> None:
+    """Wording after trust T17: a long name was cut to one that ends in a dot or a blank."""
+    cleaned = clean_name(name)
+    assert clean_name(cleaned) == cleaned
+    assert not cleaned.endswith((".", " "))
 
 
 def test_a_long_name_keeps_its_suffix() -> None:

@@ -161,7 +161,7 @@ def test_a_save_that_would_use_up_the_reserve_is_refused(tmp_path: Path) -> None
 def test_a_power_cut_costs_rows_of_the_index_and_no_file(store: FileStore, tmp_path: Path) -> None:
     """Trust section 4: the index is derived from the files, so its commits wait for no disk."""
     record = store.save(NewFile(b"x", "a", "text/plain"))
-    with store._catalog._engine.connect() as connection:
+    with store._catalog._inner._engine.connect() as connection:
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 1, "NORMAL"
     unsynced = shutil.ignore_patterns("*-wal", "*-shm")  # what no commit of the index syncs
     shutil.copytree(tmp_path / "store", tmp_path / "cut", ignore=unsynced)

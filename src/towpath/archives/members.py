@@ -7,11 +7,12 @@ from typing import Literal
 from towpath.errors import UnsafeArchiveError
 from towpath.media.names import clean_name
 
-__all__ = ["RATIO_FREE", "Budget", "Member", "Placed", "judged", "path_of"]
+__all__ = ["LONGEST_NAME", "RATIO_FREE", "Budget", "Member", "Placed", "judged", "path_of"]
 
 RATIO_FREE = 10 * 2**20
 """Bytes up to which an archive may be as dense as it likes."""
-_LONGEST_NAME = 1024
+LONGEST_NAME = 1024
+"""Characters of a member's whole name."""
 _LONGEST_PATH = 2048  # bytes; a system's limit is 4096, with the folder that it lies in
 _HEADERS_FREE = 2**20
 _HEADER_OF_A_MEMBER = 4096
@@ -136,13 +137,13 @@ def path_of(member: Member, budget: Budget, url: str | None = None) -> tuple[str
 
 def _problem_of(name: str, cleaned: Sequence[str]) -> str:
     """Return why no file may have a name, or ''."""
-    longest = max(len(name), len("/".join(cleaned).encode()) * _LONGEST_NAME // _LONGEST_PATH)
+    longest = max(len(name), len("/".join(cleaned).encode()) * LONGEST_NAME // _LONGEST_PATH)
     if not name:
         return "its name is empty"
     if "\0" in name:
         return "its name holds a NUL"
-    if longest > _LONGEST_NAME:
-        return f"its name is too long: {len(name)} characters, and {_LONGEST_NAME} are the limit"
+    if longest > LONGEST_NAME:
+        return f"its name is too long: {len(name)} characters, and {LONGEST_NAME} are the limit"
     if not cleaned or not all(cleaned):
         return "its name has no character that a file name may have"
     return ""

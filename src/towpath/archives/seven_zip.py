@@ -15,6 +15,7 @@ from py7zr.io import Py7zIO, WriterFactory
 from typing_extensions import override
 
 from towpath.archives.members import Budget, Member
+from towpath.archives.seven_zip_steps import decode_in_steps
 from towpath.errors import BrokenArchiveError, TowpathError, UnsafeArchiveError
 from towpath.errors.redaction import shown
 from towpath.temporaries import telling_full
@@ -23,7 +24,10 @@ __all__ = ["SevenZipArchive"]
 
 _BUFFER = 256 * 1024
 _MOST_MEMORY = 256 * 2**20
-_LZMA, _LZMA2, _PPMD = b"\x03\x01\x01", b"\x21", b"\x03\x04\x01"
+_LZMA, _LZMA2 = b"\x03\x01\x01", b"\x21"
+_PPMD = b"\x03\x04\x01"
+_UNLIMITED = frozenset((b"\x04\x01\x08", b"\x04\x01\x09", b"\x04\xf7\x11\x01"))
+"""Deflate, deflate64 and Zstandard: py7zr lets them make of a header whatever they can."""
 _ENCRYPTED = "it is encrypted; send the archive without a password"
 _SIGNATURE = 32
 _PACKED = b"\x17"
@@ -52,8 +56,7 @@ class SevenZipArchive:
         self._spool: _Spool | None = None
         self._check_header(budget)
         with self._judging(), _opened(stream, budget) as archive:
-            streams = archive.header.main_streams
-            self._check_coders(streams.unpackinfo.folders if streams is not None else [])
+            self._check_coders(_folders_of(archive))
             files = list(archive.files)
             problem = _ENCRYPTED if archive.needs_password() else ""
         if len(files) > budget.entries:
@@ -81,6 +84,7 @@ class SevenZipArchive:
         with self._judging(), telling_full():
             self._stream.seek(0)
             with _opened(self._stream, self._budget) as archive:
+                decode_in_steps(_folders_of(archive))
                 archive.extractall(factory=self._spool)
         return self._spool
 
@@ -98,6 +102,10 @@ class SevenZipArchive:
             if header[:1] == _PACKED:
                 streams = archiveinfo.HeaderStreamsInfo.retrieve(io.BytesIO(header[1:]))
                 self._check_coders(streams.unpackinfo.folders)
+                coders = (coder for folder in streams.unpackinfo.folders for coder in folder.coders)
+                if any(coder.get("method") in _UNLIMITED for coder in coders):
+                    reason = "its header is not packed by LZMA; pack it again"
+                    raise UnsafeArchiveError(reason, url=self._url)
 
     def _check_coders(self, folders: Sequence[Any]) -> None:
         """Refuse what needs more memory than any honest archive, and PPMd.
@@ -150,6 +158,12 @@ def _opened(stream: BinaryIO, budget: Budget) -> Iterator[py7zr.SevenZipFile]:
             archiveinfo.MAX_HEADER_SIZE, archiveinfo.MAX_NUMFILES = before
     with archive:
         yield archive
+
+
+def _folders_of(archive: py7zr.SevenZipFile) -> Sequence[Any]:
+    """Return the folders of an archive: what its files are packed in."""
+    streams = archive.header.main_streams
+    return streams.unpackinfo.folders if streams is not None else []
 
 
 def _kind(file: Any) -> Literal["file", "folder", "other"]:  # noqa: ANN401 - py7zr's

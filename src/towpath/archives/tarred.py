@@ -10,7 +10,8 @@ from importlib import import_module
 from tempfile import TemporaryFile
 from typing import IO, BinaryIO, Literal, cast
 
-from towpath.archives.members import Budget, Member, check_size
+from towpath.archives.members import LONGEST_NAME, Budget, Member, check_size, path_of
+from towpath.archives.pax import problem_of_pax
 from towpath.errors import BrokenArchiveError, UnsafeArchiveError, UnsupportedFormatError
 from towpath.temporaries import telling_full
 
@@ -21,6 +22,10 @@ _MOST_HEADER = 2**20
 _MOST_MEMORY = 256 * 2**20
 _MOST_WINDOW = 2**27
 _GZIP = 31  # zlib's number for the format
+_BLOCK, _TYPE_AT = 512, 156  # of a header
+_PAX_TYPES = frozenset((tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE))
+_BODY_TYPES = _PAX_TYPES | {tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK}
+_FIELD_OF_A_MEMBER = 64
 _NOT_TAR = "This is not a whole tar archive; pack it again."
 
 
@@ -61,8 +66,10 @@ class TarArchive:
     """An open tar.
 
     `tarfile` keeps every extended header (pax, GNU) of every member: 200 comments of 4 MiB were
-    800 MB of memory. Here headers have a limit each and all together, and nothing of them is kept
-    but name, kind and size.
+    800 MB of memory. It reads maps of sparse files of any length, though no member may be one, and
+    applies each field of the global headers to each member. Here headers have a limit each and all
+    together, in which such fields count for each member, and nothing of them is kept but name, kind
+    and size.
 
     Args:
         stream: the archive, seekable, not compressed.
@@ -77,21 +84,21 @@ class TarArchive:
     def __init__(self, stream: BinaryIO, budget: Budget, *, url: str | None = None) -> None:
         self._url = url
         infos: list[tarfile.TarInfo] = []
+        members: list[Member] = []
         with _judging(url):
             headers = _Headers(stream, budget.header_bytes, url)
             self._tar = tarfile.TarFile.open(fileobj=cast("IO[bytes]", headers), mode="r:")
             for info in self._tar:
-                info.pax_headers = {}
+                headers.charge(_FIELD_OF_A_MEMBER * len(self._tar.pax_headers))
+                members.append(_member(info, len(infos), budget, url))
+                info.pax_headers, info.linkname = {}, ""
                 infos.append(info)
                 if len(infos) > budget.entries:
                     reason = f"it has more than {budget.entries} members, which is the limit"
                     raise UnsafeArchiveError(reason, url=url)
             headers.read = stream.read  # contents from here on
         self._infos: Sequence[tarfile.TarInfo] = infos
-        self.members: Sequence[Member] = [
-            Member(info.name + ("/" if info.isdir() else ""), _kind(info), info.size, number)
-            for number, info in enumerate(infos)
-        ]
+        self.members: Sequence[Member] = members
 
     def pieces(self, member: Member) -> Iterator[bytes]:
         """Yield the content of a file."""
@@ -117,19 +124,56 @@ class _Headers:
         self._stream = stream
         self._most = self._left = left
         self._url = url
+        self._kind = b""  # of the header whose body comes next
         self.seek, self.tell = stream.seek, stream.tell
         self.read: Callable[[int], bytes] = self._read
 
     def _read(self, size: int) -> bytes:
         """Read what `tarfile` asks for while it looks for members."""
-        self._left -= size
+        if size < 0:  # a length below 0 in a header: `tarfile` would read all there is
+            raise BrokenArchiveError(_NOT_TAR, url=self._url)
         if size > _MOST_HEADER:
             reason = f"it has a header of {size} bytes, and the limit is {_MOST_HEADER}"
             raise UnsafeArchiveError(reason, url=self._url)
+        self.charge(size)
+        data = self._stream.read(size)
+        kind, self._kind = self._kind, b""
+        if kind in _PAX_TYPES:
+            self._refuse(problem_of_pax(data))
+        elif not kind and size == _BLOCK:
+            self._note_kind(data[_TYPE_AT : _TYPE_AT + 1])
+        return data
+
+    def charge(self, size: int) -> None:
+        """Count *size* bytes of headers.
+
+        Raises:
+            UnsafeArchiveError: there are too many.
+        """
+        self._left -= size
         if self._left < 0:
-            reason = f"its headers have more than {self._most} bytes, which is the limit"
+            self._refuse(f"its headers have more than {self._most} bytes, which is the limit")
+
+    def _note_kind(self, kind: bytes) -> None:
+        """Remember what the next read is: the body of an extended header, or another header."""
+        if kind == tarfile.GNUTYPE_SPARSE:
+            self._refuse("it holds a sparse file; only files and folders are unpacked")
+        self._kind = kind if kind in _BODY_TYPES else b""
+
+    def _refuse(self, reason: str) -> None:
+        """Raise the error for what is not read, if there is a reason."""
+        if reason:
             raise UnsafeArchiveError(reason, url=self._url)
-        return self._stream.read(size)
+
+
+def _member(info: tarfile.TarInfo, number: int, budget: Budget, url: str | None) -> Member:
+    """Return a member; a name of a megabyte is refused before there are more of them."""
+    if info.size < 0:
+        raise BrokenArchiveError(_NOT_TAR, url=url)
+    member = Member(info.name + ("/" if info.isdir() else ""), _kind(info), info.size, number)
+    if len(member.name) > LONGEST_NAME:
+        path_of(member, budget, url)
+    return member
 
 
 def _kind(info: tarfile.TarInfo) -> Literal["file", "folder", "other"]:

@@ -35,7 +35,7 @@ def clean_name(name: str) -> str:
         return ""
     if base[0] in ".-~" or base.partition(".")[0].lower().strip() in _DEVICES:
         base = f"_{base}"
-    return _shortened(base, _LONGEST)
+    return _shortened(base, _LONGEST).rstrip(". ")
 
 
 def _base(name: str) -> str:

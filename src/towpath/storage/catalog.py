@@ -5,6 +5,7 @@ import logging
 import threading
 import weakref
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import fields
 from operator import attrgetter
 from pathlib import Path
@@ -43,7 +44,7 @@ from towpath.storage.records import StoredFile, Usage, Wanted
 if TYPE_CHECKING:
     from alembic.operations import Operations
 
-__all__ = ["Catalog", "open_catalog"]
+__all__ = ["Catalog", "mark_damaged", "open_catalog"]
 
 log = logging.getLogger(__name__)
 
@@ -291,18 +292,31 @@ def open_catalog(path: Path) -> Catalog:
         raise _unusable(path, error.orig) from error
 
 
+def mark_damaged(path: Path) -> None:
+    """Let the next that opens the index set it aside; what cannot be written is no error."""
+    with suppress(OSError):
+        _mark(path).touch()
+
+
+def _mark(path: Path) -> Path:
+    """Return the file that says that an index is damaged."""
+    return path.with_name(f"{path.name}.damaged")
+
+
 def _sound(path: Path) -> Catalog:
     """Open the index, or a new one in its place."""
-    try:
-        return _opened(path)
-    except DatabaseError as error:
-        if not is_broken(error):
-            raise
-        log.warning("index is broken and is rebuilt", extra={"path": str(path)})
+    if not _mark(path).exists():
+        try:
+            return _opened(path)
+        except DatabaseError as error:
+            if not is_broken(error):
+                raise
+    log.warning("index is broken and is rebuilt", extra={"path": str(path)})
     for suffix in ("", "-wal", "-shm"):
         broken = path.with_name(path.name + suffix)
         if broken.exists():
             broken.replace(broken.with_name(f"{broken.name}.broken"))
+    _mark(path).unlink(missing_ok=True)
     return _opened(path)
 
 

@@ -15,8 +15,8 @@ from towpath.errors import ObjectNotFoundError
 from towpath.errors.redaction import shown
 from towpath.storage.blobs import Blobs
 from towpath.storage.disk import told
-from towpath.storage.late_catalog import open_index
 from towpath.storage.records import ID_PATTERN, Page, StoredFile, Usage, Wanted
+from towpath.storage.sound_catalog import SoundCatalog
 from towpath.storage.staging import Incoming, NewFile
 
 __all__ = ["FileStore", "new_file_id"]
@@ -58,7 +58,7 @@ class FileStore:
         self._new_id = new_id
         self._links: dict[tuple[str, int | None], tuple[str | None, float]] = {}
         self.is_local = blobs.is_local
-        self._catalog = open_index(blobs.root / "index.db")
+        self._catalog = SoundCatalog(blobs.root / "index.db")
 
     def save(self, new: NewFile) -> StoredFile:
         """Save a file; durable, and readable by everybody, when this returns.

@@ -47,10 +47,14 @@ class LateCatalog:
     Args:
         opened: opens it.
         clock: a steady one.
+        why: what keeps it from being opened.
     """
 
-    def __init__(self, opened: Callable[[], Catalog], clock: Clock) -> None:
+    def __init__(
+        self, opened: Callable[[], Catalog], clock: Clock, why: str = "its disk is full"
+    ) -> None:
         self._opened = opened
+        self._why = why
         self._clock = clock
         self._again_at = clock() + _PAUSE_SECONDS
         self._inner: Catalog | None = None
@@ -76,7 +80,7 @@ class LateCatalog:
         """
         inner = self._now()
         if inner is None:
-            message = "The store's index cannot be opened, because its disk is full."
+            message = f"The store's index cannot be opened, because {self._why}."
             raise StoreUnusableError(message)
         return inner
 
