@@ -188,7 +188,7 @@ def test_who_takes_nothing_of_his_answer_loses_his_place(
         sock.recv(10)
         assert is_served_soon(server)
     told = [each.getMessage() for each in caplog.records if each.levelno >= logging.WARNING]
-    assert told == ["a caller took nothing of its answer; the call is ended"], "no traceback"
+    assert told == ["a caller took too little of its answer; the call is ended"], "no traceback"
 
 
 def test_answers_that_nobody_reads_hold_no_place(server: Server) -> None:

@@ -48,8 +48,8 @@ class App:
     websocket_idle_timeout: ClassVar[float | None] = 300
     """Seconds without a message either way, after which a websocket is closed; None is never."""
     stall_timeout: ClassVar[float | None] = 10
-    """Seconds that a caller may take nothing of an answer that is on its way, such as a stream of
-    events, before the call is ended; None is 60, the limit of every connection."""
+    """Seconds that a caller has to take a piece of an answer that is on its way, such as a stream
+    of events, before the call is ended; None is 60, the limit of every connection."""
     concurrency_buffer: ClassVar[int] = 0
     """Runners that are kept idle above what the requests need."""
     scaling_delay: ClassVar[float] = 0

@@ -99,12 +99,19 @@ class QueueUnavailableError(QueueError, TransientError):
     Attributes:
         reason: the database's own words.
         is_full: whether its disk is full.
+        damaged: the file, where it is damaged; for logs, never for callers.
     """
 
-    def __init__(self, reason: str, *, is_full: bool = False) -> None:
+    def __init__(self, reason: str, *, is_full: bool = False, damaged: str = "") -> None:
         self.reason = reason
         self.is_full = is_full
+        self.damaged = damaged
         fix = "Free some space." if is_full else "Try again in a moment."
+        if damaged:
+            fix = (
+                f"{damaged} is damaged: stop the server and move the file away, with its -wal and "
+                "-shm. The requests in it are lost, unless `sqlite3 FILE .recover` saves them."
+            )
         super().__init__(f"The queue's database cannot be used ({shown(reason, 200)}). {fix}")
 
     @property

@@ -276,7 +276,7 @@ async def _pass_on(answer: Answer, lease: RunnerLease, send: Send, app: str) -> 
 
 
 def _in_turn(send: Send, spec: AppSpec, target: Target) -> Send:
-    """Return *send* for an answer whose runner waits: a caller who takes nothing ends it."""
+    """Return *send* for an answer whose runner waits: a caller who is too slow ends it."""
     seconds = spec.stall_timeout
     if seconds is None:
         return send
@@ -289,7 +289,7 @@ def _in_turn(send: Send, spec: AppSpec, target: Target) -> Send:
             if not timer.expired():
                 raise
             fields = {"request_id": target.request_id, "app": target.name, "seconds": seconds}
-            log.warning("a caller took nothing of its answer; the call is ended", extra=fields)
+            log.warning("a caller took too little of its answer; the call is ended", extra=fields)
             raise BrokenOffError from None
 
     return patient

@@ -54,7 +54,7 @@ def open_now_or_later(engine: Engine, clock: Clock) -> Transactions:
     except DRIVER_ERRORS as error:
         if engine.dialect.name != "sqlite":
             raise
-        reason = unavailable(error)
+        reason = unavailable(error, engine.url.database)
         log.error(  # noqa: TRY400 - SQLAlchemy's own frames say nothing to an operator
             "the queue cannot be opened; files and direct calls are served without it",
             extra={
@@ -63,7 +63,7 @@ def open_now_or_later(engine: Engine, clock: Clock) -> Transactions:
                 "advice": _FREE if reason.is_full else _MEND,
             },
         )
-        return _Late(clock, opened, reason)
+        return _Late(clock, opened, reason, path=engine.url.database)
 
 
 def _opened(engine: Engine) -> Transactions:
@@ -79,11 +79,18 @@ class _Late:
         clock: a steady one.
         opened: opens it.
         reason: why it could not be opened the last time.
+        path: of its file.
     """
 
     def __init__(
-        self, clock: Clock, opened: Callable[[], Transactions], reason: QueueUnavailableError
+        self,
+        clock: Clock,
+        opened: Callable[[], Transactions],
+        reason: QueueUnavailableError,
+        *,
+        path: str | None,
     ) -> None:
+        self._path = path
         self._clock = clock
         self._opened = opened
         self._reason = reason
@@ -118,7 +125,8 @@ class _Late:
             if self._inner is None and self._clock() >= self._again_at:
                 self._try()
             if self._inner is None:
-                raise QueueUnavailableError(self._reason.reason, is_full=self._reason.is_full)
+                why = self._reason
+                raise QueueUnavailableError(why.reason, is_full=why.is_full, damaged=why.damaged)
             return self._inner
 
     def _try(self) -> None:
@@ -126,7 +134,7 @@ class _Late:
         try:
             self._inner = self._opened()
         except DRIVER_ERRORS as error:
-            self._reason = unavailable(error)
+            self._reason = unavailable(error, self._path)
             self._again_at = self._clock() + _PAUSE_SECONDS
         else:
             log.info("the queue is open")

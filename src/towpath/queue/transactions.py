@@ -33,6 +33,7 @@ DRIVER_ERRORS = (DBAPIError, sqlite3.Error)
 _PATIENCE_SECONDS = 15.0
 _FULL_WORDS = ("disk is full", "no space left", "disk full", "disk i/o error")
 """SQLite says `disk I/O error` where its shared memory finds no room."""
+_DAMAGED_WORDS = ("malformed", "not a database")
 
 
 class Prepared:
@@ -188,6 +189,7 @@ class _OneFile:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._path = engine.url.database
         self._writer = _plain(engine)
         self._reader = _plain(engine)
         self._lock = threading.Lock()
@@ -242,7 +244,7 @@ class _OneFile:
             if failure is not None:
                 ticket.error = failure
             elif isinstance(ticket.error, sqlite3.Error):
-                ticket.error = unavailable(ticket.error)
+                ticket.error = unavailable(ticket.error, self._path)
 
     def _try(self, tickets: list[_Ticket[Any]]) -> QueueUnavailableError | None:
         """Run *tickets* in one transaction; return why it was undone, or None."""
@@ -255,7 +257,7 @@ class _OneFile:
         except (sqlite3.Error, _UndoneError) as error:
             if session.is_open:
                 session.say("ROLLBACK")
-            return unavailable(error.__cause__ or error)
+            return unavailable(error.__cause__ or error, self._path)
         return None
 
     def read(self, work: Callable[[Session], T]) -> T:
@@ -264,7 +266,7 @@ class _OneFile:
             try:
                 return work(Session(self._reader.driver_connection))
             except sqlite3.Error as error:
-                raise unavailable(error) from None
+                raise unavailable(error, self._path) from None
 
     def alone(self, work: Callable[[Session], T]) -> T | None:
         """Do nothing: writes are gathered here, and reads stay in this process."""
@@ -373,9 +375,16 @@ def _commit_by_itself(connection: Any, _record: object) -> None:  # noqa: ANN401
     connection.autocommit = True
 
 
-def unavailable(error: BaseException) -> QueueUnavailableError:
-    """Say why the database cannot be used."""
+def unavailable(error: BaseException, path: str | None = None) -> QueueUnavailableError:
+    """Say why the database cannot be used.
+
+    Args:
+        error: what its driver raised.
+        path: of its file, if it is one.
+    """
     reason = str(error.orig if isinstance(error, DBAPIError) else error).partition("\n")[0]
     return QueueUnavailableError(
-        reason, is_full=any(word in reason.lower() for word in _FULL_WORDS)
+        reason,
+        is_full=any(word in reason.lower() for word in _FULL_WORDS),
+        damaged=(path or "") if any(word in reason for word in _DAMAGED_WORDS) else "",
     )

@@ -104,7 +104,7 @@ class AppSpec:
         slots: requests that one runner works on at once.
         max_websockets: that one runner has open at once, besides.
         websocket_idle_timeout: seconds without a message after which a websocket is closed.
-        stall_timeout: seconds that a caller may take nothing of an answer on its way.
+        stall_timeout: seconds that a caller has to take a piece of an answer on its way.
         buffer: runners that are idle above what is needed.
         scaling_delay: seconds that a request waits before another runner is started for it.
         keep_alive: seconds that a runner stays idle before it is stopped.

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import Any, Protocol, cast
 
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -14,9 +14,6 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from towpath.errors import RequestError
 from towpath.web.connections import Connections
 from towpath.web.errors import problem_of
-
-if TYPE_CHECKING:
-    from uvicorn._types import ASGISendEvent
 
 __all__ = ["PEER", "ByProxy", "HardenedSocket", "plain_answer", "refusing"]
 
@@ -67,7 +64,7 @@ class HardenedSocket(WebSocketsSansIOProtocol):
             self.conn.data_to_send()  # the answer, which is dropped
 
     @override
-    async def send(self, message: "ASGISendEvent") -> None:
+    async def send(self, message: Any) -> None:
         await super().send(message)
         if self.close_sent:  # by an answer of HTTP too, which uvicorn forgets to count
             self.handshake_complete = True

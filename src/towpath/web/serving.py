@@ -32,7 +32,6 @@ _READ_SECONDS = 60.0
 _LEAST_READ = 32 * 1024  # bytes in that time
 _MOST_HEADER_BYTES = 64 * 1024
 _MOST_HEADERS = 100
-_NO_HANDSHAKE = "ASGI callable returned without completing handshake."
 _MOST_AHEAD = 100  # requests that are sent before earlier ones are answered
 
 
@@ -341,12 +340,11 @@ class BrokenOffError(Exception):
 def _no_known_ends(record: logging.LogRecord) -> bool:
     """Drop what uvicorn writes of tasks that were cancelled, and of answers that were broken off.
 
-    Whoever ends the server, or the answer, knows it. It also takes a websocket that was refused
-    with an answer for one that was forgotten.
+    Whoever ends the server, or the answer, knows it.
     """
     error = record.exc_info[1] if record.exc_info else None
     said = record.getMessage().rstrip()
-    was_told = said.endswith("asyncio.exceptions.CancelledError") or said == _NO_HANDSHAKE
+    was_told = said.endswith("asyncio.exceptions.CancelledError")
     return not (isinstance(error, asyncio.CancelledError | BrokenOffError) or was_told)
 
 
