@@ -6,6 +6,7 @@ import tarfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from importlib import import_module
 from tempfile import TemporaryFile
 from typing import IO, BinaryIO, Literal, cast
@@ -26,6 +27,10 @@ _BLOCK, _TYPE_AT = 512, 156  # of a header
 _PAX_TYPES = frozenset((tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE))
 _BODY_TYPES = _PAX_TYPES | {tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK}
 _FIELD_OF_A_MEMBER = 64
+_FREE_PARTS, _PARTS_OF_A_MEMBER, _PART = 1000, 4, 16 * 1024
+"""Parts that may hold next to nothing: a part begins anew with what is left of 256 KiB, so that
+millions of empty ones, in a few megabytes, take minutes."""
+_TOO_MANY_PARTS = "This archive is packed in too many small parts; pack it as a whole."
 _NOT_TAR = "This is not a whole tar archive; pack it again."
 
 
@@ -51,15 +56,26 @@ def unpacked_stream(
     size, headers = 0, budget.header_bytes
     try:
         with _judging(url), telling_full():
-            for piece in _READERS[coding](stream):
+            for number, piece in enumerate(_READERS[coding](stream)):
                 size += len(piece)
                 check_size(max(0, size - headers), budget, packed=packed, url=url)
+                _check_parts(number, size, budget, url)
                 whole.write(piece)
     except BaseException:
         whole.close()
         raise
     whole.seek(0)
     return whole
+
+
+def _check_parts(count: int, size: int, budget: Budget, url: str | None) -> None:
+    """Refuse an archive whose parts hold too little.
+
+    Raises:
+        UnsafeArchiveError: they do.
+    """
+    if count > _FREE_PARTS + _PARTS_OF_A_MEMBER * budget.entries + size // _PART:
+        raise UnsafeArchiveError(_TOO_MANY_PARTS, url=url)
 
 
 class TarArchive:
@@ -206,23 +222,17 @@ def _gzip(stream: BinaryIO) -> Iterator[bytes]:
         yield decoder.decompress(fed, _BUFFER)
 
 
-def _bzip2(stream: BinaryIO) -> Iterator[bytes]:
-    """Undo bzip2 by the standard library's reader, which bounds each read."""
-    with bz2.BZ2File(stream) as file:
-        while piece := file.read(_BUFFER):
-            yield piece
-
-
-def _xz(stream: BinaryIO) -> Iterator[bytes]:
-    """Undo xz with a limit of memory; several streams may follow each other."""
-    decoder = lzma.LZMADecompressor(memlimit=_MOST_MEMORY)
-    fed = b""
+def _streams(
+    stream: BinaryIO, decoder_of: Callable[[], bz2.BZ2Decompressor | lzma.LZMADecompressor]
+) -> Iterator[bytes]:
+    """Undo bzip2, or xz with a limit of memory; several streams may follow each other."""
+    decoder, fed = decoder_of(), b""
     while True:
         if decoder.eof:
             fed = decoder.unused_data.lstrip(b"\0") or stream.read(_BUFFER).lstrip(b"\0")
             if not fed:
                 return
-            decoder = lzma.LZMADecompressor(memlimit=_MOST_MEMORY)
+            decoder = decoder_of()
         elif decoder.needs_input:
             fed = stream.read(_BUFFER)
             if not fed:
@@ -250,8 +260,8 @@ def _zstd(stream: BinaryIO) -> Iterator[bytes]:
 
 _READERS: dict[str, Callable[[BinaryIO], Iterator[bytes]]] = {
     "gzip": _gzip,
-    "bzip2": _bzip2,
-    "xz": _xz,
+    "bzip2": partial(_streams, decoder_of=bz2.BZ2Decompressor),
+    "xz": partial(_streams, decoder_of=partial(lzma.LZMADecompressor, memlimit=_MOST_MEMORY)),
     "zstd": _zstd,
 }
 
