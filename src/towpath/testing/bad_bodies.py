@@ -3,6 +3,8 @@
 import base64
 import gzip
 import hashlib
+import struct
+import zlib
 
 from towpath.testing.misbehaviours import BODY, HALF, on, raw
 from towpath.testing.origins import Exchange
@@ -89,7 +91,13 @@ def _stored_packed(exchange: Exchange) -> None:
 
 @on("/gzip-bomb", "BadResponseError", "sends 100 MB in 100 kB")
 def _gzip_bomb(exchange: Exchange) -> None:
-    exchange.answer(gzip.compress(bytes(100_000_000), 9), Content_Encoding="gzip")
+    """Send one packed block a hundred times: to pack it all would take longer than callers wait."""
+    piece, packer, checksum = bytes(1_000_000), zlib.compressobj(9, zlib.DEFLATED, -15), 0
+    block = packer.compress(piece) + packer.flush(zlib.Z_FULL_FLUSH)
+    for _ in range(100):
+        checksum = zlib.crc32(piece, checksum)
+    tail = packer.flush() + struct.pack("<II", checksum, 100 * len(piece))
+    exchange.answer(gzip.compress(b"")[:10] + block * 100 + tail, Content_Encoding="gzip")
 
 
 @on("/coding-unknown", "BadResponseError", "uses a coding that nobody knows")
