@@ -304,6 +304,22 @@ def test_a_module_can_be_served(app: str, tmp_path: Path) -> None:
         assert httpx2.post(f"{server.url}/local/echo", json={"text": "m"}).json() == {"text": "m"}
 
 
+@pytest.mark.parametrize("command", ["module", "script"])
+def test_the_server_imports_nothing_from_the_working_folder(tmp_path: Path, command: str) -> None:
+    """Files there that are named like modules which the server needs (trust T54)."""
+    for name in ("attr", "queue", "logging", "typing", "uvicorn"):
+        (tmp_path / f"{name}.py").write_text(f"raise RuntimeError('{name} was imported')")
+    arguments = ["run", "nofile.py", "--port", "0", "--data-dir", str(tmp_path / "d")]
+    program = [sys.executable, "-m", "towpath"]
+    if command == "script":
+        program = [str(Path(sys.executable).parent / "towpath")]
+    done = subprocess.run(
+        [*program, *arguments], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert "was imported" not in done.stderr + done.stdout
+    assert done.stderr.strip().splitlines()[-1].startswith("towpath: There is no file nofile.py.")
+
+
 def test_files_may_have_a_port_of_their_own(tmp_path: Path) -> None:
     file = write(
         tmp_path,

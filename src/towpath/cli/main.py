@@ -130,8 +130,6 @@ def run_apps(  # noqa: PLR0913 - a command has as many parameters as flags
 
 def run() -> None:
     """Run the command."""
-    if "" not in sys.path:
-        sys.path.insert(0, "")
     try:
         app()
     except TowpathError as error:
