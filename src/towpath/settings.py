@@ -188,6 +188,12 @@ class Settings(BaseSettings):
         return self.public_url or f"http://{host}:{self.port}"
 
     @property
+    def local_origin(self) -> str:
+        """Return where the server answers on this machine, whatever is in front of it."""
+        host = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104 - compared, not bound
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+
+    @property
     def files_origin(self) -> str:
         """Return the prefix of file URLs."""
         if self.cdn_url:

@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from towpath.cli.servers import local_server
+
 __all__ = ["app"]
 
 _FOLLOW_SECONDS = 0.5
@@ -132,15 +134,11 @@ async def _asked(
 
 
 def _server(server: str | None, token: str | None) -> tuple[str, str | None]:
-    """Return whom to ask: who is named, who serves the state folder, or who ought to be there."""
+    """Return the server to ask, named or of the state folder, and the token."""
     from towpath.settings import load  # noqa: PLC0415 - takes a while
 
     settings = load()
-    try:
-        served = json.loads((settings.state / "server.json").read_text())["address"]
-    except (OSError, ValueError, KeyError):
-        served = settings.origin
-    return server or served, token or settings.admin_token
+    return server or local_server(settings), token or settings.admin_token
 
 
 def _line(item: Mapping[str, Any]) -> str:  # Any: JSON

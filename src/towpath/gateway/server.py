@@ -209,12 +209,16 @@ def _note_address(settings: Settings) -> None:
     content = {
         "pid": os.getpid(),
         "address": settings.origin,
+        "local_address": settings.local_origin,
         "files_address": settings.files_origin,
         "store": settings.store,
     }
     path = settings.state / "server.json"
+    draft = path.with_suffix(".new")
     try:
-        path.write_text(json.dumps(content))
+        draft.touch(mode=0o600)
+        draft.write_text(json.dumps(content))
+        draft.replace(path)  # a reader finds all of it
     except OSError as error:
         log.warning(
             "cannot be written; other commands do not find this server",
