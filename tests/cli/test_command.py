@@ -222,7 +222,15 @@ def test_a_port_in_use_names_its_holder_and_another_port(app: str, tmp_path: Pat
     assert done.returncode == 1
     assert f"Port {port}" in done.stderr
     assert f"pid {os.getpid()}" in done.stderr
-    assert f"--port {port + 1}" in done.stderr
+    assert f"`--port {port + 1}`" in done.stderr
+
+
+def test_a_port_of_files_in_use_names_its_own_flag(app: str, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        flags = ("--port", "0", "--cdn-port", port, "--data-dir", str(tmp_path / "d"))
+        done = towpath("run", app, *flags)
+    assert f"`--cdn-port {int(port) + 1}`" in done.stderr
 
 
 def test_a_second_server_on_one_state_folder_is_refused_with_the_ways_out(app, tmp_path) -> None:

@@ -81,9 +81,8 @@ def put(
 
     try:
         settings = active() if expires_in is None else load(media_expires_in=expires_in)
-    except SettingsError:
-        message = f"{expires_in!r} is no lifetime; give seconds, never, 1h, 1d, 7d, 30d or 1y"
-        raise typer.BadParameter(message) from None
+    except SettingsError as error:
+        raise typer.BadParameter(f"{expires_in!r}: {error}") from None
     given = settings.media_expires_in
     with _opened() as hosting, using_hosting(hosting):
         for path in paths:

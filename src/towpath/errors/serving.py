@@ -320,9 +320,9 @@ class SettingsError(ServerError, ValueError):
 class AddressInUseError(ServerError):
     """Another program listens where we should."""
 
-    def __init__(self, host: str, port: int, holder: str = "") -> None:
+    def __init__(self, host: str, port: int, holder: str = "", *, flag: str = "--port") -> None:
         held = f" ({holder})" if holder else ""
-        super().__init__(f"Port {port} on {host} is in use{held}. Try `--port {port + 1}`.")
+        super().__init__(f"Port {port} on {host} is in use{held}. Try `{flag} {port + 1}`.")
 
 
 class StateInUseError(ServerError):
