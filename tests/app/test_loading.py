@@ -86,6 +86,37 @@ def test_a_reference_that_names_nothing_says_what_is_near(
             [],
         ),
         (
+            "import towpath\nclass A(towpath.App):\n  @towpath.endpoint\n  def go(self): pass",
+            "broken.py, line 3: @towpath.endpoint needs a path: write @towpath.endpoint('/') above def go.",
+            [],
+        ),
+        (
+            "import towpath\nclass A(towpath.App):\n  @towpath.endpoint('/')\n  def go(): pass",
+            "broken.py, line 3: A.go lacks self: write def go(self…).",
+            [],
+        ),
+        (
+            "import towpath\nclass A(towpath.App):\n  @towpath.endpoint('/')\n  def go(text: str): pass",
+            "broken.py, line 3: A.go lacks self: write def go(self, text…).",
+            [],
+        ),
+        (
+            "import towpath\nclass A(towpath.App):\n  @towpath.endpoint('/')\n  def a(self): pass\n  @towpath.endpoint('/')\n  def b(self): pass",
+            "broken.py, line 5: a and b are both served at '/'. Give each endpoint a path of its own.",
+            [],
+        ),
+        (
+            "import towpath\n\nclass A(towpath.App):\n  def a(self): pass",
+            "broken.py, line 3: A is no towpath.App with an endpoint: it has no method marked by",
+            [],
+        ),
+        ("x = 1", "defines no towpath.App with an endpoint. Write class Name(towpath.App)", []),
+        (
+            "import torchx_nope",
+            "No module named 'torchx_nope' (broken.py, line 1). Name its package in the app's requirements",
+            ["import torchx_nope"],
+        ),
+        (
             "import towpath\nclass A(towpath.App):\n    machine_tpye = 'GPU'",
             "Did you mean 'machine_type'?",
             [],
@@ -148,3 +179,20 @@ def test_what_the_app_itself_raises_is_no_matter_of_a_hidden_module(
     with pytest.raises(AppDefinitionError) as failed:
         load_apps(parse_reference(str(path)))
     assert "hides" not in str(failed.value)
+
+
+def test_methods_without_self_that_need_none_are_served(tmp_path: Path) -> None:
+    code = """
+        import towpath
+        class Kinds(towpath.App):
+            @staticmethod
+            @towpath.endpoint("/static")
+            def fixed(text: str) -> str:
+                return text
+
+            @towpath.endpoint("/this")
+            def other(this) -> str:
+                return ""
+    """
+    [app] = load_apps(parse_reference(write(tmp_path, "kinds.py", code)))
+    assert app.name == "kinds"

@@ -9,8 +9,11 @@ import traceback
 from collections.abc import Iterator
 from importlib.machinery import PathFinder
 from pathlib import Path
+from types import ModuleType
 
 __all__ = ["hides", "hiding_hint"]
+
+_PACKAGES = frozenset({"site-packages", "dist-packages"})
 
 
 def hides(folder: Path, name: str) -> str:
@@ -22,7 +25,8 @@ def hides(folder: Path, name: str) -> str:
         spec = PathFinder.find_spec(name, others)
     except (ImportError, OSError, ValueError):
         return ""
-    return f"the installed module {name}" if spec is not None and spec.origin else ""
+    where = Path(spec.origin).parts if spec is not None and spec.origin else ()
+    return f"the installed module {name}" if _PACKAGES.intersection(where) else ""
 
 
 def hiding_hint(error: BaseException, folder: Path, source: str) -> str:
@@ -34,11 +38,11 @@ def hiding_hint(error: BaseException, folder: Path, source: str) -> str:
         source: the file of the app; what it raises itself is no matter of its name.
     """
     met = [path for path in _files_of(error) if path != Path(source).absolute()]
-    if isinstance(error, ImportError | AttributeError):
-        met += [Path(source).absolute(), *_loaded()]
+    if name := _missed(error):
+        met += [folder / f"{name}.py", folder / name / "__init__.py"]
     for path in met:
         top = path.parent if path.name == "__init__.py" else path
-        if top.parent == folder and (hidden := hides(folder, top.stem)):
+        if top.parent == folder and path.exists() and (hidden := hides(folder, top.stem)):
             return f" {top.name} in {folder} hides {hidden}: rename it."
     return ""
 
@@ -54,9 +58,9 @@ def _files_of(error: BaseException) -> Iterator[Path]:
         each = each.__cause__ or each.__context__
 
 
-def _loaded() -> Iterator[Path]:
-    """Yield the files of the modules that are loaded."""
-    for module in tuple(sys.modules.values()):
-        file = getattr(module, "__file__", None)
-        if isinstance(file, str):
-            yield Path(file)
+def _missed(error: BaseException) -> str:
+    """Return the module, less what it is in, that lacks what was asked of it; '' if none does."""
+    name: object = getattr(error, "name", None) if isinstance(error, ImportError) else None
+    if isinstance(error, AttributeError) and isinstance(error.obj, ModuleType):
+        name = error.obj.__name__
+    return name.partition(".")[0] if isinstance(name, str) else ""

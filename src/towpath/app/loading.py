@@ -3,6 +3,7 @@
 import difflib
 import importlib
 import importlib.util
+import inspect
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -76,8 +77,7 @@ def load_apps(reference: AppReference) -> list[type[App]]:
         return [found]
     apps = [kind for kind in _apps_in(module) if _is_served(kind)]
     if not apps:
-        message = f"{reference.source} defines no towpath.App with an endpoint."
-        raise AppDefinitionError(message)
+        raise AppDefinitionError(_no_app(reference.source, _apps_in(module)))
     return apps
 
 
@@ -95,6 +95,23 @@ def _apps_in(module: ModuleType) -> list[type[App]]:
         and issubclass(value, App)
         and value.__module__ == module.__name__
     ]
+
+
+def _no_app(source: str, kinds: Sequence[type[App]]) -> str:
+    """Say what the author has to write before there is something to serve."""
+    if not kinds:
+        return (
+            f"{source} defines no towpath.App with an endpoint. Write class Name(towpath.App) with "
+            "a method marked by @towpath.endpoint('/')."
+        )
+    try:
+        line = f", line {inspect.getsourcelines(kinds[0])[1]}"
+    except (OSError, TypeError):
+        line = ""
+    return (
+        f"{source}{line}: {kinds[0].__name__} is no towpath.App with an endpoint: it has no method "
+        "marked by @towpath.endpoint('/')."
+    )
 
 
 def _is_served(kind: type[App]) -> bool:
@@ -196,6 +213,8 @@ def _import_failure(source: str, error: BaseException, folder: Path) -> AppDefin
         return AppDefinitionError(f"{place}: {error}{hint}" if place else f"{error}{hint}")
     where = f" ({place})" if place else ""
     said = str(error.msg) if isinstance(error, SyntaxError) else shown(str(error))
+    if type(error) is ModuleNotFoundError and not hint:
+        hint = ' Name its package in the app\'s requirements = ["…"], or install it with pip.'
     stop = "." if hint else ""
     message = f"{source} cannot be imported: {type(error).__name__}: {said}{where}{stop}{hint}"
     return AppDefinitionError(message, traceback=authors_traceback(error))
