@@ -118,7 +118,7 @@ def test_a_line_of_dotenv_that_cannot_be_read_is_named(tmp_path: Path, line: str
     (tmp_path / ".env").write_text(f"# mine\n{line}\nHF_TOKEN=x\n")
     with pytest.raises(SettingsError) as failed:
         load()
-    assert f".env, line 2 cannot be read: write " in str(failed.value)
+    assert ".env, line 2 cannot be read: write " in str(failed.value)
     assert "me:x" not in str(failed.value), "it may be a secret"
 
 

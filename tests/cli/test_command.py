@@ -85,6 +85,23 @@ def test_help_takes_little_more_than_python_itself() -> None:
     assert ours < bare * 3
 
 
+def test_a_reader_that_has_read_enough_is_no_failure() -> None:
+    """As in `towpath requests ls | head -2` (trust T55)."""
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "towpath", "cache", "path"],
+            stdout=write_end,
+            stderr=subprocess.PIPE,
+            timeout=60,
+            check=False,
+        )
+    finally:
+        os.close(write_end)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
 def test_version_and_usage() -> None:
     assert towpath("--version").stdout.startswith("towpath 0.")
     assert towpath("run").returncode == 2
@@ -212,6 +229,7 @@ def test_keys_open_a_public_address(app: str, tmp_path: Path) -> None:
     ) as server:
         output = server.wait_for("ready in")
         assert "PUBLIC" in output
+        assert "Operator    /admin, the operator's page" in output, "trust T55"
         assert "http://files.test/local/echo" in output
 
 

@@ -54,6 +54,9 @@ def test_requests_are_listed_shown_and_repeated(server: Server) -> None:
     assert line.startswith("ID"), "a list has a header (trust T55)"
     assert request_id in line
     assert line.rstrip().endswith("ok 200")
+    head, row = line.splitlines()
+    assert row[head.index("OUTCOME") :] == "ok 200", "columns are aligned"
+    assert row[head.index("APP  ") :].startswith("local/busy/logs")
     assert command(server, "ls", "-q", "--status", "done").stdout.splitlines()[0] == request_id
     page = json.loads(command(server, "ls", "--json").stdout)
     assert page["items"][0]["request_id"] == request_id
@@ -117,7 +120,7 @@ def test_the_server_of_the_state_folder_is_asked_and_not_the_public_url(tmp_path
         APP, store_reserve=0, admin_token=TOKEN, state_dir=state, public_url=public
     ) as running:
         asked = of_folder(state, TOWPATH_PUBLIC_URL=public)
-        assert (asked.returncode, asked.stderr) == (0, "")
+        assert (asked.returncode, asked.stderr) == (0, "no requests\n")
         assert stat.S_IMODE((state / "server.json").stat().st_mode) == 0o600
         kept = (state / "server.json").read_text()
         assert json.loads(kept)["local_address"].startswith("http://127.0.0.1:")

@@ -135,6 +135,10 @@ def run() -> None:
     except TowpathError as error:
         typer.echo(f"{error}", err=True)
         sys.exit(2 if isinstance(error, SettingsError) else 1)
+    except SystemExit as end:  # the parser's own 1 after a BrokenPipeError
+        if not isinstance(end.__context__, BrokenPipeError):
+            raise
+        _leave_output()  # `| head -2` has read what it wants
     except OSError as error:
         _leave_output()
         where = error.filename or "the output"

@@ -132,12 +132,18 @@ class ClientBusyError(RequestError, TransientError):
 
 
 class MissingKeyError(RequestError):
-    """The call needs a key, and came without a valid one."""
+    """The call needs a key, and came without a valid one.
 
-    def __init__(self) -> None:
+    Args:
+        key_id: of a key that is not known, '' if it has none; None: no key came.
+    """
+
+    def __init__(self, key_id: str | None = None) -> None:
+        reason = "This server needs a key." if key_id is None else "This key is not known."
+        named = f"Its id is {shown(key_id, 80)!r}. " if key_id else ""
         super().__init__(
-            "This server needs a key. Send `Authorization: Key <id>:<secret>`.",
-            advice="TOWPATH_KEYS has the keys.",
+            f"{reason} Send `Authorization: Key <id>:<secret>`.",
+            advice=f"{named}TOWPATH_KEYS has the keys.",
         )
 
 
