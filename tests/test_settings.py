@@ -2,8 +2,11 @@ from pathlib import Path
 
 import pytest
 
-from towpath.errors import SettingsError
+from towpath.app.definition import App
+from towpath.codecs.clips import check_encoder
+from towpath.errors import AppDefinitionError, SettingsError
 from towpath.settings import load, load_given
+from towpath.uploads.lifetimes import seconds_of
 
 
 def test_what_code_gives_wins_over_the_environment_and_dotenv(monkeypatch, tmp_path: Path) -> None:
@@ -43,12 +46,102 @@ def test_sizes_lists_and_lifetimes_are_read_as_people_write_them(monkeypatch) ->
         ("STORE_READS", "sometimes"),
         ("TRUSTED_PROXIES", "nonsense"),
         ("LOG_FORMAT", "xml"),
+        ("ALLOW_HOSTS", "http://x"),
+        ("ALLOW_HOSTS", "127.0.0.1, a b"),
+        ("ALLOW_HOSTS", "10.0.0.0/99"),
+        ("ALLOW_HOSTS", "user@x"),
+        ("HOST_NAMES", "a b"),
+        ("HOST_NAMES", "https://x"),
+        ("HOST_NAMES", "x/path"),
+        ("HOST_NAMES", "x:80"),
+        ("CORS_ORIGINS", "foo"),
+        ("CORS_ORIGINS", "https://x/path"),
+        ("CORS_ORIGINS", "https://*.x"),
+        ("DATABASE", "mysql://x"),
+        ("DATABASE", "sqlite:/x"),
     ],
 )
 def test_a_value_that_cannot_be_used_is_named(monkeypatch, name: str, value: str) -> None:
     monkeypatch.setenv(f"TOWPATH_{name}", value)
     with pytest.raises(SettingsError, match=f"TOWPATH_{name}"):
         load()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ALLOW_HOSTS", "box, *.lan, a_b.lan., 10.0.0.1:80, 10.0.0.0/8, 10.0.0.0/8:80, *"),
+        ("ALLOW_HOSTS", "::1, [::1]:80, [::1], fd00::/8, fe80::1%eth0"),
+        ("HOST_NAMES", "box, box.lan, *.own.test, *, 10.0.0.1, ::1"),
+        ("CORS_ORIGINS", "*"),
+        ("CORS_ORIGINS", "https://a.test, http://localhost:3000, http://[::1]:1, app-x://abcdef"),
+        ("DATABASE", "postgresql://u@h/x"),
+        ("DATABASE", "postgresql+psycopg:///x?host=/run"),
+        ("DATABASE", "sqlite:////var/queue.db"),
+        ("MEDIA_EXPIRES_IN", "7d"),
+        ("MEDIA_EXPIRES_IN", "3153600000"),
+    ],
+)
+def test_every_form_of_a_value_that_the_manual_names_is_read(monkeypatch, name, value) -> None:
+    monkeypatch.setenv(f"TOWPATH_{name}", value)
+    load()
+
+
+@pytest.mark.parametrize("value", ["2h", "7 days", "7x", "0", "3153600001", "-1", "1.5", "", True])
+def test_every_wrong_lifetime_has_one_sentence(value) -> None:
+    """It names the words, `7d` among them (trust T55)."""
+    form = "give seconds of at least 1 and at most 3153600000 (100 years), or one of never, "
+    with pytest.raises(SettingsError) as failed:
+        load(media_expires_in=value)
+    assert f"{form}immediate, 1h, 1d, 7d, 30d, 1y" in str(failed.value)
+    with pytest.raises(ValueError) as refused:
+        seconds_of(value)
+    assert form in str(refused.value)
+    if not isinstance(value, bool) and value:
+        with pytest.raises(AppDefinitionError, match="or one of never, immediate, 1h, 1d, 7d"):
+            type("Film", (App,), {"media_expires_in": f"{value} "})
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "TOWPATH_KEYS me:x",
+        "TOWPATH_KEYS: me:x",
+        "TOWPATH_KEYS",
+        "export TOWPATH_KEYS me:x",
+        'TOWPATH_KEYS="me:x',
+        "towpath_keys me:x",
+    ],
+)
+def test_a_line_of_dotenv_that_cannot_be_read_is_named(tmp_path: Path, line: str) -> None:
+    """A server that skips it starts without keys (trust T55)."""
+    (tmp_path / ".env").write_text(f"# mine\n{line}\nHF_TOKEN=x\n")
+    with pytest.raises(SettingsError) as failed:
+        load()
+    assert ".env, line 2 cannot be read: write " in str(failed.value)
+    assert "me:x" not in str(failed.value), "it may be a secret"
+
+
+def test_lines_of_dotenv_as_people_write_them_are_read(tmp_path: Path) -> None:
+    text = "\ufeffexport TOWPATH_KEYS='a:b'\n  TOWPATH_PORT = 7\n\n#TOWPATH_HOST x\nOTHER thing\ntowpath_owner=o\n"
+    (tmp_path / ".env").write_text(text)
+    settings = load()
+    assert (settings.keys, settings.port, settings.owner) == (("a:b",), 7, "o")
+
+
+@pytest.mark.parametrize("name", ["TOWPATH_FOO", "TOWPATH_X", "TOWPATH_"])
+def test_a_variable_that_is_like_none_has_no_hint(monkeypatch, name: str) -> None:
+    monkeypatch.setenv(name, "x")
+    with pytest.raises(SettingsError) as failed:
+        load()
+    assert str(failed.value) == f"{name} is not a setting."
+
+
+def test_an_encoder_that_this_machine_lacks_is_refused() -> None:
+    with pytest.raises(SettingsError, match="no video encoder x999"):
+        check_encoder("x999")
+    check_encoder("auto")
+    check_encoder("mpeg4")
 
 
 def test_an_unknown_variable_names_the_nearest(monkeypatch) -> None:

@@ -12,7 +12,10 @@ Names are loaded at their first use, so that importing towpath costs nothing.
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+
+TYPE_CHECKING = (
+    False  # not from typing: `python -m towpath` would look for it in the working folder
+)
 
 if TYPE_CHECKING:
     from towpath.app.batching import batch
@@ -84,7 +87,7 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever lives there
+def __getattr__(name: str) -> object:
     """Load a public name from its room."""
     if name == "__version__":
         from importlib.metadata import version  # noqa: PLC0415 - reads a file

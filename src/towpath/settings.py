@@ -7,12 +7,10 @@ docs/reference/settings.md explains each; a test keeps the two together.
 import difflib
 import ipaddress
 import os
-import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, Self
-from urllib.parse import urlsplit
 
 import platformdirs
 from pydantic import Field, ValidationError, field_validator
@@ -20,7 +18,19 @@ from pydantic_settings import BaseSettings, DotEnvSettingsSource, SettingsConfig
 
 from towpath.errors import SettingsError
 from towpath.errors.redaction import shown
-from towpath.setting_types import Life, Listed, Size, bytes_of
+from towpath.setting_types import (
+    AllowedHosts,
+    DatabaseUrl,
+    HostNames,
+    Life,
+    Listed,
+    Networks,
+    Origins,
+    Size,
+    WebAddress,
+    bytes_of,
+    unread_names,
+)
 from towpath.store_address import StoreAddress, read_store_address
 
 __all__ = [
@@ -69,16 +79,16 @@ class Settings(BaseSettings):
     store: str | None = None
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
-    public_url: str | None = None
-    cdn_url: str | None = None
+    public_url: WebAddress = None
+    cdn_url: WebAddress = None
     cdn_port: int | None = Field(default=None, ge=0, le=65535)
     keys: Listed = Field(default=(), repr=False)
     admin_token: str | None = Field(default=None, min_length=16, repr=False)
     no_auth: bool = False
     owner: str = Field(default="local", pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")
-    cors_origins: Listed = ()
-    host_names: Listed = ()
-    trusted_proxies: Listed = ()
+    cors_origins: Origins = ()
+    host_names: HostNames = ()
+    trusted_proxies: Networks = ()
     front_prefix: str | None = Field(default=None, pattern=r"^/[A-Za-z0-9_-]{16,64}$", repr=False)
     media_expires_in: Life = "never"
     durability: Literal["power", "process"] = "power"
@@ -91,7 +101,7 @@ class Settings(BaseSettings):
     max_upload_bytes: Size = 5 * 2**30
     max_body_bytes: Size = 64 * 2**20
     max_json_depth: int = Field(default=64, ge=1, le=190)
-    allow_hosts: Listed = ()
+    allow_hosts: AllowedHosts = ()
     sources: Listed = ()
     download_connections: int = Field(default=16, ge=1, le=64)
     download_undeclared_max_bytes: Size = 2 * 2**30
@@ -106,7 +116,7 @@ class Settings(BaseSettings):
     archive_max_entries: int = Field(default=10_000, ge=1)
     archive_max_ratio: float = Field(default=100, ge=1)
     archive_max_depth: int = Field(default=32, ge=1)
-    database: str | None = Field(default=None, repr=False)
+    database: DatabaseUrl = Field(default=None, repr=False)
     engine: Literal["local"] = "local"
     strict_machine: bool = False
     scale_to_zero: bool = False
@@ -125,17 +135,6 @@ class Settings(BaseSettings):
     def _absolute(cls, path: Path | None) -> Path | None:
         return path.expanduser().absolute() if path is not None else None
 
-    @field_validator("public_url", "cdn_url")
-    @classmethod
-    def _web_address(cls, url: str | None) -> str | None:
-        if url is None:
-            return None
-        parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query:
-            message = "give an http or https address, such as https://files.example.org"
-            raise ValueError(message)
-        return url.rstrip("/")
-
     @field_validator("keys")
     @classmethod
     def _pairs(cls, keys: tuple[str, ...]) -> tuple[str, ...]:
@@ -150,13 +149,6 @@ class Settings(BaseSettings):
         if url is not None:
             read_store_address(url)
         return url
-
-    @field_validator("trusted_proxies")
-    @classmethod
-    def _networks(cls, networks: tuple[str, ...]) -> tuple[str, ...]:
-        for network in networks:
-            ipaddress.ip_network(network, strict=False)
-        return networks
 
     # --- what follows from them ---
 
@@ -186,6 +178,12 @@ class Settings(BaseSettings):
         """Return the prefix of every URL we hand out."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return self.public_url or f"http://{host}:{self.port}"
+
+    @property
+    def local_origin(self) -> str:
+        """Return where the server answers on this machine, whatever is in front of it."""
+        host = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104 - compared, not bound
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
 
     @property
     def files_origin(self) -> str:
@@ -252,12 +250,20 @@ class Settings(BaseSettings):
 
 
 def _dotenv_names() -> list[str]:
-    """Return the names of our variables in `.env`."""
+    """Return the names of our variables in `.env`.
+
+    Raises:
+        SettingsError: a line of it names one, and cannot be read.
+    """
     try:
         text = Path(_DOTENV).read_text(errors="replace")
     except OSError:
         return []
-    return re.findall(rf"^\s*(?:export\s+)?({_PREFIX}\w*)\s*=", text, re.MULTILINE)
+    read = _dotenv_values()
+    for number, name in unread_names(text, _PREFIX, read).items():
+        message = f"{_DOTENV}, line {number} cannot be read: write {shown(name)}=value."
+        raise SettingsError(message)
+    return [name for name in read if name.upper().startswith(_PREFIX)]
 
 
 def _dotenv_values() -> dict[str, str]:
@@ -271,8 +277,9 @@ def _refuse_unknown(names: Iterable[str]) -> None:
     known = {f"{_PREFIX}{name.upper()}" for name in Settings.model_fields}
     for name in names:
         if name.upper().startswith(_PREFIX) and name.upper() not in known:
-            near = difflib.get_close_matches(name.upper(), known, n=1)
-            hint = f" Did you mean {near[0]}?" if near else ""
+            ends = [each.removeprefix(_PREFIX) for each in known]
+            near = difflib.get_close_matches(name.upper().removeprefix(_PREFIX), ends, n=1)
+            hint = f" Did you mean {_PREFIX}{near[0]}?" if near else ""
             message = f"{shown(name)} is not a setting.{hint}"
             raise SettingsError(message)
 

@@ -1,6 +1,9 @@
 """References to apps that cannot be loaded: each has one sentence, with the near miss (trust T54)."""
 
+import sys
+from collections.abc import Iterator
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 from tests.support.command import write
@@ -15,6 +18,18 @@ APP = """
         def run(self) -> str:
             return ""
 """
+
+
+@pytest.fixture
+def unchanged_modules(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What a test imports and where from is forgotten after it."""
+    before = set(sys.modules)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    for name in ("this", "sybil"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    yield
+    for name in set(sys.modules) - before:
+        del sys.modules[name]
 
 
 @pytest.mark.parametrize(
@@ -71,6 +86,37 @@ def test_a_reference_that_names_nothing_says_what_is_near(
             [],
         ),
         (
+            "import towpath\nclass A(towpath.App):\n  @towpath.endpoint\n  def go(self): pass",
+            "broken.py, line 3: @towpath.endpoint needs a path: write @towpath.endpoint('/') above def go.",
+            [],
+        ),
+        (
+            "import towpath\nclass A(towpath.App):\n  @towpath.endpoint('/')\n  def go(): pass",
+            "broken.py, line 3: A.go lacks self: write def go(self…).",
+            [],
+        ),
+        (
+            "import towpath\nclass A(towpath.App):\n  @towpath.endpoint('/')\n  def go(text: str): pass",
+            "broken.py, line 3: A.go lacks self: write def go(self, text…).",
+            [],
+        ),
+        (
+            "import towpath\nclass A(towpath.App):\n  @towpath.endpoint('/')\n  def a(self): pass\n  @towpath.endpoint('/')\n  def b(self): pass",
+            "broken.py, line 5: a and b are both served at '/'. Give each endpoint a path of its own.",
+            [],
+        ),
+        (
+            "import towpath\n\nclass A(towpath.App):\n  def a(self): pass",
+            "broken.py, line 3: A is no towpath.App with an endpoint: it has no method marked by",
+            [],
+        ),
+        ("x = 1", "defines no towpath.App with an endpoint. Write class Name(towpath.App)", []),
+        (
+            "import torchx_nope",
+            "No module named 'torchx_nope' (broken.py, line 1). Name its package in the app's requirements",
+            ["import torchx_nope"],
+        ),
+        (
             "import towpath\nclass A(towpath.App):\n    machine_tpye = 'GPU'",
             "Did you mean 'machine_type'?",
             [],
@@ -91,3 +137,62 @@ def test_code_that_fails_is_shown_by_the_authors_own_lines(
     assert bool(trace) == bool(shown)
     for ours in ("towpath/app", "importlib", "runpy", "load_apps"):
         assert ours not in shown
+
+
+@pytest.mark.parametrize(
+    ("neighbour", "code", "app", "said"),
+    [
+        ("this.py", "1/0", "import this", "this.py in {} hides Python's own module this: rename"),
+        ("this.py", "", "from this import s", "this.py in {} hides Python's own module this"),
+        ("this.py", "", "import this\nthis.s", "this.py in {} hides Python's own module this"),
+        ("this.py", "def (", "import this", "this.py in {} hides Python's own module this"),
+        ("sybil.py", "1/0", "import sybil", "sybil.py in {} hides the installed module sybil"),
+    ],
+)
+def test_a_file_that_hides_a_module_of_others_is_named(
+    tmp_path: Path, unchanged_modules: None, neighbour: str, code: str, app: str, said: str
+) -> None:
+    """A newcomer's trust T54."""
+    (tmp_path / neighbour).write_text(code)
+    (tmp_path / "lone_app.py").write_text(app)
+    with pytest.raises(AppDefinitionError) as failed:
+        load_apps(parse_reference(str(tmp_path / "lone_app.py")))
+    assert said.format(tmp_path) in str(failed.value)
+
+
+def test_an_app_imports_its_neighbours_and_replaces_no_module_of_pythons(
+    tmp_path: Path, unchanged_modules: None
+) -> None:
+    (tmp_path / "lone_helper.py").write_text("VALUE = 3")
+    path = tmp_path / "this.py"
+    path.write_text(f"import lone_helper\nlone_helper.VALUE\n{dedent(APP)}")
+    [app] = load_apps(parse_reference(str(path)))
+    assert app.__name__ == "Upscale"
+    assert "this" not in sys.modules
+
+
+def test_what_the_app_itself_raises_is_no_matter_of_a_hidden_module(
+    tmp_path: Path, unchanged_modules: None
+) -> None:
+    path = tmp_path / "this.py"
+    path.write_text("1/0")
+    with pytest.raises(AppDefinitionError) as failed:
+        load_apps(parse_reference(str(path)))
+    assert "hides" not in str(failed.value)
+
+
+def test_methods_without_self_that_need_none_are_served(tmp_path: Path) -> None:
+    code = """
+        import towpath
+        class Kinds(towpath.App):
+            @staticmethod
+            @towpath.endpoint("/static")
+            def fixed(text: str) -> str:
+                return text
+
+            @towpath.endpoint("/this")
+            def other(this) -> str:
+                return ""
+    """
+    [app] = load_apps(parse_reference(write(tmp_path, "kinds.py", code)))
+    assert app.name == "kinds"

@@ -85,6 +85,23 @@ def test_help_takes_little_more_than_python_itself() -> None:
     assert ours < bare * 3
 
 
+def test_a_reader_that_has_read_enough_is_no_failure() -> None:
+    """As in `towpath requests ls | head -2` (trust T55)."""
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "towpath", "cache", "path"],
+            stdout=write_end,
+            stderr=subprocess.PIPE,
+            timeout=60,
+            check=False,
+        )
+    finally:
+        os.close(write_end)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
 def test_version_and_usage() -> None:
     assert towpath("--version").stdout.startswith("towpath 0.")
     assert towpath("run").returncode == 2
@@ -212,6 +229,7 @@ def test_keys_open_a_public_address(app: str, tmp_path: Path) -> None:
     ) as server:
         output = server.wait_for("ready in")
         assert "PUBLIC" in output
+        assert "Operator    /admin, the operator's page" in output, "trust T55"
         assert "http://files.test/local/echo" in output
 
 
@@ -222,7 +240,15 @@ def test_a_port_in_use_names_its_holder_and_another_port(app: str, tmp_path: Pat
     assert done.returncode == 1
     assert f"Port {port}" in done.stderr
     assert f"pid {os.getpid()}" in done.stderr
-    assert f"--port {port + 1}" in done.stderr
+    assert f"`--port {port + 1}`" in done.stderr
+
+
+def test_a_port_of_files_in_use_names_its_own_flag(app: str, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        flags = ("--port", "0", "--cdn-port", port, "--data-dir", str(tmp_path / "d"))
+        done = towpath("run", app, *flags)
+    assert f"`--cdn-port {int(port) + 1}`" in done.stderr
 
 
 def test_a_second_server_on_one_state_folder_is_refused_with_the_ways_out(app, tmp_path) -> None:
@@ -302,6 +328,22 @@ def test_a_module_can_be_served(app: str, tmp_path: Path) -> None:
     with Command("echo:Echo", "--port", "0", "--data-dir", str(tmp_path / "d")) as server:
         server.wait_for("ready in")
         assert httpx2.post(f"{server.url}/local/echo", json={"text": "m"}).json() == {"text": "m"}
+
+
+@pytest.mark.parametrize("command", ["module", "script"])
+def test_the_server_imports_nothing_from_the_working_folder(tmp_path: Path, command: str) -> None:
+    """Files there that are named like modules which the server needs (trust T54)."""
+    for name in ("attr", "queue", "logging", "typing", "uvicorn"):
+        (tmp_path / f"{name}.py").write_text(f"raise RuntimeError('{name} was imported')")
+    arguments = ["run", "nofile.py", "--port", "0", "--data-dir", str(tmp_path / "d")]
+    program = [sys.executable, "-m", "towpath"]
+    if command == "script":
+        program = [str(Path(sys.executable).parent / "towpath")]
+    done = subprocess.run(
+        [*program, *arguments], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert "was imported" not in done.stderr + done.stdout
+    assert done.stderr.strip().splitlines()[-1].startswith("towpath: There is no file nofile.py.")
 
 
 def test_files_may_have_a_port_of_their_own(tmp_path: Path) -> None:

@@ -75,6 +75,13 @@ def test_the_standard_input_is_put_with_a_life(data_dir: Path) -> None:
     assert b"expired" in command(data_dir, "get", file["url"]).stderr
 
 
+def test_an_empty_list_names_the_store(data_dir: Path) -> None:
+    done = command(data_dir, "ls")
+    assert (done.returncode, done.stdout) == (0, b"")
+    assert done.stderr.decode().startswith("no files in ")
+    assert str(data_dir) in done.stderr.decode()
+
+
 def test_pages_go_on_where_they_ended(data_dir: Path) -> None:
     data_dir.mkdir()
     for name in "abc":

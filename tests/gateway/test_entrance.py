@@ -1,6 +1,7 @@
 """Paths over real sockets, spelled as nobody means them (trust T8), and what they leave behind."""
 
 import http.client
+import logging
 import re
 import socket
 from collections.abc import Iterator
@@ -95,6 +96,29 @@ def test_nothing_is_queued_under_an_odd_path(opened: Server, path: str) -> None:
 def test_without_a_key_an_odd_path_says_nothing_but_that(locked: Server, path, method) -> None:
     for before in ("", "/queue"):
         assert asked(locked, method, before + path)[0] == 401
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence", "logged"),
+    [
+        ({}, "This server needs a key. Send", "TOWPATH_KEYS"),
+        ({"Authorization": "Key them:hidden"}, "This key is not known. Send", "Its id is 'them'."),
+        ({"Authorization": "Bearer hidden"}, "This key is not known. Send", "known. Send"),
+        ({"Authorization": "Basic hidden"}, "This server needs a key. Send", "TOWPATH_KEYS"),
+        ({"Authorization": "Key "}, "This server needs a key. Send", "TOWPATH_KEYS"),
+    ],
+)
+def test_an_unknown_key_is_told_apart_from_none(
+    locked: Server, caplog, given: dict[str, str], sentence: str, logged: str
+) -> None:
+    """Neither the answer nor the log repeats a secret (trust T55)."""
+    caplog.set_level(logging.INFO)
+    status, said = asked(locked, "POST", "/local/entrance", **given)
+    assert (status, sentence in said) == (401, True)
+    reasons = " ".join(str(getattr(line, "reason", "")) for line in caplog.records)
+    assert logged in reasons
+    assert "hidden" not in said + reasons
+    assert "them" not in said
 
 
 def test_a_health_check_needs_no_key_and_takes_no_body(locked: Server) -> None:

@@ -13,6 +13,7 @@ ERRORS = [
     e.BodyTooLargeError(limit=5, size=6),
     e.BodyTooLargeError(limit=5, fix="Raise TOWPATH_MAX_UPLOAD_BYTES."),
     e.MissingKeyError(),
+    e.MissingKeyError("me"),
     e.MissingTokenError(),
     e.ForbiddenError("Not here.", advice="Set TOWPATH_CORS_ORIGINS."),
     e.RequestNotFoundError("x"),

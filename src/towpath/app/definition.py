@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from typing_extensions import override
 
-from towpath.app.endpoints import EndpointSpec, spec_of
+from towpath.app.endpoints import EndpointSpec, check_method, line_of, spec_of
 from towpath.app.naming import checked_name, kebab
 from towpath.app.options import check_keyword, check_names, check_values, options_of
 from towpath.app.retrying import budgets_of
@@ -149,8 +149,10 @@ def endpoints_of(app: App | type[App]) -> list[BoundEndpoint]:
         spec = spec_of(function := getattr(app, name, None))
         if spec is None or function is None:
             continue
+        check_method(app if isinstance(app, type) else type(app), name)
         if spec.path in found:
-            message = f"{found[spec.path].name} and {name} are both served at {spec.path!r}."
+            both = f"{found[spec.path].name} and {name} are both served at {spec.path!r}"
+            message = f"{line_of(function)}{both}. Give each endpoint a path of its own."
             raise AppDefinitionError(message)
         found[spec.path] = BoundEndpoint(name, spec, function)
     if sum(each.spec.health_check is not None for each in found.values()) > 1:

@@ -4,12 +4,13 @@ import inspect
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 from towpath.errors import AppDefinitionError
 from towpath.errors.redaction import shown
 
-__all__ = ["EndpointSpec", "HealthCheck", "endpoint", "spec_of"]
+__all__ = ["EndpointSpec", "HealthCheck", "check_method", "endpoint", "line_of", "spec_of"]
 
 F = TypeVar("F", bound=Callable[..., Any])  # Any: the author's own signature
 _MARK = "__towpath_endpoint__"
@@ -63,6 +64,10 @@ def endpoint(
     Raises:
         AppDefinitionError: the path cannot be served, or the method is an endpoint already.
     """
+    if callable(path):
+        name = getattr(path, "__name__", "run")
+        message = f"@towpath.endpoint needs a path: write @towpath.endpoint('/') above def {name}."
+        raise AppDefinitionError(message)
     if not re.fullmatch(r"/[A-Za-z0-9_.~{}:/-]*", path) or ".." in path or _is_ours(path):
         message = (
             f"Endpoint path {shown(path, 60)!r} cannot be served. Use one such as '/generate'."
@@ -93,3 +98,30 @@ def spec_of(function: object) -> EndpointSpec | None:
     """Return the spec that `endpoint` left on *function*, if it did."""
     spec = getattr(function, _MARK, None)
     return spec if isinstance(spec, EndpointSpec) else None
+
+
+def check_method(kind: type, name: str) -> None:
+    """Refuse an endpoint that could not be called as a method.
+
+    Raises:
+        AppDefinitionError: it has no `self`.
+    """
+    function = inspect.getattr_static(kind, name, None)
+    if not inspect.isfunction(function):
+        return  # a static method has no self, a class method has another one
+    first = next(iter(inspect.signature(function).parameters.values()), None)
+    is_input = first is not None and first.name != "self" and first.annotation is not first.empty
+    if first is None or is_input or first.kind is first.KEYWORD_ONLY:
+        rest = f", {first.name}" if first is not None else ""
+        message = (
+            f"{line_of(function)}{kind.__name__}.{name} lacks self: write def {name}(self{rest}…)."
+        )
+        raise AppDefinitionError(message)
+
+
+def line_of(function: Callable[..., Any]) -> str:
+    """Return `app.py, line 3: `, where a function is defined; '' if that is unknown."""
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    if code is None:
+        return ""
+    return f"{Path(code.co_filename).name}, line {code.co_firstlineno}: "

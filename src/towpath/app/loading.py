@@ -3,6 +3,7 @@
 import difflib
 import importlib
 import importlib.util
+import inspect
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from types import ModuleType
 from typing_extensions import override
 
 from towpath.app.definition import App, endpoints_of, has_endpoints
+from towpath.app.hiding import hiding_hint
 from towpath.app.tracebacks import authors_traceback, last_place
 from towpath.errors import AppDefinitionError
 from towpath.errors.redaction import shown
@@ -75,8 +77,7 @@ def load_apps(reference: AppReference) -> list[type[App]]:
         return [found]
     apps = [kind for kind in _apps_in(module) if _is_served(kind)]
     if not apps:
-        message = f"{reference.source} defines no towpath.App with an endpoint."
-        raise AppDefinitionError(message)
+        raise AppDefinitionError(_no_app(reference.source, _apps_in(module)))
     return apps
 
 
@@ -96,6 +97,23 @@ def _apps_in(module: ModuleType) -> list[type[App]]:
     ]
 
 
+def _no_app(source: str, kinds: Sequence[type[App]]) -> str:
+    """Say what the author has to write before there is something to serve."""
+    if not kinds:
+        return (
+            f"{source} defines no towpath.App with an endpoint. Write class Name(towpath.App) with "
+            "a method marked by @towpath.endpoint('/')."
+        )
+    try:
+        line = f", line {inspect.getsourcelines(kinds[0])[1]}"
+    except (OSError, TypeError):
+        line = ""
+    return (
+        f"{source}{line}: {kinds[0].__name__} is no towpath.App with an endpoint: it has no method "
+        "marked by @towpath.endpoint('/')."
+    )
+
+
 def _is_served(kind: type[App]) -> bool:
     """Return whether a class has endpoints; one without is a base for others.
 
@@ -113,20 +131,32 @@ def _load_file(source: str) -> ModuleType:
     path = Path(source).absolute()
     if not path.is_file():
         raise AppDefinitionError(_no_file(source, path))
-    name = path.stem if path.stem.isidentifier() else "app"
+    name = _module_name(path)
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         message = f"{shown(source)} is not a Python file."
         raise AppDefinitionError(message)
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
-    if str(path.parent) not in sys.path:
-        sys.path.insert(0, str(path.parent))
+    _add_folders(path.parent)
     try:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
-        raise _import_failure(source, error) from error
+        raise _import_failure(source, error, path.parent) from error
     return module
+
+
+def _module_name(path: Path) -> str:
+    """Return the name of a file's module; it replaces no module of Python's."""
+    is_free = path.stem.isidentifier() and path.stem not in sys.stdlib_module_names
+    return path.stem if is_free else "app"
+
+
+def _add_folders(first: Path) -> None:
+    """Have modules found in *first* before all others, and in the working folder after them."""
+    for position, folder in ((0, first), (len(sys.path) + 1, Path.cwd())):
+        if str(folder) not in sys.path:
+            sys.path.insert(position, str(folder))
 
 
 def _no_file(source: str, path: Path) -> str:
@@ -155,16 +185,15 @@ def _import(name: str) -> ModuleType:
             "file.py::Class, module or module:Class."
         )
         raise AppDefinitionError(message)
-    if "" not in sys.path and str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))
+    _add_folders(Path.cwd())
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name is not None and f"{name}.".startswith(f"{error.name}."):
             raise AppDefinitionError(_no_module(name, error.name)) from None
-        raise _import_failure(name, error) from error
+        raise _import_failure(name, error, Path.cwd()) from error
     except (Exception, SystemExit) as error:
-        raise _import_failure(name, error) from error
+        raise _import_failure(name, error, Path.cwd()) from error
 
 
 def _no_module(name: str, missing: str) -> str:
@@ -177,12 +206,15 @@ def _no_module(name: str, missing: str) -> str:
     )
 
 
-def _import_failure(source: str, error: BaseException) -> AppDefinitionError:
+def _import_failure(source: str, error: BaseException, folder: Path) -> AppDefinitionError:
     """Say what the author's code raised, and where."""
-    place = last_place(error)
+    place, hint = last_place(error), hiding_hint(error, folder, source)
     if isinstance(error, AppDefinitionError):
-        return AppDefinitionError(f"{place}: {error}" if place else str(error))
+        return AppDefinitionError(f"{place}: {error}{hint}" if place else f"{error}{hint}")
     where = f" ({place})" if place else ""
     said = str(error.msg) if isinstance(error, SyntaxError) else shown(str(error))
-    message = f"{source} cannot be imported: {type(error).__name__}: {said}{where}"
+    if type(error) is ModuleNotFoundError and not hint:
+        hint = ' Name its package in the app\'s requirements = ["…"], or install it with pip.'
+    stop = "." if hint else ""
+    message = f"{source} cannot be imported: {type(error).__name__}: {said}{where}{stop}{hint}"
     return AppDefinitionError(message, traceback=authors_traceback(error))

@@ -15,6 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from towpath.errors import AppDefinitionError
 from towpath.errors.redaction import shown
+from towpath.setting_types import LIFE_FORM
 
 __all__ = ["check_keyword", "check_names", "check_values", "options_of"]
 
@@ -87,7 +88,8 @@ def check_values(owner: str, base: type, attributes: Mapping[str, object]) -> No
         try:
             adapters[name].validate_python(attributes[name], strict=True)
         except ValidationError as error:
-            reason = error.errors(include_url=False, include_input=False)[0]["msg"]
+            found = error.errors(include_url=False, include_input=False)[0]["msg"]
+            reason = LIFE_FORM if name == "media_expires_in" else found
             given = shown(repr(attributes[name]), 60)
             message = f"{owner}.{name} cannot be {given}: {reason[:1].lower()}{reason[1:]}."
             raise AppDefinitionError(message) from None

@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Mapping
 
+from towpath.gateway.keys import is_operated
 from towpath.gateway.server import RunningServer
 from towpath.runner.wire import AppSpec
 from towpath.settings import Settings
@@ -10,12 +11,17 @@ from towpath.settings import Settings
 __all__ = ["app_lines", "outcome_line", "server_lines"]
 
 _GIB = 2**30
+_CLOSED = (
+    "Operator    /admin, the operator's page and towpath requests are closed; TOWPATH_ADMIN_TOKEN "
+    "opens them"
+)
 
 
 def server_lines(server: RunningServer) -> list[str]:
     """Return what a person wants to know of the server, which answers from now on."""
     settings = server.settings
-    return [_files_line(server), f"Life        {_life(settings)}", _reach(settings)]
+    lines = [_files_line(server), f"Life        {_life(settings)}", _reach(settings)]
+    return lines if is_operated(settings) else [*lines, _CLOSED]
 
 
 def app_lines(spec: AppSpec, settings: Settings) -> list[str]:

@@ -15,6 +15,7 @@ from towpath.cli.tables import ahead, size_of
 from towpath.errors import ObjectNotFoundError, SettingsError
 
 if TYPE_CHECKING:
+    from towpath.settings import Settings
     from towpath.storage.hosting import Hosting
     from towpath.storage.records import StoredFile
 
@@ -55,6 +56,9 @@ def ls(
             return
         if page.files and not quiet:
             typer.echo(_HEADER)
+        if not page.files:
+            which = f" of {owner}" if owner else ""
+            typer.echo(f"no files{which} in {_in_force().store_address.shown()}", err=True)
         for file in page.files:
             typer.echo(file.id if quiet else _line(file))
         if page.cursor is not None:
@@ -77,9 +81,8 @@ def put(
 
     try:
         settings = active() if expires_in is None else load(media_expires_in=expires_in)
-    except SettingsError:
-        message = f"{expires_in!r} is no lifetime; give seconds, never, 1h, 1d, 7d, 30d or 1y"
-        raise typer.BadParameter(message) from None
+    except SettingsError as error:
+        raise typer.BadParameter(f"{expires_in!r}: {error}") from None
     given = settings.media_expires_in
     with _opened() as hosting, using_hosting(hosting):
         for path in paths:
@@ -168,9 +171,20 @@ def usage(*, as_json: Json = False) -> None:
 
 @contextmanager
 def _opened() -> "Iterator[Hosting]":
-    """Open the store that the settings name, with the URLs of the server that serves it now."""
+    """Open the store."""
+    from towpath.storage.hosting import hosting_of  # noqa: PLC0415 - loads pydantic
+
+    settings = _in_force()
+    hosting = hosting_of(settings, owner=settings.owner)
+    try:
+        yield hosting
+    finally:
+        hosting.store.close()
+
+
+def _in_force() -> "Settings":
+    """Return the settings, with the store and the URLs of the server that serves it now."""
     from towpath.settings import active  # noqa: PLC0415 - loads pydantic
-    from towpath.storage.hosting import hosting_of  # noqa: PLC0415 - as above
 
     settings = active()
     with suppress(OSError, ValueError, KeyError, TypeError):
@@ -178,11 +192,7 @@ def _opened() -> "Iterator[Hosting]":
         update = {"public_url": served["address"], "cdn_url": served["files_address"]}
         update |= {"store": served["store"]} if settings.store is None else {}
         settings = settings.model_copy(update=update)
-    hosting = hosting_of(settings, owner=settings.owner)
-    try:
-        yield hosting
-    finally:
-        hosting.store.close()
+    return settings
 
 
 def _id_of(given: str, hosting: "Hosting") -> str:

@@ -130,13 +130,15 @@ def run_apps(  # noqa: PLR0913 - a command has as many parameters as flags
 
 def run() -> None:
     """Run the command."""
-    if "" not in sys.path:
-        sys.path.insert(0, "")
     try:
         app()
     except TowpathError as error:
         typer.echo(f"{error}", err=True)
         sys.exit(2 if isinstance(error, SettingsError) else 1)
+    except SystemExit as end:  # the parser's own 1 after a BrokenPipeError
+        if not isinstance(end.__context__, BrokenPipeError):
+            raise
+        _leave_output()  # `| head -2` has read what it wants
     except OSError as error:
         _leave_output()
         where = error.filename or "the output"

@@ -2,16 +2,17 @@
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
+
+from towpath.cli.servers import local_server
 
 __all__ = ["app"]
 
 _FOLLOW_SECONDS = 0.5
 _OVER = "ALREADY_COMPLETED"
-_HEADER = f"{'ID':36}  {'SUBMITTED':25}  APP  OUTCOME"
 
 app = typer.Typer(
     help="List, follow, cancel and repeat the requests of a running server's queue.",
@@ -46,10 +47,11 @@ def ls(  # noqa: PLR0913 - a command has as many parameters as flags
     if as_json:
         typer.echo(json.dumps(page, indent=2))
         return
-    if page["items"] and not quiet:
-        typer.echo(_HEADER)
-    for item in page["items"]:
-        typer.echo(item["request_id"] if quiet else _line(item))
+    if page["items"]:
+        ids = [item["request_id"] for item in page["items"]]
+        typer.echo("\n".join(ids if quiet else _table(page["items"])))
+    else:
+        typer.echo("no requests", err=True)
     if page["next_cursor"] is not None:
         typer.echo(f"There are more: --cursor {page['next_cursor']}", err=True)
 
@@ -132,22 +134,28 @@ async def _asked(
 
 
 def _server(server: str | None, token: str | None) -> tuple[str, str | None]:
-    """Return whom to ask: who is named, who serves the state folder, or who ought to be there."""
+    """Return the server to ask, named or of the state folder, and the token."""
     from towpath.settings import load  # noqa: PLC0415 - takes a while
 
     settings = load()
-    try:
-        served = json.loads((settings.state / "server.json").read_text())["address"]
-    except (OSError, ValueError, KeyError):
-        served = settings.origin
-    return server or served, token or settings.admin_token
+    return server or local_server(settings), token or settings.admin_token
 
 
-def _line(item: Mapping[str, Any]) -> str:  # Any: JSON
-    """Return one line of the list."""
+def _table(items: Sequence[Mapping[str, Any]]) -> list[str]:  # Any: JSON
+    """Return the lines of the list, in columns."""
+    rows = [("ID", "SUBMITTED", "APP", "OUTCOME"), *(_row(item) for item in items)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return [
+        "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+
+
+def _row(item: Mapping[str, Any]) -> tuple[str, str, str, str]:  # Any: JSON
+    """Return what the list has of a request."""
     status = item["status_code"] if item["outcome"] else item["status"]
-    said = f"{item['request_id']}  {item['submitted_at']}  {item['app']}{item['path']}"
-    return f"{said}  {item['outcome'] or ''} {status}".rstrip()
+    outcome = f"{item['outcome'] or ''} {status}".strip()
+    return item["request_id"], item["submitted_at"], f"{item['app']}{item['path']}", outcome
 
 
 def _shown(value: object) -> str:

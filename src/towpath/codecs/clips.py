@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 from towpath.codecs.arrays import image_of, pixels_of
 from towpath.codecs.images import flattened
 from towpath.codecs.sounds import checked_rate, samples_of, sound_frames
-from towpath.errors import UnsupportedFormatError
+from towpath.errors import SettingsError, UnsupportedFormatError
 from towpath.temporaries import telling_full
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["Clip", "encode_clip"]
+__all__ = ["Clip", "check_encoder", "encode_clip"]
 
 _ENCODERS = ("libx264", "libopenh264", "h264_videotoolbox", "mpeg4")
 _QUALITY = 80
@@ -225,6 +225,21 @@ class _Track:
                 self._is_over = True
             else:
                 self._seconds += frame.samples / self._rate
+
+
+def check_encoder(encoder: str) -> None:
+    """Refuse a setting that names an encoder which this machine's FFmpeg does not have.
+
+    Raises:
+        SettingsError: it does.
+    """
+    if encoder == "auto":
+        return
+    try:
+        _available(encoder)
+    except UnsupportedFormatError as error:
+        message = f"TOWPATH_VIDEO_ENCODER cannot be used: {error} Name one of it, or auto."
+        raise SettingsError(message) from None
 
 
 def _available(encoder: str) -> str:

@@ -31,7 +31,7 @@ from towpath.settings import Settings
 
 __all__ = ["Child", "Wanted", "describe", "sweep_homes"]
 
-_MODULE = "towpath.runner"
+_MODULE = ("-P", "-m", "towpath.runner")  # -P: nothing in the working folder hides our modules
 _LONGEST_TEMP = 60
 
 
@@ -206,7 +206,7 @@ async def _spawn(
     flags = [str(word) for pair in options.items() for word in pair]
     visible = {"CUDA_VISIBLE_DEVICES": ",".join(wanted.gpus)} if wanted.gpus else {}
     return await ChildProcess.start(
-        (python, "-m", _MODULE, wanted.spec.reference, *flags),
+        (python, *_MODULE, wanted.spec.reference, *flags),
         descriptors=(listener, pipes.events),
         env=settings.environment_of_runner() | visible | {MARK: mark},
         outputs=(pipes.out, pipes.err),
@@ -244,7 +244,7 @@ async def _described(
     read_end, write_end = os.pipe()
     try:
         process = await ChildProcess.start(
-            (python, "-m", _MODULE, reference, "--describe", str(write_end)),
+            (python, *_MODULE, reference, "--describe", str(write_end)),
             descriptors=(write_end,),
             env=settings.environment_of_runner(),
             outputs=(ends.out, ends.err),

@@ -124,8 +124,11 @@ def _commands(folder: Path, requirements: Sequence[str]) -> list[list[str]]:
     if uv is not None:
         making = [uv, "venv", "--quiet", "--python", sys.executable, str(folder)]
         return [making, [uv, "pip", "install", "--python", python, *requirements]]
-    making = [sys.executable, "-m", "venv", str(folder)]
-    return [making, [python, "-m", "pip", "install", "--disable-pip-version-check", *requirements]]
+    making = [sys.executable, "-P", "-m", "venv", str(folder)]
+    return [
+        making,
+        [python, "-P", "-m", "pip", "install", "--disable-pip-version-check", *requirements],
+    ]
 
 
 async def _run(app: str, command: Sequence[str], settings: Settings) -> None:

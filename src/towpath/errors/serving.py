@@ -137,12 +137,18 @@ class ClientBusyError(RequestError, TransientError):
 
 
 class MissingKeyError(RequestError):
-    """The call needs a key, and came without a valid one."""
+    """The call needs a key, and came without a valid one.
 
-    def __init__(self) -> None:
+    Args:
+        key_id: of a key that is not known, '' if it has none; None: no key came.
+    """
+
+    def __init__(self, key_id: str | None = None) -> None:
+        reason = "This server needs a key." if key_id is None else "This key is not known."
+        named = f"Its id is {shown(key_id, 80)!r}. " if key_id else ""
         super().__init__(
-            "This server needs a key. Send `Authorization: Key <id>:<secret>`.",
-            advice="TOWPATH_KEYS has the keys.",
+            f"{reason} Send `Authorization: Key <id>:<secret>`.",
+            advice=f"{named}TOWPATH_KEYS has the keys.",
         )
 
 
@@ -378,9 +384,9 @@ class SettingsError(ServerError, ValueError):
 class AddressInUseError(ServerError):
     """Another program listens where we should."""
 
-    def __init__(self, host: str, port: int, holder: str = "") -> None:
+    def __init__(self, host: str, port: int, holder: str = "", *, flag: str = "--port") -> None:
         held = f" ({holder})" if holder else ""
-        super().__init__(f"Port {port} on {host} is in use{held}. Try `--port {port + 1}`.")
+        super().__init__(f"Port {port} on {host} is in use{held}. Try `{flag} {port + 1}`.")
 
 
 class StateInUseError(ServerError):

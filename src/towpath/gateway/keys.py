@@ -19,6 +19,7 @@ __all__ = [
     "AdminGuard",
     "KeyGuard",
     "allowed_origins",
+    "is_operated",
     "is_origin_allowed",
     "is_private",
     "origin_of",
@@ -81,7 +82,8 @@ class KeyGuard:
             if caller is not None:
                 scope["state"]["caller"] = caller
                 return None
-            return None if _is_open(scope) or self._may_scrape(scope) else MissingKeyError()
+            is_free = _is_open(scope) or self._may_scrape(scope)
+            return None if is_free else MissingKeyError(_unknown_id(headers))
         origin = headers.get("origin")
         changes = scope["type"] == "websocket" or scope["method"] not in _SAFE_METHODS
         if origin and changes and not is_origin_allowed(origin, self._settings):
@@ -141,6 +143,11 @@ class AdminGuard:
         )
 
 
+def is_operated(settings: Settings) -> bool:
+    """Return whether anybody can call the operator's routes."""
+    return settings.admin_token is not None or is_private(settings)
+
+
 def is_private(settings: Settings) -> bool:
     """Return whether the settings leave no way for others to call this server."""
     urls = (settings.origin, settings.files_origin)
@@ -186,6 +193,18 @@ def _holder_of(offered: bytes, keys: Sequence[str]) -> str | None:
     """
     matches = [key for key in keys if hmac.compare_digest(offered, key.encode())]
     return quote(matches[0].partition(":")[0], safe=_PLAIN) if matches else None
+
+
+def _unknown_id(headers: Headers) -> str | None:
+    """Return the id of a key that is not ours, '' if it has none; None if no key was given.
+
+    A text without a colon may be a secret alone, and is not repeated.
+    """
+    scheme, _, given = headers.get("authorization", "").partition(" ")
+    if scheme.lower() not in _SCHEMES or not given.strip():
+        return None
+    key_id, colon, _ = given.strip().partition(":")
+    return key_id if colon else ""
 
 
 def _is_open(scope: Scope) -> bool:

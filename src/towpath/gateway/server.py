@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import psutil
 
 from towpath.clock import steady_clock
+from towpath.codecs.clips import check_encoder
 from towpath.concurrency import in_thread
 from towpath.engine.local import LocalEngine
 from towpath.errors import SettingsError, StateInUseError
@@ -82,6 +83,7 @@ async def run_server(
     raise_descriptor_limit()
     with _in_memory(settings) as kept:
         _prepare(kept)
+        await in_thread(check_encoder)(kept.video_encoder)
         await _run_owned(references, kept, on_start)
 
 
@@ -209,12 +211,16 @@ def _note_address(settings: Settings) -> None:
     content = {
         "pid": os.getpid(),
         "address": settings.origin,
+        "local_address": settings.local_origin,
         "files_address": settings.files_origin,
         "store": settings.store,
     }
     path = settings.state / "server.json"
+    draft = path.with_suffix(".new")
     try:
-        path.write_text(json.dumps(content))
+        draft.touch(mode=0o600)
+        draft.write_text(json.dumps(content))
+        draft.replace(path)  # a reader finds all of it
     except OSError as error:
         log.warning(
             "cannot be written; other commands do not find this server",
@@ -316,7 +322,7 @@ def _file_socket(settings: Settings) -> Iterator[Listening | None]:
     if settings.cdn_port is None:
         yield None
         return
-    with listening(settings.host, settings.cdn_port) as sock:
+    with listening(settings.host, settings.cdn_port, flag="--cdn-port") as sock:
         yield sock
 
 

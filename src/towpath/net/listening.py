@@ -15,14 +15,19 @@ Listening = socket.socket
 
 
 @contextmanager
-def listening(host: str, port: int) -> Iterator[socket.socket]:
+def listening(host: str, port: int, *, flag: str = "--port") -> Iterator[socket.socket]:
     """Listen at *host* and *port*; 0 takes a free port.
+
+    Args:
+        host: an address of this machine, or a name of one.
+        port: of it.
+        flag: by which the operator can name another port.
 
     Raises:
         AddressInUseError: another program listens there.
         SettingsError: this machine has no such address.
     """
-    sock = _bound(host, port)
+    sock = _bound(host, port, flag)
     try:
         sock.listen(2048)
         sock.setblocking(False)  # noqa: FBT003 - the socket's own signature
@@ -31,7 +36,7 @@ def listening(host: str, port: int) -> Iterator[socket.socket]:
         sock.close()
 
 
-def _bound(host: str, port: int) -> socket.socket:
+def _bound(host: str, port: int, flag: str) -> socket.socket:
     """Return a socket bound to the first address of *host*."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
@@ -47,7 +52,7 @@ def _bound(host: str, port: int) -> socket.socket:
     except OSError as error:
         sock.close()
         if error.errno == errno.EADDRINUSE:
-            raise AddressInUseError(host, port, _listener(port)) from None
+            raise AddressInUseError(host, port, _listener(port), flag=flag) from None
         message = f"host {host!r}, port {port} cannot be listened on ({error.strerror})."
         raise SettingsError(message) from None
     return sock

@@ -61,8 +61,8 @@ class OperatorClient:
                 status = answer.status
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             message = (
-                f"{self._server} does not answer as a towpath server ({type(error).__name__}). "
-                "Name it with --server."
+                f"{self._server} does not answer as a towpath server: {_reason(error)}. "
+                "Name the server with --server."
             )
             raise SettingsError(message) from None
         if status >= _BAD:
@@ -71,3 +71,16 @@ class OperatorClient:
             message = f"{self._server} answered {status}: {detail}{fix}"
             raise (SettingsError if status in _CLOSED else ServerError)(message)
         return content
+
+
+def _reason(error: Exception) -> str:
+    """Say why there is no answer."""
+    if isinstance(error, aiohttp.InvalidURL):
+        return "this is no http address"
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return f"it cannot be reached ({error.os_error.strerror or error.os_error})"
+    if isinstance(error, TimeoutError):
+        return f"no answer came within {_SECONDS:.0f} s"
+    if isinstance(error, aiohttp.ClientError):
+        return "the connection broke"
+    return "its answer is no JSON"

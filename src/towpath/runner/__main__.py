@@ -15,6 +15,7 @@ from pathlib import Path
 from starlette.types import ASGIApp
 
 from towpath.app.definition import App, endpoints_of
+from towpath.app.hiding import hiding_hint
 from towpath.app.hints import endpoint_titles, example_in
 from towpath.app.loading import AppReference, load_app, load_apps, parse_reference
 from towpath.app.tracebacks import authors_traceback, last_place
@@ -72,7 +73,9 @@ def _describe(reference: AppReference, pipe: int) -> None:
     except Exception as error:  # noqa: BLE001 - what the author's classes make the libraries raise
         place = last_place(error)
         said = f"{type(error).__name__}: {shown(str(error))}" + (f" ({place})" if place else "")
-        message = f"{reference.source} cannot be served: {said}"
+        folder = Path(reference.source).absolute().parent if reference.is_file else Path.cwd()
+        hint = hiding_hint(error, folder, reference.source)
+        message = f"{reference.source} cannot be served: {said}{f'.{hint}' if hint else ''}"
         write_json(pipe, {"error": message, "traceback": authors_traceback(error)})
     else:
         write_json(pipe, {"apps": specs})

@@ -5,19 +5,9 @@ from typing import cast
 
 from towpath.context import Lifetime
 from towpath.errors.redaction import shown
+from towpath.setting_types import LIFE_FORM, LIFETIMES, LONGEST_LIFE
 
 __all__ = ["lifetime_in_header", "seconds_of"]
-
-_LONGEST = 100 * 365 * 86_400  # a hundred years: what every clock and database can write down
-_WORDS: dict[str, int | None] = {
-    "never": None,
-    "immediate": 60,
-    "1h": 3600,
-    "1d": 86_400,
-    "7d": 7 * 86_400,
-    "30d": 30 * 86_400,
-    "1y": 365 * 86_400,
-}
 
 
 def seconds_of(lifetime: Lifetime | None) -> int | None:
@@ -29,14 +19,15 @@ def seconds_of(lifetime: Lifetime | None) -> int | None:
     """
     if lifetime is None:
         return None
-    if isinstance(lifetime, str) and lifetime in _WORDS:
-        return _WORDS[lifetime]
-    if isinstance(lifetime, int) and not isinstance(lifetime, bool) and 1 <= lifetime <= _LONGEST:
+    if isinstance(lifetime, str) and lifetime in LIFETIMES:
+        return LIFETIMES[lifetime]
+    if (
+        isinstance(lifetime, int)
+        and not isinstance(lifetime, bool)
+        and 1 <= lifetime <= LONGEST_LIFE
+    ):
         return lifetime
-    message = (
-        f"expires_in={shown(repr(lifetime), 40)} is not a lifetime: give seconds of at least 1 and "
-        f"at most {_LONGEST} (100 years), or one of {', '.join(_WORDS)}"
-    )
+    message = f"expires_in={shown(repr(lifetime), 40)} is not a lifetime: {LIFE_FORM}"
     raise ValueError(message)
 
 
