@@ -84,11 +84,12 @@ def test_records_have_their_levels(told: Told) -> None:
     ]
 
 
-def test_what_is_for_the_operator_is_in_no_requests_log(told: Told) -> None:
+def test_what_is_for_the_operator_is_marked(told: Told) -> None:
     """Trust T17: callers read the logs of their requests."""
     handler = RequestHandler(lambda *line: told.append(line))
     record = logging.LogRecord("x", logging.WARNING, "", 0, "inner name", None, None)
     record.audience = "operator"
     with serving(request("a")):
         handler.handle(record)
-    assert told == [("operator", "WARN", "inner name")]
+    handler.handle(record)
+    assert told == [("a", "OP:WARN", "inner name"), ("operator", "OP:WARN", "inner name")]

@@ -1,15 +1,21 @@
 """A traceback as the author of an app wants it: the lines of his code, without ours."""
 
+import re
 import traceback
 from pathlib import Path
 
 __all__ = ["authors_traceback", "last_place"]
 
+_BETWEEN = re.compile(
+    r"/site-packages/(starlette|fastapi|anyio|uvicorn)/"
+    r"|/python3\.\d+/(asyncio/|concurrent/|contextlib\.py|threading\.py)"
+)
+"""What calls an endpoint, or passes its error on."""
 _OURS = f"{Path(__file__).parent.parent}/"
 
 
 def authors_traceback(error: BaseException) -> str:
-    """Format *error* and its causes, less the frames of towpath and of the import system.
+    """Format *error* and its causes, less the frames of what calls the author's code.
 
     An error that no other code has frames in has no traceback: the text is empty.
     """
@@ -35,6 +41,6 @@ def last_place(error: BaseException) -> str:
 
 
 def _is_foreign(filename: str) -> bool:
-    """Return whether a frame is neither towpath's nor the import system's."""
+    """Return whether a frame is neither towpath's, its web framework's nor the import system's."""
     is_import = filename.startswith("<frozen ") or filename.endswith("/importlib/__init__.py")
-    return not (is_import or filename.startswith(_OURS))
+    return not (is_import or filename.startswith(_OURS) or _BETWEEN.search(filename))

@@ -3,6 +3,7 @@
 import logging
 
 from towpath.engine.pipes import Event
+from towpath.runner.wire import FOR_OPERATOR
 
 __all__ = ["OUTPUT", "log_output"]
 
@@ -18,8 +19,9 @@ def log_output(app: str, pid: int, event: Event) -> None:
     """Write down one line that the process *pid* of *app* printed or logged; not an empty one."""
     if not event.message.strip():
         return
-    level = _LEVELS.get(event.level, logging.INFO)
-    fields = {"app": app, "pid": pid, "source": _SOURCES.get(event.level, "log")}
+    word = event.level.removeprefix(FOR_OPERATOR)
+    level = _LEVELS.get(word, logging.INFO)
+    fields = {"app": app, "pid": pid, "source": _SOURCES.get(word, "log")}
     fields |= {"request_id": event.request_id}
     record = log.makeRecord(OUTPUT, level, "", 0, _whole(event.message), (), None, extra=fields)
     record.created = event.at or record.created

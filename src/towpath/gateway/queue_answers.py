@@ -6,8 +6,17 @@ from typing import Any, TypeGuard
 from towpath.clock import iso
 from towpath.queue.requests import CancelAnswer, LogLine, QueuedRequest
 from towpath.queue.texts import read_json, writable
+from towpath.runner.wire import FOR_OPERATOR
 
-__all__ = ["CANCELLED_WORDS", "eta_of", "log_json", "status_json", "submitted_json", "urls_of"]
+__all__ = [
+    "CANCELLED_WORDS",
+    "eta_of",
+    "is_for_callers",
+    "log_json",
+    "status_json",
+    "submitted_json",
+    "urls_of",
+]
 
 CANCELLED_WORDS: dict[CancelAnswer, str] = {
     "removed": "OK",
@@ -63,9 +72,15 @@ def status_json(
     return said
 
 
+def is_for_callers(line: LogLine) -> bool:
+    """Return whether callers may read a line of their request's log."""
+    return not line.level.startswith(FOR_OPERATOR)
+
+
 def log_json(line: LogLine) -> dict[str, Any]:  # Any: JSON
     """Return one line of a log, and at which attempt it was written where that is known."""
-    said = {"message": writable(line.message), "level": line.level, "source": line.source}
+    level = line.level.removeprefix(FOR_OPERATOR)
+    said = {"message": writable(line.message), "level": level, "source": line.source}
     said["timestamp"] = iso(line.at)
     return said if line.attempt is None else {**said, "attempt": line.attempt}
 

@@ -22,7 +22,13 @@ from towpath.gateway.dispatcher import Dispatcher
 from towpath.gateway.entrance import address_of
 from towpath.gateway.filed import file_of, pieces_in
 from towpath.gateway.intake import Intake
-from towpath.gateway.queue_answers import CANCELLED_WORDS, eta_of, status_json, submitted_json
+from towpath.gateway.queue_answers import (
+    CANCELLED_WORDS,
+    eta_of,
+    is_for_callers,
+    status_json,
+    submitted_json,
+)
 from towpath.gateway.run_routes import Target, spec_of
 from towpath.gateway.waiting import waiting_for
 from towpath.queue.requests import LogLine, NewRequest, QueuedRequest
@@ -122,10 +128,8 @@ class QueueRoutes:
         asked = await self._found(request, address)
         lines = None
         if _wants_logs(request):
-            lines = [
-                line
-                for _, line in await in_queue_thread(self._queue.records.logs)(asked.request_id)
-            ]
+            known = await in_queue_thread(self._queue.records.logs)(asked.request_id)
+            lines = [line for _, line in known if is_for_callers(line)]
         return JSONResponse(self._json(asked, lines), 200 if asked.state == "done" else 202)
 
     async def _stream(self, request: Request, address: Address) -> Response:
@@ -200,7 +204,7 @@ class QueueRoutes:
             lines: list[LogLine] | None = None
             if with_logs:
                 fresh = await in_queue_thread(self._queue.records.logs)(request_id, first=place)
-                lines = [line for _, line in fresh]
+                lines = [line for _, line in fresh if is_for_callers(line)]
                 place = fresh[-1][0] + 1 if fresh else place
             said = self._json(asked, lines)
             now = json.dumps(said | {"eta": None}).encode()  # it changes all the time

@@ -117,7 +117,13 @@ def _serve(reference: AppReference, arguments: argparse.Namespace) -> None:
             host = AppHost(load_app(reference))
         owner = f"{arguments.owner}/{host.kind.name}"
         with using(settings), using_hosting(hosting_of(settings, owner=owner)):
-            app = create_runner(host, settings, _over(events, output), events.failed)
+            app = create_runner(
+                host,
+                settings,
+                _over(events, output),
+                events.failed,
+                tell_operator=events.tell_operator,
+            )
             before = open_descriptors()
             run_loop(_run(host, app, arguments.socket, forks=forks, before=before))
     except Exception as error:  # noqa: BLE001 - the author's code may raise anything

@@ -11,12 +11,14 @@ from typing import Any
 
 from towpath.runner.forks import give_up
 from towpath.runner.relay import Relay
+from towpath.runner.wire import FOR_OPERATOR
 
 __all__ = ["OPERATOR", "EventPipe"]
 
 OPERATOR = "operator"
 """Stands for the id of a request in lines that are in no request's log."""
 
+_LONGEST = 16 * 1024
 _MOST_PENDING = 4 * 2**20
 _MOST_KNOWN = 10_000  # requests that something is remembered of; most are forgotten at their end
 _PROGRESS_SECONDS = 0.1
@@ -79,7 +81,8 @@ class EventPipe:
             self._relay.tell("log", request_id, level, message)
             return
         with self._lock:
-            known = _Known() if request_id == OPERATOR else self._of(request_id)
+            is_free = request_id == OPERATOR or level.startswith(FOR_OPERATOR)
+            known = _Known() if is_free else self._of(request_id)
             if known.size > self._most:
                 return
             size = len(message.encode(errors="replace"))
@@ -90,6 +93,10 @@ class EventPipe:
             else:
                 known.size += size + 1
             self._write("log", request_id, level, message)
+
+    def tell_operator(self, request_id: str, message: str) -> None:
+        """Tell a line that callers do not read, however much a request has written."""
+        self.log(request_id or OPERATOR, f"{FOR_OPERATOR}ERROR", message[:_LONGEST])
 
     def progress(self, request_id: str, said: Said) -> None:
         """Tell how far a request is: at most ten times a second, the latest of each interval.

@@ -3,18 +3,14 @@
 import functools
 import inspect
 import json
-import sys
-import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
-from fastapi import FastAPI, Request, WebSocket
-from fastapi.exceptions import RequestValidationError, ResponseValidationError
+from fastapi import FastAPI, WebSocket
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from starlette.datastructures import MutableHeaders
-from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -26,24 +22,20 @@ from towpath.errors import (
     DownloadError,
     InputError,
     MediaError,
-    TowpathError,
-    UnknownEndpointError,
-    WebsocketNeededError,
 )
 from towpath.files.file import File
 from towpath.runner.begun import BegunAnswer, cause_of
 from towpath.runner.binding import Plan, http_request, plan_of, route_of
 from towpath.runner.checking import check_inputs, constrained_in
-from towpath.runner.gpu_errors import is_gpu_failure
+from towpath.runner.failing import Failures, breakdown
 from towpath.runner.host import AppHost
 from towpath.runner.invoke import Invoker, holding, is_generator
 from towpath.runner.leaving import CANCEL, leaving
-from towpath.runner.limits import OUT_OF_MEMORY, full_disk, is_out_of_memory
 from towpath.runner.registry import Registry
 from towpath.runner.wire import ENDED_PATH, TRACED_HEADER, context_of, patience_in
 from towpath.settings import Settings
 from towpath.temporaries import Keeper, keeping
-from towpath.web.errors import Problem, problem_of, validation_problem
+from towpath.web.errors import problem_of
 from towpath.web.receiving import RequestGuard
 
 __all__ = ["create_runner", "document_of"]
@@ -57,6 +49,8 @@ def create_runner(
     settings: Settings,
     tell_over: Callable[[str, bool], None] | None = None,
     tell_failed: Callable[[str, str], None] | None = None,
+    *,
+    tell_operator: Callable[[str, str], None] | None = None,
 ) -> ASGIApp:
     """Return the ASGI app of a runner.
 
@@ -67,13 +61,17 @@ def create_runner(
             works for it any more.
         tell_failed: called with a request's id, and as JSON how it failed, when its code fails
             after its answer has begun.
+        tell_operator: called with a request's id and a line of why its code failed.
 
     Raises:
         AppDefinitionError: an endpoint's signature cannot be served.
     """
     registry = Registry(tell_over or (lambda *_: None))
-    api = _api(host, registry)
-    app = _InContext(api, host, registry, tell_failed or (lambda *_: None))
+    failures = Failures(tell_operator)
+    api = _api(host, registry, failures)
+    app = _InContext(
+        api, host, registry, tell_failed=tell_failed or (lambda *_: None), failures=failures
+    )
     grace = host.kind.termination_grace_period_seconds
     paths = {endpoint.spec.path for endpoint in host.endpoints}
     leave = leaving(app, paths, doom=lambda: api.state.invoker.doom, grace=grace)
@@ -86,10 +84,10 @@ def document_of(host: AppHost) -> dict[str, Any]:  # Any: JSON
     Raises:
         AppDefinitionError: an endpoint's signature cannot be served.
     """
-    return _document(_api(host, Registry(lambda *_: None)), host)
+    return _document(_api(host, Registry(lambda *_: None), Failures()), host)
 
 
-def _api(host: AppHost, registry: Registry) -> FastAPI:
+def _api(host: AppHost, registry: Registry, failures: Failures) -> FastAPI:
     """Return the routes of an app.
 
     Raises:
@@ -117,8 +115,7 @@ def _api(host: AppHost, registry: Registry) -> FastAPI:
     for endpoint in host.endpoints:
         _add(api, endpoint, is_aside=_is_aside(endpoint, paths))
     _add_own_routes(api, host, registry)
-    _add_error_answers(api, host)
-    api.router.default = _not_found(api.router.default)
+    failures.answer(api, host)
     return api
 
 
@@ -137,12 +134,15 @@ class _InContext:
         app: ASGIApp,
         host: AppHost,
         registry: Registry,
+        *,
         tell_failed: Callable[[str, str], None],
+        failures: Failures,
     ) -> None:
         self._app = app
         self._host = host
         self._registry = registry
         self._tell_failed = tell_failed
+        self._failures = failures
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request or websocket."""
@@ -180,8 +180,8 @@ class _InContext:
             Exception: the error again, where only a broken connection shows that more was to come.
         """
         cause = cause_of(error)
-        _log_failure(path, cause)
-        problem = _breakdown(cause) or problem_of(cause)
+        self._failures.note(path, cause)
+        problem = breakdown(cause) or problem_of(cause)
         if TRACED_HEADER in context.headers:
             said = {"status": problem.status, "body": dict(problem.body)}
             self._tell_failed(context.request_id, json.dumps(said))
@@ -272,80 +272,7 @@ def _document(api: FastAPI, host: AppHost) -> dict[str, Any]:  # Any: JSON
     return with_hints(document, paths=[*posts, "/health", *sockets], streams=streams)
 
 
-# --- errors --------------------------------------------------------------------------------------
-
-
-def _not_found(usual: ASGIApp) -> ASGIApp:
-    """Return what answers at unknown paths: 404 to websockets too, where the usual says 403."""
-
-    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "websocket":
-            await WebSocket(scope, receive, send).send_denial_response(Response(status_code=404))
-        else:
-            await usual(scope, receive, send)
-
-    return answer
-
-
-def _add_error_answers(api: FastAPI, host: AppHost) -> None:
-    """Answer every error in the shapes that clients know."""
-
-    async def invalid(_: Request, error: Exception) -> Response:
-        return _answer(validation_problem(cast("RequestValidationError", error).errors()))
-
-    async def ours(request: Request, error: Exception) -> Response:
-        blamed = getattr(request.state, "blamed", None)
-        problem = problem_of(error, loc=blamed, value=getattr(request.state, "value", None))
-        if problem.status >= 500:  # noqa: PLR2004
-            _log_failure(request.url.path, error)
-        return _answer(problem)
-
-    async def http(request: Request, error: Exception) -> Response:
-        failure = cast("HTTPException", error)
-        if failure.status_code == _NOT_FOUND and failure.detail == "Not Found":
-            return _answer(problem_of(_unknown(request.url.path, host)))
-        return JSONResponse({"detail": failure.detail}, failure.status_code, failure.headers)
-
-    async def unknown(request: Request, error: Exception) -> Response:
-        if (full := full_disk(error)) is not None:
-            where = f" ({full.path})" if full.path is not None else ""
-            sys.stderr.write(f"Endpoint {request.url.path} failed: {full}{where}\n")
-            return _answer(problem_of(full))
-        _log_failure(request.url.path, error)
-        return _answer(_breakdown(error) or problem_of(error))
-
-    api.add_exception_handler(RequestValidationError, invalid)
-    api.add_exception_handler(TowpathError, ours)
-    api.add_exception_handler(HTTPException, http)
-    api.add_exception_handler(ResponseValidationError, unknown)
-    api.add_exception_handler(Exception, unknown)
-
-
-def _unknown(path: str, host: AppHost) -> TowpathError:
-    """Return what is wrong with a path that no request is answered at."""
-    if any(e.spec.path == path and e.spec.is_websocket for e in host.endpoints):
-        return WebsocketNeededError(path)
-    return UnknownEndpointError(path, [endpoint.spec.path for endpoint in host.endpoints])
-
-
-def _breakdown(error: Exception) -> Problem | None:
-    """Return the answer to an error after which the runner is replaced; clients try again."""
-    if is_out_of_memory(error):
-        what = "CUDA error: out of memory" if is_gpu_failure(error) else "Out of memory"
-        body = {"detail": what, "error_type": OUT_OF_MEMORY}
-        return Problem(503, body, {"X-Fal-Error-Type": OUT_OF_MEMORY})
-    return Problem(503, {"detail": "GPU error"}) if is_gpu_failure(error) else None
-
-
-def _log_failure(path: str, error: BaseException) -> None:
-    """Write the app's traceback where its author looks; the caller never sees it."""
-    sys.stderr.write(f"Endpoint {path} failed:\n")
-    traceback.print_exception(error, file=sys.stderr)
-
-
-def _answer(problem: Problem) -> Response:
-    """Return a problem as a response."""
-    return JSONResponse(dict(problem.body), problem.status, dict(problem.headers))
+# --- whose input is to blame ---------------------------------------------------------------------
 
 
 def _value_of(field: str | None, arguments: Mapping[str, Any]) -> object:  # Any: author's values

@@ -15,6 +15,7 @@ from typing_extensions import override
 from towpath.context import current_request
 from towpath.runner.events import OPERATOR
 from towpath.runner.forks import give_up
+from towpath.runner.wire import FOR_OPERATOR
 
 __all__ = ["Output", "RequestHandler", "RequestStream", "route_output"]
 
@@ -123,8 +124,8 @@ class RequestStream(io.TextIOBase):
 class RequestHandler(logging.Handler):
     """Writes log records to their request's log, or to standard error outside of one.
 
-    A request's log is read by its caller. A record with the audience `operator` is in none: it is
-    told under an id that no request has, and comes out at the server's standard error.
+    A request's log is read by its caller. The lines of a record with the audience `operator` are
+    marked: they are in the server's log, and in the request's as the operator reads it.
 
     Args:
         tell: takes the lines of requests.
@@ -140,7 +141,7 @@ class RequestHandler(logging.Handler):
         try:
             message = self.format(record)
             if getattr(record, "audience", "") == "operator":
-                self._tell(OPERATOR, _level(record.levelno), message[:_LONGEST])
+                self._tell_operator(record.levelno, message)
                 return
             request = current_request()
             if request is None or not request.request_id:
@@ -150,6 +151,13 @@ class RequestHandler(logging.Handler):
                 self._tell(request.request_id, _level(record.levelno), line[:_LONGEST])
         except Exception:  # noqa: BLE001 - as every handler of logging
             self.handleError(record)
+
+    def _tell_operator(self, number: int, message: str) -> None:
+        """Tell what callers do not read; under the request's id, if there is one."""
+        request = current_request()
+        named = request.request_id if request is not None else ""
+        for line in message.splitlines() or [""]:
+            self._tell(named or OPERATOR, f"{FOR_OPERATOR}{_level(number)}", line[:_LONGEST])
 
 
 def _level(number: int) -> str:

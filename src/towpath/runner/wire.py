@@ -15,6 +15,7 @@ __all__ = [
     "CALLER_HEADER",
     "ENDED_PATH",
     "ENDPOINT_HEADER",
+    "FOR_OPERATOR",
     "HOP_BY_HOP",
     "OWN_PATHS",
     "REQUEST_ID_HEADER",
@@ -28,6 +29,8 @@ __all__ = [
     "slots_of",
 ]
 
+FOR_OPERATOR = "OP:"
+"""Begins the level of a line that callers do not read in their request's log."""
 REQUEST_ID_HEADER = "x-fal-request-id"
 ENDPOINT_HEADER = "x-fal-endpoint"
 APP_HEADER = "x-towpath-app"
