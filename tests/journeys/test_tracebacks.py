@@ -11,6 +11,8 @@ from tests.support.queued import submit, until
 
 from towpath.testing import Server, serve
 
+TOKEN = "a-token-of-the-operator"
+OPERATOR = {"authorization": f"Bearer {TOKEN}"}
 CODE = """
     import time
     import towpath
@@ -32,7 +34,7 @@ CODE = """
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     file = tmp_path_factory.mktemp("app") / "inner.py"
     file.write_text(dedent(CODE))
-    with serve(str(file), store_reserve=0) as own:
+    with serve(str(file), store_reserve=0, admin_token=TOKEN) as own:
         yield own
 
 
@@ -58,11 +60,20 @@ def test_the_operators_view_of_it_has_the_authors_lines(server: Server) -> None:
     given = submit(server.url, "inner")
     until(given, "COMPLETED")
     path = f"{server.url}/admin/requests/{given['request_id']}/logs"
-    found = httpx2.get(path).json()["items"]
+    found = httpx2.get(path, headers=OPERATOR).json()["items"]
     told = [(line["level"], line["message"]) for line in found]
     assert ("ERROR", "ValueError: secret /inner/path") in told
     assert any('inner.py", line 9, in run' in message for _, message in told)
     assert not any("starlette" in message or "fastapi" in message for _, message in told)
+
+
+def test_who_is_the_operator_reads_it_in_the_status_too(server: Server) -> None:
+    """So the Playground shows why, on a machine of one's own."""
+    given = submit(server.url, "inner")
+    until(given, "COMPLETED")
+    answer = httpx2.get(given["status_url"], params={"logs": 1}, headers=OPERATOR)
+    told = [(line["level"], line["message"]) for line in answer.json()["logs"]]
+    assert ("ERROR", "ValueError: secret /inner/path") in told
 
 
 def test_the_servers_log_has_them_under_the_requests_id(

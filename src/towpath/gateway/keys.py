@@ -20,6 +20,7 @@ __all__ = [
     "KeyGuard",
     "allowed_origins",
     "is_operated",
+    "is_operator",
     "is_origin_allowed",
     "is_private",
     "origin_of",
@@ -131,16 +132,29 @@ class AdminGuard:
 
     def _refusal(self, headers: Headers) -> TowpathError | None:
         """Return why a call is refused, or None."""
-        if self._settings.admin_token is not None:
-            return None if _has_token(headers, self._settings) else MissingTokenError()
-        if self._is_private and _is_local(headers):
+        if is_operator(headers, self._settings, private=self._is_private):
             return None
+        if self._settings.admin_token is not None:
+            return MissingTokenError()
         return ForbiddenError(
             "The operator's routes are closed here.",
             advice="They answer with TOWPATH_ADMIN_TOKEN, sent as Authorization: Bearer <token>; "
             "without it only to this machine, while the server has a loopback address, no keys, "
             "no public URL, no other host names, no front and no trusted proxies.",
         )
+
+
+def is_operator(headers: Headers, settings: Settings, *, private: bool) -> bool:
+    """Return whether a call is the operator's.
+
+    Args:
+        headers: of the call.
+        settings: in force.
+        private: what `is_private` says of them.
+    """
+    if settings.admin_token is not None:
+        return _has_token(headers, settings)
+    return private and _is_local(headers)
 
 
 def is_operated(settings: Settings) -> bool:

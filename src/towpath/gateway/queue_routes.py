@@ -22,6 +22,7 @@ from towpath.gateway.dispatcher import Dispatcher
 from towpath.gateway.entrance import address_of
 from towpath.gateway.filed import file_of, pieces_in
 from towpath.gateway.intake import Intake
+from towpath.gateway.keys import is_operator, is_private
 from towpath.gateway.queue_answers import (
     CANCELLED_WORDS,
     eta_of,
@@ -75,6 +76,7 @@ class QueueRoutes:
         bodies: Bodies,
     ) -> None:
         self._settings = settings
+        self._is_private = is_private(settings)
         self._engine = engine
         self._queue = queue
         self._dispatcher = dispatcher
@@ -129,13 +131,13 @@ class QueueRoutes:
         lines = None
         if _wants_logs(request):
             known = await in_queue_thread(self._queue.records.logs)(asked.request_id)
-            lines = [line for _, line in known if is_for_callers(line)]
+            lines = [line for _, line in known if self._may_read(request, line)]
         return JSONResponse(self._json(asked, lines), 200 if asked.state == "done" else 202)
 
     async def _stream(self, request: Request, address: Address) -> Response:
         """Say where a request stands at every change, until it is done."""
         asked = await self._found(request, address)
-        events = self._events(asked.request_id, with_logs=_wants_logs(request))
+        events = self._events(asked.request_id, request)
         headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
         return StreamingResponse(events, media_type="text/event-stream", headers=headers)
 
@@ -187,6 +189,12 @@ class QueueRoutes:
             request.state.app = found.app
         return found
 
+    def _may_read(self, request: Request, line: LogLine) -> bool:
+        """Return whether whoever asks may read a line: tracebacks are the operator's."""
+        return is_for_callers(line) or is_operator(
+            request.headers, self._settings, private=self._is_private
+        )
+
     def _json(self, asked: QueuedRequest, lines: list[LogLine] | None) -> dict[str, object]:
         usual, room = self._dispatcher.usual(asked.app)
         eta = eta_of(asked, usual, room, self._clock())
@@ -196,15 +204,15 @@ class QueueRoutes:
             said["waiting_for"] = waiting_for(state)
         return said
 
-    async def _events(self, request_id: str, *, with_logs: bool) -> AsyncIterator[bytes]:
+    async def _events(self, request_id: str, request: Request) -> AsyncIterator[bytes]:
         """Yield one event for each change, with the lines that are new."""
         place, before, quiet = 0, b"", 0.0
         while True:
             asked = await in_queue_thread(self._queue.read)(request_id)
             lines: list[LogLine] | None = None
-            if with_logs:
+            if _wants_logs(request):
                 fresh = await in_queue_thread(self._queue.records.logs)(request_id, first=place)
-                lines = [line for _, line in fresh if is_for_callers(line)]
+                lines = [line for _, line in fresh if self._may_read(request, line)]
                 place = fresh[-1][0] + 1 if fresh else place
             said = self._json(asked, lines)
             now = json.dumps(said | {"eta": None}).encode()  # it changes all the time
