@@ -4,7 +4,11 @@
 has gone (`towpath run app.py | head -2`) makes them raise in whatever called them: the handler of a
 signal, the task that answers a request. A reader that does not read (a pager, a stopped terminal)
 makes them wait, and the whole server with them. So lines wait here, and one thread writes them.
-Of an output that is closed the rest is dropped; one that is full is tried again with the next line.
+Of an output that is closed the rest is dropped; one that is full is tried again with what follows.
+
+To wake that thread for each line costs more than the line: the event loop and the thread take turns
+at the interpreter, at each request. So it is woken only when it has nothing to do, writes all that
+has come as one piece, and rests a moment in which more comes.
 
 A standard descriptor that was closed before the start (`>&-`) would be given to the next file or
 socket that is opened, and output would go into that: `fill_descriptors` opens the null device
@@ -28,6 +32,8 @@ _NUMBERS = {"out": 1, "err": 2}
 _MOST_BYTES = 4 * 2**20
 _PASSING = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EINTR, errno.ENOBUFS})
 _WAIT_SECONDS = 1.0
+_REST_SECONDS = 0.02
+_MOST_AT_ONCE = 64 * 1024
 
 
 def fill_descriptors(numbers: Sequence[int] = (0, 1, 2)) -> None:
@@ -55,7 +61,8 @@ class Outlet:
         self._size = 0
         self._dropped = 0
         self._closed: set[Where] = set()
-        self._is_ending = False
+        self._is_idle = False
+        self._ending = threading.Event()
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._write_all, name="outlet", daemon=True)
         self._thread.start()
@@ -71,44 +78,56 @@ class Outlet:
                 return
             self._size += len(line)
             self._lines.append((where, line))
-            self._changed.notify_all()
+            if self._is_idle:
+                self._is_idle = False
+                self._changed.notify_all()
 
     def close(self, seconds: float = 2.0) -> None:
         """Write what waits, within *seconds*, and end."""
+        self._ending.set()
         with self._changed:
-            self._is_ending = True
             self._changed.notify_all()
         self._thread.join(seconds)
 
     def _write_all(self) -> None:
         """Write lines as they come, until the end."""
         while (taken := self._next()) is not None:
-            where, line = taken
+            where, lines = taken
             try:
-                _write(_NUMBERS[where], line)
+                _write(_NUMBERS[where], lines)
             except OSError as error:
                 if error.errno not in _PASSING:
                     with self._changed:
                         self._closed.add(where)
+            self._ending.wait(_REST_SECONDS)
 
     def _next(self) -> tuple[Where, bytes] | None:
-        """Wait for a line; None at the end."""
+        """Wait for lines, and return those for one output; None at the end."""
         with self._changed:
-            while not self._lines and not self._is_ending:
+            while not self._lines and not self._ending.is_set():
+                self._is_idle = True
                 self._changed.wait()
             if self._dropped and self._size < self._most // 2:
                 count, self._dropped = self._dropped, 0
                 return "err", b"%d lines were dropped: the output was too slow\n" % count
             if not self._lines:
                 return None
-            where, line = self._lines.popleft()
-            self._size -= len(line)
-            return where, line
+            return self._taken()
+
+    def _taken(self) -> tuple[Where, bytes]:
+        """Take the next lines of one output."""
+        where, line = self._lines.popleft()
+        taken, size = [line], len(line)
+        while self._lines and self._lines[0][0] == where and size < _MOST_AT_ONCE:
+            taken.append(self._lines.popleft()[1])
+            size += len(taken[-1])
+        self._size -= size
+        return where, b"".join(taken)
 
 
-def _write(number: int, line: bytes) -> None:
-    """Write a whole line, also to a descriptor that another program made non-blocking."""
-    rest = memoryview(line)
+def _write(number: int, lines: bytes) -> None:
+    """Write whole lines, also to a descriptor that another program made non-blocking."""
+    rest = memoryview(lines)
     while rest:
         try:
             rest = rest[os.write(number, rest) :]
