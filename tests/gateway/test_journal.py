@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -67,65 +67,59 @@ def test_a_second_attempt_goes_on_below_the_first(queue: RequestQueue) -> None:
     assert write(queue, again, "two") == ["one", "two"]
 
 
+async def closed_during_a_write(
+    queue: RequestQueue, monkeypatch: pytest.MonkeyPatch, noted: Callable[..., None]
+) -> Journal:
+    """Close an attempt whose last line is being written, which then ends as *noted* does."""
+    begun, may_end = threading.Event(), threading.Event()
+
+    def slow(*given: Any) -> None:
+        begun.set()
+        assert may_end.wait(20)
+        noted(*given)
+
+    journal = Journal(queue, Changes(), most_bytes=1000)
+    await journal.open(claimed(queue))
+    monkeypatch.setattr(queue, "note", slow)
+    journal.hear(Event("log", "a", "STDOUT", "the last words", 1.0))
+    journal.hear(Event("end", "a"))
+    flushing = asyncio.create_task(journal.keep_flushing())
+    await asyncio.to_thread(begun.wait, 20)
+    closing = asyncio.create_task(journal.close("a"))
+    await asyncio.sleep(0.05)
+    may_end.set()
+    await closing
+    flushing.cancel()
+    return journal
+
+
+def messages(queue: RequestQueue) -> list[str]:
+    return [line.message for _, line in queue.records.logs("a")]
+
+
 def test_a_close_waits_for_lines_that_are_being_written(
     queue: RequestQueue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """trust T33"""
-    claim, note = claimed(queue), queue.note
-    begun, may_go = threading.Event(), threading.Event()
-
-    def slow(*given: Any) -> None:
-        begun.set()
-        assert may_go.wait(20)
-        note(*given)
-
-    async def story() -> list[str]:
-        journal = Journal(queue, Changes(), most_bytes=1000)
-        await journal.open(claim)
-        monkeypatch.setattr(queue, "note", slow)
-        journal.hear(Event("log", "a", "STDOUT", "the last words", 1.0))
-        journal.hear(Event("end", "a"))
-        flushing = asyncio.create_task(journal.keep_flushing())
-        await asyncio.to_thread(begun.wait, 20)
-        closing = asyncio.create_task(journal.close("a"))
-        await asyncio.sleep(0.05)
-        may_go.set()
-        await closing
-        written = [line.message for _, line in queue.records.logs("a")]
-        flushing.cancel()
-        return written
-
-    assert asyncio.run(story()) == ["the last words"]
+    asyncio.run(closed_during_a_write(queue, monkeypatch, queue.note))
+    assert messages(queue) == ["the last words"]
 
 
 def test_lines_whose_write_fails_during_the_close_are_written_later(
     queue: RequestQueue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """trust T33"""
-    claim, note = claimed(queue), queue.note
-    begun, may_fail = threading.Event(), threading.Event()
+    note = queue.note
 
     def failing(*_: Any) -> None:
-        begun.set()
-        assert may_fail.wait(20)
-        message = "away"
-        raise QueueUnavailableError(message)
+        reason = "away"
+        raise QueueUnavailableError(reason)
 
     async def story() -> None:
-        journal = Journal(queue, Changes(), most_bytes=1000)
-        await journal.open(claim)
-        monkeypatch.setattr(queue, "note", failing)
-        journal.hear(Event("log", "a", "STDOUT", "the last words", 1.0))
-        journal.hear(Event("end", "a"))
-        flushing = asyncio.create_task(journal.keep_flushing())
-        await asyncio.to_thread(begun.wait, 20)
-        closing = asyncio.create_task(journal.close("a"))
-        await asyncio.sleep(0.05)
-        may_fail.set()
-        await closing
-        flushing.cancel()
+        journal = await closed_during_a_write(queue, monkeypatch, failing)
+        assert messages(queue) == []
         monkeypatch.setattr(queue, "note", note)
         await journal.settle("a")
 
     asyncio.run(story())
-    assert [line.message for _, line in queue.records.logs("a")] == ["the last words"]
+    assert messages(queue) == ["the last words"]
