@@ -46,6 +46,7 @@ CALLS = {
     "store": {"url": "s3://bucket/key"},
     "folder": {"url": "data:,x"},
 }
+TOKEN = {"TOWPATH_ADMIN_TOKEN": "a-token-of-the-operator"}  # so that a caller is a stranger
 INSIDE = ("127.0.0.1", "::1", "TOWPATH_", "/proc/nowhere", "resolves")
 
 
@@ -53,7 +54,7 @@ INSIDE = ("127.0.0.1", "::1", "TOWPATH_", "/proc/nowhere", "resolves")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Command]:
     folder = tmp_path_factory.mktemp("refused")
     app, data = write(folder, "app.py", CODE), str(folder / "data")
-    with Command(app, "--port", "0", "--data-dir", data) as command:
+    with Command(app, "--port", "0", "--data-dir", data, env=TOKEN) as command:
         command.wait_for("ready in", 90)
         yield command
 
@@ -71,6 +72,16 @@ def test_nor_by_the_queue_or_its_log(server: Command, path: str) -> None:
     said = result(given).text + str(status(given)["logs"])
     for ours in ("127.0.0.1:9", "address 127.0.0.1", "::1,", "TOWPATH_", "is not public;"):
         assert ours not in said
+
+
+def test_the_operator_reads_both_in_the_log_of_the_request(server: Command) -> None:
+    given = submit(server.url, "fetch/input", CALLS["input"])
+    result(given)
+    operator = {"authorization": f"Bearer {TOKEN['TOWPATH_ADMIN_TOKEN']}"}
+    answer = httpx2.get(f"{given['status_url']}?logs=1", headers=operator)
+    said = str(answer.json()["logs"])
+    assert "to which localhost resolves, is not public" in said
+    assert "TOWPATH_ALLOW_HOSTS=localhost" in said
 
 
 def test_the_sentence_says_why_and_what_to_do(server: Command) -> None:
