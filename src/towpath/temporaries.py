@@ -88,14 +88,17 @@ class Temporary:
 
 
 class Keeper:
-    """Owns the temporaries of one request: removes them when it is closed."""
+    """Owns the temporaries of one request: removes them when it is closed.
+
+    Every request has one and most make no temporary, so an empty one holds next to nothing.
+    """
 
     __slots__ = ("_held", "_is_closed", "_lock", "_watched")
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._held: list[Temporary] = []
-        self._watched: weakref.WeakSet[Temporary] = weakref.WeakSet()
+        self._held: tuple[Temporary, ...] = ()
+        self._watched: weakref.WeakSet[Temporary] | None = None
         self._is_closed = False
 
     @property
@@ -107,6 +110,7 @@ class Keeper:
         """Close *temporary* at the end, if it is still there then."""
         with self._lock:
             if not self._is_closed:
+                self._watched = self._watched or weakref.WeakSet()
                 self._watched.add(temporary)
 
     def hold(self, temporary: Temporary) -> None:
@@ -116,14 +120,14 @@ class Keeper:
         """
         with self._lock:
             if not self._is_closed:
-                self._held.append(temporary)
+                self._held += (temporary,)
 
     def close(self) -> None:
         """Remove everything; code that still uses it gets FileNotFoundError."""
         with self._lock:
             self._is_closed = True
-            watched, self._held = list(self._watched), []
-            self._watched.clear()
+            watched = list(self._watched or ())
+            self._watched, self._held = None, ()
         for temporary in watched:
             temporary.close()
 

@@ -89,11 +89,12 @@ class Runner:
         """Return how many of its places nobody else can have."""
         return self.slots if self.only_for is not None else self.at_work
 
-    def takes(self, waiter: Waiter) -> bool:
-        """Return whether it has a place for *waiter* now."""
-        if self.leaving or self.unended or self.only_for not in {None, waiter}:
+    def takes(self, waiter: Waiter | None) -> bool:
+        """Return whether it has a place now: for *waiter*, or for anybody."""
+        if self.leaving or self.unended or not (self.only_for is None or self.only_for is waiter):
             return False
-        return self.taken == 0 if waiter.alone else self.at_work < self.slots
+        is_alone = waiter is not None and waiter.alone
+        return self.taken == 0 if is_alone else self.at_work < self.slots
 
 
 class Lease:
@@ -184,7 +185,10 @@ class Places:
 
     def take_now(self, hint: str | None) -> Runner | None:
         """Return a runner with a place that is ours, None when there is none to be had."""
-        return None if self.waiting else self._given_to(self._waiter(hint, alone=False))
+        runner = None if self.waiting else self._best(hint, None)
+        if runner is not None:
+            runner.taken += 1
+        return runner
 
     async def take(self, hint: str | None, *, alone: bool = False) -> Runner:
         """Wait for a place; return its runner."""
@@ -234,17 +238,22 @@ class Places:
 
     def _given_to(self, waiter: Waiter) -> Runner | None:
         """Give *waiter* a place if there is one."""
-        free = [runner for runner in self.runners if runner.takes(waiter)]
-        if not free:
+        runner = self._best(waiter.hint, waiter)
+        if runner is None:
             return None
-        hint = waiter.hint
-        warm = [runner for runner in free if hint is not None and hint in runner.hints]
-        runner = min(warm or free, key=lambda runner: (runner.at_work, -runner.idle_since))
         runner.taken += 1
         if waiter.alone:
             runner.only_for = waiter
         waiter.given.set_result(runner)
         return runner
+
+    def _best(self, hint: str | None, waiter: Waiter | None) -> Runner | None:
+        """Return the runner with a place that suits best: warm, least work, idle for longest."""
+        free = [runner for runner in self.runners if runner.takes(waiter)]
+        if len(free) <= 1:
+            return free[0] if free else None
+        warm = [runner for runner in free if hint is not None and hint in runner.hints]
+        return min(warm or free, key=lambda runner: (runner.at_work, -runner.idle_since))
 
     def _reserve(self, waiter: Waiter) -> None:
         """Have the runner with the least work emptied for *waiter*, if none is yet."""

@@ -2,12 +2,13 @@
 
 A runner's place that is taken while a body still comes belongs to whoever sends slowest: a caller
 who declares a thousand bytes and sends one keeps the place until its body times out. So a body is
-received first: a small one into memory, of which all bodies together have a share, a larger one
-onto the disk, within its reserve. A runner gets it as fast as it reads. The files have no names
-where the system can do that (O_TMPFILE): a kill leaves nothing behind.
+received first: into memory, of which all bodies together have a share, and onto the disk, within
+its reserve, when the share is used up. Large ones leave a quarter of it to small ones. A runner
+gets a body as fast as it reads. The files have no names where the system can do that (O_TMPFILE):
+a kill leaves nothing behind.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -24,6 +25,7 @@ __all__ = ["Bodies", "Body", "pieces_of"]
 _TINY = 16 * 1024  # counted for nobody
 _SMALL = 256 * 1024
 _PIECE = _SMALL
+_SPARE = 4 * 2**20  # bytes of the share that large bodies leave to small ones
 
 
 @dataclass(slots=True)
@@ -31,13 +33,13 @@ class Body:
     """A whole body; close it.
 
     Attributes:
-        data: its bytes; none where they are in a file.
+        pieces: its bytes; none where they are in a file.
         size: how many they are.
         spool: where they are; None where they are in memory.
         release: gives back the memory.
     """
 
-    data: bytes
+    pieces: Sequence[bytes | bytearray]
     size: int
     spool: Spool | None = None
     release: Callable[[], None] | None = None
@@ -50,9 +52,21 @@ class Body:
             self.release()
             self.release = None
 
+    @property
+    def data(self) -> bytes:
+        """Return the bytes of a body in memory."""
+        return b"".join(self.pieces)
+
     def sendable(self) -> bytes | AsyncIterator[bytes]:
-        """Return what can be sent on: the bytes, or pieces of the file."""
-        return self.data if self.spool is None else pieces_of(self.spool.file)
+        """Return what can be sent on: the bytes of a small body, or pieces of a large one."""
+        if self.spool is not None:
+            return pieces_of(self.spool.file)
+        return self.data if self.size <= _SMALL else _each(self.pieces)
+
+
+async def _each(pieces: Iterable[bytes | bytearray]) -> AsyncIterator[bytes]:
+    for piece in pieces:
+        yield bytes(piece)
 
 
 async def pieces_of(file: BinaryIO) -> AsyncIterator[bytes]:
@@ -86,7 +100,8 @@ class Bodies:
         Args:
             receive: of the request, within its limits of size and time.
             length: as declared; None for a body in chunks.
-            make: makes the file of a large body; one without a name by default.
+            make: makes the file that a body over 256 KiB is to be in; by default such a body is in
+                memory while there is some, then in a file without a name.
 
         Raises:
             RequestError: the body broke off, came too slowly, or is too large.
@@ -94,8 +109,8 @@ class Bodies:
         """
         if length is not None and length <= _TINY:
             data = await _tiny(receive)
-            return Body(data, len(data))
-        arriving = _Arriving(self, receive, make or self.spools.new)
+            return Body((data,), len(data))
+        arriving = _Arriving(self, receive, make)
         try:
             return await arriving.whole(length)
         except BaseException:
@@ -114,61 +129,65 @@ async def _tiny(receive: Receive) -> bytes:
 
 
 class _Arriving:
-    """A body on its way: in memory as long as it is small and there is some, then in a file.
+    """A body on its way: in memory as long as there is some, then in a file.
 
     What is on its way to the file is gathered only in memory that is lent.
     """
 
-    def __init__(self, bodies: Bodies, receive: Receive, make: Callable[[], Spool]) -> None:
+    def __init__(self, bodies: Bodies, receive: Receive, make: Callable[[], Spool] | None) -> None:
         self._bodies = bodies
         self._receive = receive
-        self._make = make
-        self._batch = bytearray()
+        self._make = make or bodies.spools.new
+        self._is_for_file = make is not None
+        self._gathered: list[bytearray] = []  # blocks: single bytes would take forty times as much
+        self._size = 0  # of what is gathered
         self._spool: Spool | None = None
-        self._loan = Loan(bodies.memory, _PIECE)
+        self._loan = Loan(bodies.memory, _PIECE, spare=_SPARE)
 
     async def whole(self, length: int | None) -> Body:
         """Receive all of it."""
-        if length is not None and length > _SMALL:
+        if length is not None and not self._fits(length):
             self._bodies.spools.room.check(length)
-            await self._open()
-        elif not self._loan.take():
             await self._open()
         more = True
         while more:
             message = await self._receive()
             await self._take(_piece(message))
             more = message.get("more_body", False)
-        return await self._ended()
+        if self._spool is None:
+            return Body(self._gathered, self._size, release=self._loan.give_back)
+        await self._flush()
+        return Body((), self._spool.size, self._spool)
+
+    def _fits(self, length: int) -> bool:
+        """Return whether a body of that length can be in memory, as it looks now."""
+        if length <= _SMALL:
+            return True
+        return not self._is_for_file and self._bodies.memory.has(length, spare=_SPARE)
 
     async def _take(self, piece: bytes) -> None:
-        """Gather a piece where there is memory for that, else write it."""
-        if not self._loan.take():
-            await self._write(piece)
-            return
-        self._batch += piece
-        if len(self._batch) >= _PIECE:
+        """Gather a piece; write what is gathered where there is no memory for more."""
+        self._gather(piece)
+        if self._spool is None and not self._is_for_file:
+            is_enough = not self._loan.cover(self._size)
+        else:
+            is_enough = not self._loan.take() or self._size > _PIECE
+        if is_enough:
             await self._flush()
 
-    async def _ended(self) -> Body:
-        """Return the body."""
-        if self._spool is None:
-            data = bytes(self._batch)
-            return Body(data, len(data), release=self._loan.give_back)
-        await self._flush()
-        return Body(b"", self._spool.size, self._spool)
+    def _gather(self, piece: bytes) -> None:
+        if not self._gathered or len(self._gathered[-1]) >= _PIECE:
+            self._gathered.append(bytearray())
+        self._gathered[-1] += piece
+        self._size += len(piece)
 
     async def _flush(self) -> None:
         """Write what was gathered; the file takes the place of the memory."""
-        gathered = bytes(self._batch)
-        self._batch.clear()
-        await self._write(gathered)
-        self._loan.give_back()
-
-    async def _write(self, data: bytes) -> None:
+        gathered, self._gathered, self._size = self._gathered, [], 0
         spool = self._spool or await self._open()
-        if data:
-            await in_thread(spool.write)(data)
+        for block in gathered:
+            await in_thread(spool.write)(block)
+        self._loan.give_back()
 
     async def _open(self) -> Spool:
         self._spool = await in_thread(self._make)()

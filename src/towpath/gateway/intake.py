@@ -47,7 +47,7 @@ class Intake:
             QueueError: the queue does not take the request.
         """
         payloads = self._queue.payloads
-        make = None if payloads is None else payloads.draft
+        make = self._bodies.spools.new if payloads is None else payloads.draft
         body = await self._bodies.receive(receive, length, make=make)
         try:
             if body.spool is not None:

@@ -233,10 +233,10 @@ async def _in_time(sending: Coroutine[None, None, Answer], spec: AppSpec) -> Ans
 async def _send(lease: RunnerLease, method: str, target: Target, body: Body | None) -> Answer:
     """Send the request; return when the head of the answer is here."""
     headers = target.upstream_headers()
-    if body is not None and body.spool is not None:
+    data = None if body is None else body.sendable()
+    if body is not None and not isinstance(data, bytes):
         headers += [("content-length", str(body.size))]
     try:
-        data = None if body is None else body.sendable()
         return await lease.upstream.request(method, target.path, headers=headers, data=data)
     except UpstreamError as error:
         raise await failure_of(error, lease, target.app) from None

@@ -46,7 +46,7 @@ class _Answer:
         headers = [pair for pair in message.get("headers", ()) if pair[0] != _ID]
         if self.status >= _BAD:
             named = {name.lower(): value for name, value in headers}
-            self.error = named.get(_ERROR_TYPE, b"").decode("latin-1")
+            self.error = shown(named.get(_ERROR_TYPE, b"").decode("latin-1"), 40)
         message["headers"] = [*headers, (_ID, request_id.encode())]
 
     def note_part(self, message: Message) -> None:
@@ -118,6 +118,6 @@ class RequestTracer:
             "status": answer.status,
             "bytes": answer.sent,
             "ms": round(seconds * 1000, 1),
-            "error_type": shown(answer.error, 40),
+            "error_type": answer.error,
         }
         log.info("request finished", extra=fields)

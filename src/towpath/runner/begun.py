@@ -9,8 +9,10 @@ their reader has to see that the rest is missing.
 """
 
 import json
+from collections.abc import Callable, Iterable
 from typing import Literal
 
+from starlette.datastructures import MutableHeaders
 from starlette.types import Message, Send
 
 from towpath.web.errors import Problem
@@ -22,14 +24,16 @@ _EVENTS = b"text/event-stream"
 
 
 class BegunAnswer:
-    """Passes an answer's messages on, and knows how far it is.
+    """Passes an answer's messages on with the runner's hints, and knows how far it is.
 
     Args:
         send: takes the messages.
+        hints: returns what the runner has warm, as a header has it; '' for nothing.
     """
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, send: Send, hints: Callable[[], str] = str) -> None:
         self._send = send
+        self._hints = hints
         self.state: Literal["not begun", "open", "whole"] = "not begun"
         self.is_events = False
 
@@ -37,8 +41,9 @@ class BegunAnswer:
         """Pass one message on."""
         if message["type"] == "http.response.start":
             self.state = "open"
-            types = [value for name, value in message["headers"] if name == b"content-type"]
-            self.is_events = bool(types) and types[0].lower().startswith(_EVENTS)
+            self.is_events = _is_events(message["headers"])
+            if hints := self._hints():
+                MutableHeaders(scope=message)["x-fal-runner-hints"] = hints
         elif message["type"] == "http.response.body" and not message.get("more_body", False):
             self.state = "whole"
         await self._send(message)
@@ -46,6 +51,14 @@ class BegunAnswer:
     async def fail(self, problem: Problem) -> None:
         """End server-sent events with what went wrong."""
         await self.send(body_part(as_event(problem), more=False))
+
+
+def _is_events(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    """Return whether an answer with these headers is a stream of server-sent events."""
+    for name, value in headers:
+        if name == b"content-type":
+            return value[: len(_EVENTS)].lower() == _EVENTS
+    return False
 
 
 def as_event(problem: Problem) -> bytes:

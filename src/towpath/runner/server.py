@@ -10,9 +10,8 @@ from typing import Any, cast
 from fastapi import FastAPI, WebSocket
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
-from starlette.datastructures import MutableHeaders
 from starlette.responses import JSONResponse, Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from towpath.app.definition import BoundEndpoint
 from towpath.app.hints import with_hints
@@ -150,15 +149,10 @@ class _InContext:
             await self._app(scope, receive, send)
             return
 
-        async def hinting_send(message: Message) -> None:
-            if message["type"] == "http.response.start" and (hints := self._host.hints()):
-                MutableHeaders(scope=message)["x-fal-runner-hints"] = hints
-            await send(message)
-
         context, keeper = context_of(scope["headers"], scope["path"]), Keeper()
         self._registry.enter(context.request_id, is_traced=TRACED_HEADER in context.headers)
         self._registry.keep(context.request_id, keeper)
-        answer = BegunAnswer(hinting_send)
+        answer = BegunAnswer(send, self._host.hints)
         try:
             with serving(context), keeping(keeper):
                 try:

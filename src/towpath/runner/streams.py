@@ -3,6 +3,7 @@
 import io
 import logging
 import os
+import select
 import sys
 import threading
 from collections.abc import Callable, Mapping
@@ -180,11 +181,13 @@ class Output:
         out: standard output.
         err: standard error.
         spares: copies of the descriptors 0, 1 and 2.
+        watch: says at once which of these are closed.
     """
 
     out: RequestStream
     err: RequestStream
     spares: Mapping[int, int]
+    watch: select.poll
 
     def finish(self, request_id: str) -> None:
         """Write out the half lines of a request at its end.
@@ -194,11 +197,9 @@ class Output:
         """
         self.out.finish(request_id)
         self.err.finish(request_id)
-        for descriptor, spare in self.spares.items():
-            try:
-                os.fstat(descriptor)
-            except OSError:
-                os.dup2(spare, descriptor)
+        for descriptor, found in self.watch.poll(0):
+            if found & select.POLLNVAL:
+                os.dup2(self.spares[descriptor], descriptor)
 
     def flush(self) -> None:
         """Write out what is buffered, so that a fork does not copy it."""
@@ -216,10 +217,14 @@ class Output:
 
 def route_output(tell: Tell, *, level: str) -> Output:
     """Make this process's streams and logging those of its requests."""
+    spares, watch = {descriptor: os.dup(descriptor) for descriptor in range(3)}, select.poll()
+    for descriptor in spares:
+        watch.register(descriptor, 0)  # for no event: closed ones are told all the same
     output = Output(
         RequestStream(sys.stdout, "STDOUT", tell),
         RequestStream(sys.stderr, "STDERR", tell),
-        {descriptor: os.dup(descriptor) for descriptor in range(3)},
+        spares,
+        watch,
     )
     sys.stdout, sys.stderr = output.out, output.err
     logging.basicConfig(level=level, handlers=[RequestHandler(tell)], format="%(message)s")

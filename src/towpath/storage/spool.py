@@ -27,7 +27,7 @@ class Spool:
         self.size = 0
         self._room = room
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | bytearray) -> None:
         """Write.
 
         Raises:

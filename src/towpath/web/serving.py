@@ -14,7 +14,7 @@ from typing import Any, TypeVar, cast
 import uvicorn
 from starlette.types import ASGIApp, Scope
 from typing_extensions import override
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from towpath.clock import system_clock
 from towpath.errors import RequestError
@@ -149,16 +149,22 @@ class HardenedProtocol(HttpToolsProtocol):
 
     @override
     def send_400_response(self, msg: str) -> None:
-        if self.pipeline:
-            self.transport.abort()  # it would be taken for the answer to a request before
+        if self.pipeline or self._is_answering():  # it would be taken for a part of that answer
+            self.transport.abort()
         else:
             self._answer_error(400, msg)
+
+    def _is_answering(self) -> bool:
+        """Return whether an answer has begun that is not whole."""
+        cycle = cast("RequestResponseCycle | None", self.cycle)  # None before the first request
+        return cycle is not None and cycle.response_started and not cycle.response_complete
 
     def _refusal(self) -> RequestError | None:
         """Return why the request whose head is whole is refused, or None."""
         refusal = self._book.begin(self)
-        is_asked_always = self.url.partition(b"?")[0] in self.config.always
-        return None if is_asked_always else refusal
+        if refusal is not None and self.url.partition(b"?")[0] in self.config.always:
+            return None
+        return refusal
 
     def _count(self, size: int) -> None:
         """Refuse a head that is too large; the parser turns the error into a 400."""

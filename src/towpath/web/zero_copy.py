@@ -19,14 +19,14 @@ from typing import Any, Protocol
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from towpath.concurrency import in_thread
+from towpath.web.joint import Joint
 
 __all__ = ["EXTENSION", "GONE", "LINES", "SPLICE", "Connection", "Source", "zero_copy"]
 
 EXTENSION = "http.response.zerocopysend"
 LINES = "towpath.lines"
 """With it `http.response.start` takes `lines`, the header lines as they are sent, all but those in
-`headers`, and `length`, their content-length. Who sends them vouches for every byte, and sends a
-body next: both leave together."""
+`headers`, and `length`, their content-length. Who sends them vouches for every byte."""
 
 SPLICE = "towpath.splice"
 """With it a message of this type has a `source`: all that is left of it goes on to the client,
@@ -90,28 +90,25 @@ def zero_copy(app: ASGIApp, connection: Connection) -> ASGIApp:
     """Return *app* with the extension for what comes over *connection*."""
 
     async def extended(scope: Scope, receive: Receive, send: Send) -> None:
-        cycle = getattr(send, "__self__", None)
+        cycle: Any = getattr(send, "__self__", None)
         if scope["type"] != "http" or not hasattr(cycle, "expected_content_length"):
             await app(scope, receive, send)
             return
 
-        head = b""
+        joint = cycle.transport = Joint(connection.transport, connection.loop)
 
         async def sending(message: Message) -> None:
-            nonlocal head
             if message["type"] in {EXTENSION, SPLICE}:
-                before, head = head, b""
                 begin = _send_file if message["type"] == EXTENSION else _send_on
-                await begin(connection, cycle, message, before)
-            elif "lines" not in message:
-                if head:
-                    before, head = head, b""
-                    connection.transport.write(before)
+                await begin(connection, cycle, message, joint.take())
+            elif message["type"] != "http.response.start":
                 await send(message)
-            elif _is_plain(cycle):
-                head = _head_of(cycle, message)
+            elif "lines" in message and _is_plain(cycle):
+                joint.hold(_head_of(cycle, message))
             else:
-                await send({**message, "headers": [*message["headers"], *_pairs(message["lines"])]})
+                headers = [*message.get("headers", ()), *_pairs(message.get("lines", b""))]
+                with joint.holding():
+                    await send({**message, "headers": headers})
 
         offered = {EXTENSION: {}, LINES: {}, GONE: connection.when_gone}
         offered |= {SPLICE: {}} if _CAN_SPLICE else {}
