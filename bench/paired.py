@@ -1,9 +1,12 @@
 """This tree beside an older commit: did a change make the main paths slower?
 
 The naive way runs the benchmark today and compares with figures of last week; a shared machine is
-a fifth faster or slower from one hour to the next. So the old code and the new one take turns in
-the same minutes, and the old code runs a second time as if it were a candidate: how far two runs
-of the same code lie apart (A/A) is what a difference has to exceed before it means anything.
+a fifth faster or slower from one hour to the next, and from one half minute to the next. So in each
+round the servers of the old code and of the new one run side by side, and take turns at each
+measure, after the disk has written what the round's files are. The old code runs a second time as
+if it were a candidate: how far two runs of the same code lie apart (A/A) is what a difference has
+to exceed before it means anything. Servers are new in each round, because one process may be
+faster than another for as long as it lives (addresses of its memory, seeds of its hashes).
 
 make paired BASE=<commit>      needs wrk and the history of the repository
 """
@@ -20,7 +23,8 @@ import sys
 import tarfile
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -96,34 +100,55 @@ def _checked_out(commit: str, folder: Path) -> Path:
     return folder / "src"
 
 
-def _rounds(trees: Mapping[str, Path], rounds: int) -> dict[str, dict[str, list[float]]]:
-    """Measure each tree once a round, each round in another order; seconds by measure."""
-    found: dict[str, dict[str, list[float]]] = {}
+Found = dict[str, dict[str, list[float]]]
+"""Seconds of each measure of each tree, one of each round."""
+
+
+def _rounds(trees: Mapping[str, Path], rounds: int) -> Found:
+    """Measure each tree once a round, each measure in another order."""
+    found: Found = {}
     for number in range(rounds):
         print(f"round {number + 1} of {rounds}", file=sys.stderr)
-        for name in sorted(trees, key=lambda _: secrets.randbits(32)):
-            for measure, seconds in _measured(trees[name]).items():
-                found.setdefault(measure, {}).setdefault(name, []).append(seconds)
+        for measure, name, seconds in _round(trees):
+            found.setdefault(measure, {}).setdefault(name, []).append(seconds)
     return found
 
 
-def _measured(tree: Path) -> dict[str, float]:
-    """Return the seconds of every measure of one tree."""
+def _round(trees: Mapping[str, Path]) -> Iterator[tuple[str, str, float]]:
+    """Yield measure, tree and seconds, one after the other."""
+    with ExitStack() as stack:
+        servers: dict[str, _Server] = {}
+        for name in _shuffled(trees):
+            start, servers[name] = stack.enter_context(_served(trees[name]))
+            yield "start to first answer", name, start
+        os.sync()
+        for measure, measured in _MEASURES.items():
+            for name in _shuffled(trees):
+                yield measure, name, measured(servers[name])
+    for name in _shuffled(trees):
+        for measure, seconds in _saved(trees[name]).items():
+            yield measure, name, seconds
+
+
+def _shuffled(names: Iterable[str]) -> list[str]:
+    return sorted(names, key=lambda _: secrets.randbits(32))
+
+
+@contextmanager
+def _served(tree: Path) -> Iterator[tuple[float, _Server]]:
+    """Run a server of one tree, with two files; yield how long it took to answer, too."""
     os.environ["PYTHONPATH"] = str(tree)
     with tempfile.TemporaryDirectory(prefix="towpath-bench-") as name:
-        folder = Path(name)
+        folder, port = Path(name), free_port()
         (folder / "echo_app.py").write_text(ECHO_APP)
         (folder / "call.lua").write_text(CALL_SCRIPT.replace("{body}", json.dumps(INPUT)))
         words = ("-m", "towpath", "run", "echo_app.py", "--port", "{port}", "--data-dir", "data")
         peer = Peer(
             "", "", (sys.executable, *words), "/local/echo", env={"TOWPATH_LOG_LEVEL": "error"}
         )
-        port = free_port()
         with running(peer, folder, {"port": port, "spare": 0}) as (_, start):
             small, large = _uploaded(port, _MIB), _uploaded(port, _LARGE)
-            server = _Server(port, folder, small, large)
-            seconds = {name: measure(server) for name, measure in _MEASURES.items()}
-        return {"start to first answer": start} | seconds | _saved(folder)
+            yield start, _Server(port, folder, small, large)
 
 
 def _uploaded(port: int, size: int) -> str:
@@ -227,12 +252,13 @@ _MEASURES: Mapping[str, Callable[[_Server], float]] = {
 }
 
 
-def _saved(folder: Path) -> dict[str, float]:
+def _saved(tree: Path) -> dict[str, float]:
     """Save from a script, bytes and pictures."""
-    env = {**os.environ, "TOWPATH_STORE": (folder / "saves").as_uri()}
-    env |= {"TOWPATH_PUBLIC_URL": "http://127.0.0.1:1", "TOWPATH_DATA_DIR": str(folder / "data")}
-    words = [sys.executable, "-c", _SAVES]
-    done = subprocess.run(words, env=env, capture_output=True, text=True, check=False)
+    with tempfile.TemporaryDirectory(prefix="towpath-bench-") as folder:
+        env = {**os.environ, "PYTHONPATH": str(tree), "TOWPATH_STORE": Path(folder).as_uri()}
+        env |= {"TOWPATH_PUBLIC_URL": "http://127.0.0.1:1", "TOWPATH_DATA_DIR": f"{folder}/data"}
+        words = [sys.executable, "-c", _SAVES]
+        done = subprocess.run(words, env=env, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(done.stderr)
     of_bytes, of_pictures = map(float, done.stdout.split())

@@ -67,3 +67,9 @@ def test_what_is_no_json_says_why(body: bytes, told: str) -> None:
 @pytest.mark.parametrize("body", [b"", b" \n"])
 def test_an_empty_body_is_none(body: bytes) -> None:
     assert value_of(body) is NO_BODY
+
+
+def test_a_byte_order_mark_is_no_part_of_the_body() -> None:
+    """PowerShell writes one in front of a file that `curl -d @file` sends; FastAPI takes it too."""
+    assert value_of(b'\xef\xbb\xbf{"a": 1}') == {"a": 1}
+    assert "Expecting value" in reason(b'\xef\xbb\xbf\xef\xbb\xbf{"a": 1}')

@@ -98,7 +98,7 @@ def _decoded(raw: bytes) -> object:
     """Decode strict JSON: UTF-8, finite numbers, bounded depth."""
     try:
         text = raw.decode("utf-8")
-        value = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
+        value = _STRICT.decode(text.removeprefix("\ufeff"))  # RFC 8259 section 8.1 allows it
     except json.JSONDecodeError as error:
         _refuse(error.pos, error.msg)
     except UnicodeDecodeError as error:
@@ -134,6 +134,9 @@ def _finite(text: str) -> float:
         message = f"number {text[:20]} is too large"
         raise ValueError(message)
     return number
+
+
+_STRICT = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
 
 
 def _is_deeper(value: object, limit: int) -> bool:
@@ -177,7 +180,7 @@ def _plain(text: str) -> Any:  # noqa: ANN401 - JSON
     """Return a text field; one that is a JSON object or list is decoded."""
     if text[:1] in {"{", "["}:
         try:
-            return json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
+            return _STRICT.decode(text)
         except (ValueError, RecursionError):
             return text
     return text

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 from contextvars import ContextVar, copy_context
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 from pydantic_core import to_json
 from starlette.responses import Response, StreamingResponse
@@ -24,6 +24,7 @@ from towpath.runner.registry import Registry
 __all__ = ["Invoker", "Limits", "holding", "is_generator"]
 
 _END = object()
+_Kind = Literal["generator", "batch", "coroutine", "sync"]
 _held: ContextVar[list[AsyncExitStack]] = ContextVar("towpath_held")
 
 
@@ -45,6 +46,14 @@ class holding:  # noqa: N801 - used as a function
 def is_generator(function: Callable[..., Any]) -> bool:
     """Return whether an endpoint yields its values."""
     return inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
+
+
+def _kind_of(function: Callable[..., Any]) -> _Kind:
+    if is_generator(function):
+        return "generator"
+    if batch_of(function) is not None:
+        return "batch"
+    return "coroutine" if inspect.iscoroutinefunction(function) else "sync"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +115,7 @@ class Invoker:
         self._registry = registry
         self._places = asyncio.Semaphore(limits.at_once)
         self._threads = _Threads(limits.at_once + 64, thread_name_prefix="endpoint")
+        self._kinds: dict[Callable[..., Any], _Kind] = {}
         self._batchers: dict[Callable[..., Any], Batcher] = {}
 
     async def call(
@@ -128,7 +138,7 @@ class Invoker:
             DeadlineError: its turn did not come, or it took too long.
         """
         turn = _Turn(lambda: None) if is_aside else await self._turn(patience)
-        if is_generator(function):
+        if self._kind(function) == "generator":
             return await self._stream(function(**arguments), turn)
         try:
             return await self._timed(self._answered(function, arguments, turn))
@@ -165,15 +175,23 @@ class Invoker:
         self, function: Callable[..., Any], arguments: Mapping[str, Any], turn: _Turn
     ) -> Any:  # noqa: ANN401 - the author's value
         """Call a function that returns once."""
-        if batch_of(function) is not None:
+        kind = self._kind(function)
+        if kind == "batch":
             return await self._batcher(function).call(arguments)
-        if inspect.iscoroutinefunction(function):
+        if kind == "coroutine":
             try:
                 with contained():
                     return await function(**arguments)
             except RequestCancelled:
                 raise RequestCancelledError from None
         return await self._in_thread(partial(function, **arguments), turn)
+
+    def _kind(self, function: Callable[..., Any]) -> _Kind:
+        """Return how a function answers; it is looked at once, not at each call."""
+        found = self._kinds.get(function)
+        if found is None:
+            found = self._kinds[function] = _kind_of(function)
+        return found
 
     def _batcher(self, function: Callable[..., Any]) -> Batcher:
         """Return what gathers the calls of *function*."""

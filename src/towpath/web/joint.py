@@ -9,8 +9,6 @@ most proxies are reached over Unix sockets.
 """
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 __all__ = ["Joint"]
 
@@ -23,24 +21,18 @@ class Joint:
     Args:
         transport: what is written to.
         loop: it runs in.
+
+    Attributes:
+        is_holding: whether what is written now is the head.
     """
 
-    __slots__ = ("_head", "_is_holding", "_loop", "_transport")
+    __slots__ = ("_head", "_loop", "_transport", "is_holding")
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         self._transport = transport
         self._loop = loop
         self._head = b""
-        self._is_holding = False
-
-    @contextmanager
-    def holding(self) -> Iterator[None]:
-        """Hold what is written meanwhile: it is a head."""
-        self._is_holding = True
-        try:
-            yield
-        finally:
-            self._is_holding = False
+        self.is_holding = False
 
     def hold(self, head: bytes) -> None:
         """Keep a head until more comes, or the loop comes round."""
@@ -60,7 +52,7 @@ class Joint:
 
     def write(self, data: bytes) -> None:
         """Write *data*, after the head."""
-        if self._is_holding:
+        if self.is_holding:
             self.hold(data)
         elif self._head and len(data) <= _MOST_COPIED:
             self._transport.write(self.take() + data)

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from towpath.errors import BodyTimeoutError, BodyTooLargeError, RequestError
 from towpath.web.errors import problem_of
 from towpath.web.untold import note_untold
-from towpath.web.zero_copy import GONE
+from towpath.web.zero_copy import ARRIVED, GONE
 
 __all__ = ["Leave", "RequestGuard", "refuse"]
 
@@ -89,6 +89,7 @@ class _Exchange:
         self._started = False
         self._refused = False
         self._finished = False
+        self._has_arrived: Callable[[], bool] = _unknown
 
     async def run(self, scope: Scope, receive: Receive, send: Send, leave: "Leave") -> None:
         """Run the app; drop it when the caller disconnects."""
@@ -99,7 +100,8 @@ class _Exchange:
         async def limited_receive() -> Message:
             return await self._receive(receive)
 
-        gone = scope.get("extensions", {}).get(GONE)
+        extensions = scope.get("extensions", {})
+        gone, self._has_arrived = extensions.get(GONE), extensions.get(ARRIVED, _unknown)
         if gone is not None:
             here = self._app(scope, limited_receive, noted_send)
             guarded = self._work(here, partial(refuse, scope, receive, send))
@@ -160,6 +162,17 @@ class _Exchange:
             return message
         if self._done.is_set():
             await asyncio.Event().wait()  # the watcher owns the connection from here on
+        message = await (receive() if self._has_arrived() else self._in_time(receive))
+        self._got += len(message.get("body", b""))
+        if self._got > self._limit:
+            self._refused = True
+            raise self._too_large()
+        if message["type"] == "http.disconnect" or not message.get("more_body", False):
+            self._done.set()
+        return message
+
+    async def _in_time(self, receive: Receive) -> Message:
+        """Wait for a message as long as the body may still take."""
         began = self._clock()
         left = _FIRST_SECONDS + self._got / _SLOWEST - self._waited
         try:
@@ -169,12 +182,6 @@ class _Exchange:
             self._refused = True
             raise BodyTimeoutError(self._got) from None
         self._waited += self._clock() - began
-        self._got += len(message.get("body", b""))
-        if self._got > self._limit:
-            self._refused = True
-            raise self._too_large()
-        if message["type"] == "http.disconnect" or not message.get("more_body", False):
-            self._done.set()
         return message
 
     async def _until_gone(self, receive: Receive) -> None:
@@ -207,6 +214,11 @@ async def _run_here(
             raise
     finally:
         take_back()
+
+
+def _unknown() -> bool:
+    """Return that nobody knows whether something of a request is here."""
+    return False
 
 
 def _has_body(scope: Scope) -> bool:

@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from towpath.concurrency import in_thread
 from towpath.web.joint import Joint
 
-__all__ = ["EXTENSION", "GONE", "LINES", "SPLICE", "Connection", "Source", "zero_copy"]
+__all__ = ["ARRIVED", "EXTENSION", "GONE", "LINES", "SPLICE", "Connection", "Source", "zero_copy"]
 
 EXTENSION = "http.response.zerocopysend"
 LINES = "towpath.lines"
@@ -31,6 +31,9 @@ LINES = "towpath.lines"
 SPLICE = "towpath.splice"
 """With it a message of this type has a `source`: all that is left of it goes on to the client,
 without a copy (splice(2))."""
+
+ARRIVED = "towpath.arrived"
+"""Its value says whether something of the request is here, so that `receive` waits for nothing."""
 
 GONE = "towpath.gone"
 """Its value takes a function to call when the client hangs up, and returns what takes it back."""
@@ -106,16 +109,27 @@ def zero_copy(app: ASGIApp, connection: Connection) -> ASGIApp:
             elif "lines" in message and _is_plain(cycle):
                 joint.hold(_head_of(cycle, message))
             else:
-                headers = [*message.get("headers", ()), *_pairs(message.get("lines", b""))]
-                with joint.holding():
-                    await send({**message, "headers": headers})
+                await _begun(message, send, joint)
 
         offered = {EXTENSION: {}, LINES: {}, GONE: connection.when_gone}
+        offered[ARRIVED] = cycle.message_event.is_set
         offered |= {SPLICE: {}} if _CAN_SPLICE else {}
         scope.setdefault("extensions", {}).update(offered)
         await app(scope, receive, sending)
 
     return extended if _IS_POSSIBLE else app
+
+
+async def _begun(message: Message, send: Send, joint: Joint) -> None:
+    """Have uvicorn put a head together; it leaves with what follows."""
+    if "lines" in message:
+        headers = [*message["headers"], *_pairs(message["lines"])]
+        message = {**message, "headers": headers}
+    joint.is_holding = True
+    try:
+        await send(message)
+    finally:
+        joint.is_holding = False
 
 
 def _is_plain(cycle: Any) -> bool:  # noqa: ANN401 - uvicorn's
