@@ -1,6 +1,7 @@
 """Half requests, floods and slow bodies against the real server."""
 
 import asyncio
+import hashlib
 import os
 import re
 import socket
@@ -24,6 +25,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     file = tmp_path_factory.mktemp("app") / "echo.py"
     file.write_text(
         dedent("""
+        import hashlib
         import time
         import towpath
         from fastapi import Request
@@ -35,6 +37,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
             @towpath.endpoint("/names")
             async def names(self, request: Request) -> list[str]:
                 return sorted(request.headers)
+            @towpath.endpoint("/digest")
+            def digest(self, text: str) -> str:
+                return hashlib.sha256(text.encode()).hexdigest()
             @towpath.endpoint("/")
             def run(self, text: str = "") -> int:
                 return len(text)
@@ -348,3 +353,34 @@ def test_a_connection_is_closed_after_an_upgrade_that_is_ignored(server: Server)
     assert answer.startswith(b"HTTP/1.1 200 OK")
     assert answer.count(b"HTTP/1.1 ") == 1
     assert b"connection: close" in answer
+
+
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        [40_000],
+        [40_000, 1, 40_000, 1],
+        [1, 40_000, 1],
+        [16_384, 16_383, 1] * 20,
+        [3] * 2000,
+        [200_000, 7, 300_000, 7, 7],
+    ],
+)
+def test_a_body_in_pieces_of_every_size_is_whole(server: Server, sizes: list[int]) -> None:
+    """Large pieces are taken without a copy, small ones are added to what is there."""
+    pieces = [bytes([97 + number % 26]) * size for number, size in enumerate(sizes)]
+    content = iter([b'{"text": "', *pieces, b'"}'])
+    kind = {"content-type": "application/json"}
+    answer = httpx2.post(f"{server.url}/local/echo/digest", content=content, headers=kind)
+    assert answer.json() == hashlib.sha256(b"".join(pieces)).hexdigest()
+
+
+def test_a_large_piece_before_many_small_ones_is_copied_once(server: Server) -> None:
+    """Adding each to bytes that cannot grow in place would copy all of them each time."""
+    size, large = 1_000_000, b'{"text": "' + b"y" * 40_000
+    chunks = [b"%x\r\n%b\r\n" % (len(large), large), b"1\r\nx\r\n" * size, b'2\r\n"}\r\n']
+    head = b"POST /local/echo/digest HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n"
+    head += b"Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+    answer = talk(server, head + b"".join(chunks) + b"0\r\n\r\n", seconds=30)
+    expected = hashlib.sha256(b"y" * 40_000 + b"x" * size).hexdigest()
+    assert expected.encode() in answer

@@ -139,7 +139,8 @@ class _Arriving:
         self._receive = receive
         self._make = make or bodies.spools.new
         self._is_for_file = make is not None
-        self._gathered: list[bytearray] = []  # blocks: single bytes would take forty times as much
+        # Tiny pieces are put together: in a list, single bytes would take forty times as much.
+        self._gathered: list[bytes | bytearray] = []
         self._size = 0  # of what is gathered
         self._spool: Spool | None = None
         self._loan = Loan(bodies.memory, _PIECE, spare=_SPARE)
@@ -176,10 +177,14 @@ class _Arriving:
             await self._flush()
 
     def _gather(self, piece: bytes) -> None:
-        if not self._gathered or len(self._gathered[-1]) >= _PIECE:
-            self._gathered.append(bytearray())
-        self._gathered[-1] += piece
         self._size += len(piece)
+        if len(piece) >= _TINY:
+            self._gathered.append(piece)
+            return
+        last = self._gathered[-1] if self._gathered else b""
+        if not isinstance(last, bytearray) or len(last) >= _PIECE:
+            self._gathered.append(last := bytearray())
+        last += piece
 
     async def _flush(self) -> None:
         """Write what was gathered; the file takes the place of the memory."""

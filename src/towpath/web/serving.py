@@ -32,6 +32,7 @@ _READ_SECONDS = 60.0
 _LEAST_READ = 32 * 1024  # bytes in that time
 _MOST_HEADER_BYTES = 64 * 1024
 _MOST_HEADERS = 100
+_LARGE_PIECE = 16 * 1024  # of a body
 _MOST_AHEAD = 100  # requests that are sent before earlier ones are answered
 
 
@@ -127,6 +128,16 @@ class HardenedProtocol(HttpToolsProtocol):
         self.app = app
         if self.parser.should_upgrade():  # to what is not spoken here: nothing can be read after it
             self.cycle.keep_alive = False
+
+    @override
+    def on_body(self, body: bytes) -> None:
+        """Take a large piece as it is; uvicorn copies each twice."""
+        cycle: Any = self.cycle
+        if cycle is not None and not cycle.body and len(body) >= _LARGE_PIECE:
+            cycle.body = b""  # adding to it is no copy
+        elif cycle is not None and isinstance(cycle.body, bytes):
+            cycle.body = bytearray(cycle.body)
+        super().on_body(body)
 
     @override
     def handle_websocket_upgrade(self) -> None:
