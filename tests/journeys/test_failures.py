@@ -152,48 +152,61 @@ def test_a_server_killed_before_an_answer_was_written_down_runs_it_again(tmp_pat
 # --- 2: setup ---
 
 
+PICKY = """
+    import os, time
+    from pathlib import Path
+    import towpath
+    class Picky(towpath.App, startup_timeout=SECONDS):
+        def setup(self):
+            how = Path(__file__).with_name("how").read_text()
+            if how == "raise":
+                raise ValueError("no weights")
+            if how == "die":
+                print("last words", flush=True)
+                os.kill(os.getpid(), 9)
+            if how == "hang":
+                time.sleep(600)
+        @towpath.endpoint("/")
+        def run(self) -> int:
+            return 1
+"""
+
+
+def failure(server: Server) -> str:
+    apps = httpx2.get(f"{server.url}/admin/status").json()["apps"]
+    return apps["local/picky"]["failure"] or ""
+
+
 @pytest.mark.slow
 def test_setup_that_fails_is_told_and_queued_requests_wait(tmp_path: Path) -> None:
-    code = """
-        import os, time
-        from pathlib import Path
-        import towpath
-        class Picky(towpath.App, startup_timeout=3):
-            def setup(self):
-                how = Path(__file__).with_name("how").read_text()
-                if how == "raise":
-                    raise ValueError("no weights")
-                if how == "die":
-                    print("last words", flush=True)
-                    os.kill(os.getpid(), 9)
-                if how == "hang":
-                    time.sleep(600)
-            @towpath.endpoint("/")
-            def run(self) -> int:
-                return 1
-    """
-    app, how = write(tmp_path, "picky.py", code), tmp_path / "how"
+    app = write(tmp_path, "picky.py", PICKY.replace("SECONDS", "120"))
+    how = tmp_path / "how"
     how.write_text("raise")
     with serve(app, data_dir=tmp_path / "data", store_reserve=0) as server:
         given = submit(server.url, "picky")
         direct = httpx2.post(f"{server.url}/local/picky", json={}, timeout=30)
         assert direct.json()["error_type"] == "runner_scheduling_failure"
-
-        def failure() -> str:
-            apps = httpx2.get(f"{server.url}/admin/status").json()["apps"]
-            return apps["local/picky"]["failure"] or ""
-
-        assert "no weights" in failure()
-        assert "Traceback" in failure()
+        assert "no weights" in failure(server)
+        assert "Traceback" in failure(server)
         how.write_text("die")
-        wait_until(lambda: "last words" in failure(), 30)
-        how.write_text("hang")
-        wait_until(lambda: "not ready after 3 s" in failure(), 40)
-        slow = httpx2.post(f"{server.url}/local/picky", json={}, timeout=60)
-        assert slow.json()["error_type"] in {"startup_timeout", "runner_scheduling_failure"}
+        wait_until(lambda: "last words" in failure(server), 30)
         assert status(given)["status"] == "IN_QUEUE"
         how.write_text("work")
         assert result(given, 60).json() == 1
+
+
+@pytest.mark.slow
+def test_a_queued_request_waits_for_a_setup_as_long_as_it_may_take(tmp_path: Path) -> None:
+    """trust T45: the start's own limit ends it, with a reason."""
+    app = write(tmp_path, "picky.py", PICKY.replace("SECONDS", "3"))
+    (tmp_path / "how").write_text("hang")
+    with serve(app, data_dir=tmp_path / "data", store_reserve=0) as server:
+        given = submit(server.url, "picky")
+        slow = httpx2.post(f"{server.url}/local/picky", json={}, timeout=60)
+        assert slow.json()["error_type"] in {"startup_timeout", "runner_scheduling_failure"}
+        assert "not ready after 3 s" in failure(server)
+        answer = result(given, 60)
+        assert (answer.status_code, answer.json()["error_type"]) == (504, "startup_timeout")
 
 
 # --- 6, 8: hangs and leavers ---
