@@ -1,11 +1,15 @@
 """What callers are told of an error: nothing of the server's settings, folders and neighbours."""
 
+import json
 import logging
+from pathlib import Path
 
+import httpx2
 import pytest
 
 from towpath import errors as e
 from towpath.gateway.answers import error_answer
+from towpath.testing import serve
 from towpath.web.errors import RULES, problem_of
 
 SECRETS = ("TOWPATH_", "/srv/state", "db.internal", "Raise its")
@@ -48,3 +52,58 @@ def test_what_has_no_advice_is_told_whole() -> None:
         error = kind("x") if kind is not e.BodyTimeoutError else kind(1)
         assert error.told == str(error)
         assert kind in RULES
+
+
+def rule_of(error: e.TowpathError) -> type:
+    return next(kind for kind in type(error).__mro__ if kind in RULES)
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+def test_the_operator_is_answered_with_all_of_it(error, caplog) -> None:
+    """All but errors of an app's inputs, which the operator's routes do not have."""
+    caplog.set_level(logging.INFO)
+    said = json.loads(error_answer(error, is_operator=True).body)["detail"]
+    assert said == (
+        str(error) if RULES[rule_of(error)].shape != "list" else "Internal Server Error"
+    )
+    assert not caplog.records
+
+
+@pytest.mark.parametrize(
+    ("error", "level"),
+    [
+        (e.StoreUnusableError("/srv/state"), logging.WARNING),
+        (e.StoreFullError(need=1, free=2, reserve=3), logging.WARNING),
+        (e.QueueUnavailableError("db.internal"), logging.WARNING),
+        (e.ForbiddenError("Not here.", advice="Set TOWPATH_CORS_ORIGINS."), logging.INFO),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_fault_of_the_server_is_written_down_at_any_level(error, level: int, caplog) -> None:
+    caplog.set_level(logging.INFO)
+    error_answer(error)
+    assert [line.levelno for line in caplog.records] == [level]
+
+
+def test_the_operators_routes_say_why_the_store_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = tmp_path / "one.py"
+    app.write_text(
+        "import towpath\n"
+        "class One(towpath.App):\n"
+        "    @towpath.endpoint('/')\n"
+        "    def run(self) -> int:\n"
+        "        return 1\n"
+    )
+
+    def broken(*_: object, **__: object) -> None:
+        raise e.StoreUnusableError("/srv/state answered 'Read-only file system'.")
+
+    with serve(str(app), store_reserve=0) as server:
+        url = httpx2.post(f"{server.url}/files/upload", content=b"x").json()["access_url"]
+        store = type(server.running.store)
+        monkeypatch.setattr(store, "remove", broken)
+        answer = httpx2.delete(f"{server.url}/admin/files/{url.split('/')[4]}")
+        assert (answer.status_code, answer.json()["detail"][:10]) == (503, "/srv/state")
+        monkeypatch.undo()

@@ -30,7 +30,7 @@ from towpath.gateway.admin import AdminRoutes
 from towpath.gateway.answers import error_answer
 from towpath.gateway.bodies import Bodies
 from towpath.gateway.desk import QueueDesk
-from towpath.gateway.entrance import Entrance
+from towpath.gateway.entrance import Entrance, address_of
 from towpath.gateway.hosts import host_judge
 from towpath.gateway.keys import AdminGuard, KeyGuard, allowed_origins
 from towpath.gateway.metrics import CONTENT_TYPE, Metrics
@@ -285,8 +285,8 @@ class _Api:
         return Response(self._metrics.exposition(), media_type=CONTENT_TYPE)
 
 
-async def _ours(_: Request, error: Exception) -> Response:
-    return error_answer(error)
+async def _ours(request: Request, error: Exception) -> Response:
+    return error_answer(error, is_operator=address_of(request.scope).service == "admin")
 
 
 async def _http(request: Request, error: Exception) -> Response:

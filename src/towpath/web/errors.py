@@ -140,7 +140,11 @@ _INSIDE = Problem(500, {"detail": "Internal Server Error"})
 
 
 def problem_of(
-    error: BaseException, *, loc: Sequence[str | int] | None = None, value: object = None
+    error: BaseException,
+    *,
+    loc: Sequence[str | int] | None = None,
+    value: object = None,
+    is_operator: bool = False,
 ) -> Problem:
     """Return the answer to *error*; anything that is not ours is a 500 that says nothing.
 
@@ -149,13 +153,15 @@ def problem_of(
         loc: the input that is to blame; without one, a download or media error is the app's own
             fault: 500.
         value: the input's value, where the error does not know it.
+        is_operator: whether who asks may know folders, hosts and settings.
     """
     rule = next((RULES[kind] for kind in type(error).__mro__ if kind in RULES), None)
     if rule is None or not isinstance(error, TowpathError):
         return _INSIDE
     if rule.shape == "list":
         return _entry(error, rule, loc, value)
-    body: dict[str, Any] = {"detail": shown(error.told, _LONGEST_MESSAGE)}
+    told = str(error) if is_operator else error.told
+    body: dict[str, Any] = {"detail": shown(told, _LONGEST_MESSAGE)}
     headers: dict[str, str] = {}
     if rule.shape == "infra":
         body["error_type"] = headers["X-Fal-Error-Type"] = rule.word
