@@ -14,7 +14,7 @@ from typing import Any, TypeVar, cast
 import uvicorn
 from starlette.types import ASGIApp, Scope
 from typing_extensions import override
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from towpath.clock import system_clock
 from towpath.errors import RequestError
@@ -167,7 +167,7 @@ class HardenedProtocol(HttpToolsProtocol):
 
     def _is_answering(self) -> bool:
         """Return whether an answer has begun that is not whole."""
-        cycle = cast("RequestResponseCycle | None", self.cycle)  # None before the first request
+        cycle: Any = self.cycle  # None before the first request
         return cycle is not None and cycle.response_started and not cycle.response_complete
 
     def _refusal(self) -> RequestError | None:
