@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from towpath.cdn.headers import file_headers
+from towpath.cdn.headers import file_headers, modified_of
 from towpath.storage.records import StoredFile
 
 FILE = StoredFile("a" * 32, "photo.png", "image/png", 10, "ab" * 32, 1_700_000_000.5, None)
@@ -10,6 +10,12 @@ FILE = StoredFile("a" * 32, "photo.png", "image/png", 10, "ab" * 32, 1_700_000_0
 
 def headers(*, download: bool = False, now: float = 1_700_000_100, **change) -> dict[str, str]:
     return file_headers(replace(FILE, **change), now=now, download=download)
+
+
+def test_a_file_was_modified_in_the_second_before_it_was_saved() -> None:
+    """No Last-Modified is later than the Date of its answer (RFC 9110, 8.8.2.1)."""
+    assert modified_of(FILE) == 1_699_999_999
+    assert headers()["last-modified"] == "Tue, 14 Nov 2023 22:13:19 GMT"
 
 
 @pytest.mark.parametrize(

@@ -151,6 +151,14 @@ def test_a_host_is_at_most_as_long_as_names_are(length: int) -> None:
             parse_target(url)
 
 
+def test_a_host_is_as_long_as_its_ascii_form() -> None:
+    """Each label grows when it is encoded: 251 letters become more than a name may have."""
+    host = ".".join(["ü" * 20] * 12)
+    assert len(host) < 253 < len(host.encode("idna"))
+    with pytest.raises(InvalidURLError, match="no usable host"):
+        parse_target(f"http://{host}/")
+
+
 @pytest.mark.parametrize(
     ("entry", "url", "address", "passes"),
     [
