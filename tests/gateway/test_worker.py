@@ -247,3 +247,26 @@ def test_a_server_that_stops_begins_no_attempt_after_it(
         assert queue.read("a").state == "queued"
 
     play(queue, monkeypatch, Outcome("ok", 200, (), b"{}"), story)
+
+
+def test_an_attempt_is_stopped_once_and_one_that_is_over_not_at_all(
+    queue: RequestQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The caller's second word of it must not cut off what the first one began."""
+
+    class Work:
+        cancels = 0
+
+        def cancel(self) -> None:
+            self.cancels += 1
+
+    async def story(worker: Worker, _: FakeEngine) -> None:
+        work: Any = Work()
+        worker.stop_attempt("unknown")
+        worker.attempts["a"] = (None, work)  # type: ignore[assignment]  # its claim is not asked
+        worker.stop_attempt("a")
+        worker.stop_attempt("a")
+        del worker.attempts["a"]
+        assert work.cancels == 1
+
+    play(queue, monkeypatch, None, story)
