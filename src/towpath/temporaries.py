@@ -97,7 +97,7 @@ class Keeper:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._held: tuple[Temporary, ...] = ()
+        self._held: list[Temporary] = []
         self._watched: weakref.WeakSet[Temporary] | None = None
         self._is_closed = False
 
@@ -120,14 +120,14 @@ class Keeper:
         """
         with self._lock:
             if not self._is_closed:
-                self._held += (temporary,)
+                self._held.append(temporary)
 
     def close(self) -> None:
         """Remove everything; code that still uses it gets FileNotFoundError."""
         with self._lock:
             self._is_closed = True
             watched = list(self._watched or ())
-            self._watched, self._held = None, ()
+            self._watched, self._held = None, []
         for temporary in watched:
             temporary.close()
 

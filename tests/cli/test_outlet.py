@@ -1,6 +1,7 @@
 """Lines that the command prints: in their order, and in few writes."""
 
 import pytest
+from tests.support.command import wait_until
 
 from towpath.cli import outlet as outlet_room
 from towpath.cli.outlet import Outlet
@@ -38,3 +39,16 @@ def test_what_waits_at_the_end_is_written_at_once(written: list[tuple[int, bytes
     outlet.say("last")
     outlet.close()
     assert b"".join(lines for _, lines in written) == b"first\nlast\n"
+
+
+def test_much_that_waits_is_written_without_a_rest(
+    written: list[tuple[int, bytes]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An app may print more in a moment than one piece; lines would be dropped meanwhile."""
+    monkeypatch.setattr(outlet_room, "_REST_SECONDS", 3600.0)
+    outlet, line = Outlet(), "x" * 70_000
+    for _ in range(40):
+        outlet.say(line)
+    wait_until(lambda: len(written) >= 39, 20)
+    outlet.close()
+    assert sum(len(lines) for _, lines in written) == 40 * 70_001

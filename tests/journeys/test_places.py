@@ -32,7 +32,7 @@ class One(towpath.App, max_websockets=2, websocket_idle_timeout=2, stall_timeout
     async def raw(self, request: Request) -> int:
         return len(await request.body())
 
-    @towpath.endpoint("/work/health")
+    @towpath.endpoint("/task/health")
     def work_health(self, text: str = "") -> int:
         return len(text)
 
@@ -110,7 +110,7 @@ JSON = {"Content_Type": "application/json"}
     [
         "/local/one",
         "/local/one/health",
-        "/local/one/work/health",
+        "/local/one/task/health",
         "/local/one/no/such",
         "/local/one/raw",
     ],

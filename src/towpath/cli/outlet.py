@@ -8,7 +8,8 @@ Of an output that is closed the rest is dropped; one that is full is tried again
 
 To wake that thread for each line costs more than the line: the event loop and the thread take turns
 at the interpreter, at each request. So it is woken only when it has nothing to do, writes all that
-has come as one piece, and rests a moment in which more comes.
+has come as one piece, and rests a moment in which more comes. While much waits it goes on, or an
+app that prints much would lose lines to an output that is fast enough.
 
 A standard descriptor that was closed before the start (`>&-`) would be given to the next file or
 socket that is opened, and output would go into that: `fill_descriptors` opens the null device
@@ -99,7 +100,8 @@ class Outlet:
                 if error.errno not in _PASSING:
                     with self._changed:
                         self._closed.add(where)
-            self._ending.wait(_REST_SECONDS)
+            if self._size < _MOST_AT_ONCE:
+                self._ending.wait(_REST_SECONDS)
 
     def _next(self) -> tuple[Where, bytes] | None:
         """Wait for lines, and return those for one output; None at the end."""

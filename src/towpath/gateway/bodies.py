@@ -190,8 +190,7 @@ class _Arriving:
         """Write what was gathered; the file takes the place of the memory."""
         gathered, self._gathered, self._size = self._gathered, [], 0
         spool = self._spool or await self._open()
-        for block in gathered:
-            await in_thread(spool.write)(block)
+        await in_thread(_write)(spool, gathered)
         self._loan.give_back()
 
     async def _open(self) -> Spool:
@@ -203,6 +202,12 @@ class _Arriving:
         self._loan.give_back()
         if self._spool is not None:
             self._spool.close()
+
+
+def _write(spool: Spool, blocks: Iterable[bytes | bytearray]) -> None:
+    """Write blocks in one visit of a thread; joining them would take their memory again."""
+    for block in blocks:
+        spool.write(block)
 
 
 def _piece(message: Message) -> bytes:

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
 
 from starlette.datastructures import Headers
@@ -131,7 +131,7 @@ class QueueRoutes:
         lines = None
         if _wants_logs(request):
             known = await in_queue_thread(self._queue.records.logs)(asked.request_id)
-            lines = [line for _, line in known if self._may_read(request, line)]
+            lines = self._readable(request, known)
         return JSONResponse(self._json(asked, lines), 200 if asked.state == "done" else 202)
 
     async def _stream(self, request: Request, address: Address) -> Response:
@@ -189,11 +189,10 @@ class QueueRoutes:
             request.state.app = found.app
         return found
 
-    def _may_read(self, request: Request, line: LogLine) -> bool:
-        """Return whether whoever asks may read a line: tracebacks are the operator's."""
-        return is_for_callers(line) or is_operator(
-            request.headers, self._settings, private=self._is_private
-        )
+    def _readable(self, request: Request, lines: Sequence[tuple[int, LogLine]]) -> list[LogLine]:
+        """Return the lines that whoever asks may read: tracebacks are the operator's."""
+        reads_all = is_operator(request.headers, self._settings, private=self._is_private)
+        return [line for _, line in lines if reads_all or is_for_callers(line)]
 
     def _json(self, asked: QueuedRequest, lines: list[LogLine] | None) -> dict[str, object]:
         usual, room = self._dispatcher.usual(asked.app)
@@ -212,7 +211,7 @@ class QueueRoutes:
             lines: list[LogLine] | None = None
             if _wants_logs(request):
                 fresh = await in_queue_thread(self._queue.records.logs)(request_id, first=place)
-                lines = [line for _, line in fresh if self._may_read(request, line)]
+                lines = self._readable(request, fresh)
                 place = fresh[-1][0] + 1 if fresh else place
             said = self._json(asked, lines)
             now = json.dumps(said | {"eta": None}).encode()  # it changes all the time
