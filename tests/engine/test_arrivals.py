@@ -20,7 +20,6 @@ from towpath.errors import (
     ServerStoppingError,
 )
 from towpath.runner.wire import AppSpec
-from towpath.settings import Settings
 
 
 def spec(name: str) -> AppSpec:
@@ -28,13 +27,13 @@ def spec(name: str) -> AppSpec:
 
 
 class Loads:
-    """What stands for `describe`: each file has its results, one a call."""
+    """What loads the apps of a file: each file has its results, one a call."""
 
     def __init__(self, **results: list[AppSpec | AppError]) -> None:
         self.results = results
         self.gates: dict[str, asyncio.Event] = {}
 
-    async def __call__(self, reference: str, _: Settings) -> list[AppSpec]:
+    async def __call__(self, reference: str) -> list[AppSpec]:
         name = reference.removesuffix(".py")
         if name in self.gates:
             await self.gates[name].wait()
@@ -62,13 +61,12 @@ def here() -> list[str]:
 def made(
     monkeypatch: pytest.MonkeyPatch, loads: Loads, here: list[str], *references: str
 ) -> Arrivals:
-    monkeypatch.setattr(arrivals, "describe", loads)
     monkeypatch.setattr(arrivals, "backoff_seconds", lambda _: 0.01)
 
     async def welcome(found: AppSpec) -> None:
         here.append(found.name)
 
-    return Arrivals(references, Settings(), welcome)
+    return Arrivals(references, loads, welcome)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import asyncio
 import os
 import sys
 import tempfile
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,10 +14,18 @@ import pytest
 
 from towpath import settings as settings_room
 from towpath.engine.child import Child, Wanted, describe
+from towpath.engine.template import Templates
+
+
+@pytest.fixture
+def templates() -> Iterator[Templates]:
+    found = Templates()
+    yield found
+    found.end()
 
 
 def test_a_process_that_cannot_be_started_leaves_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, templates: Templates
 ) -> None:
     file = tmp_path / "one.py"
     file.write_text(
@@ -29,20 +38,23 @@ def test_a_process_that_cannot_be_started_leaves_nothing(
     settings = settings_room.load(data_dir=tmp_path / "data", store_reserve=0)
 
     async def start() -> None:
-        spec = (await describe(str(file), settings))[0]
+        spec = (await describe(str(file), settings, templates))[0]
         wanted = Wanted(spec, "local", (), lambda _: None, lambda: None)
         monkeypatch.setattr(sys, "executable", str(tmp_path / "no-python"))
+        templates.end()
         before = len(list(Path("/dev/fd").iterdir()))
         for _ in range(3):
             with pytest.raises(FileNotFoundError):
-                await Child.start(wanted, settings)
+                await Child.start(wanted, settings, templates)
         assert len(list(Path("/dev/fd").iterdir())) == before
 
     asyncio.run(start())
     assert not list(Path(tempfile.gettempdir()).glob(f"towpath-{os.getpid()}-*"))
 
 
-def test_apps_that_take_long_to_load_keep_no_thread_from_the_others(tmp_path: Path) -> None:
+def test_apps_that_take_long_to_load_keep_no_thread_from_the_others(
+    tmp_path: Path, templates: Templates
+) -> None:
     """trust T45: reading what they say waits for as long as their code loads."""
     begun, slow = tmp_path / "begun", tmp_path / "slow.py"
     slow.write_text(
@@ -52,7 +64,7 @@ def test_apps_that_take_long_to_load_keep_no_thread_from_the_others(tmp_path: Pa
 
     async def load() -> None:
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
-        loading = asyncio.create_task(describe(str(slow), settings))
+        loading = asyncio.create_task(describe(str(slow), settings, templates))
         while not begun.exists():
             await asyncio.sleep(0.05)
         async with asyncio.timeout(10):

@@ -12,6 +12,7 @@ from tests.support.command import write
 from towpath import settings as settings_room
 from towpath.engine.child import describe
 from towpath.engine.local import LocalEngine
+from towpath.engine.template import Templates
 from towpath.errors import AppSetupError, UnknownAppError
 from towpath.runner.wire import AppSpec
 
@@ -39,7 +40,9 @@ def played(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[Story], 
         async def run() -> None:
             settings = settings_room.load(data_dir=tmp_path / "data", store_reserve=0)
             settings.state.mkdir(parents=True)
-            spec = (await describe(file, settings))[0]
+            templates = Templates()
+            spec = (await describe(file, settings, templates))[0]
+            templates.end()
             engine = LocalEngine([], settings)
             await engine.start()
             try:

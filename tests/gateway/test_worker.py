@@ -77,7 +77,7 @@ def play(queue: RequestQueue, monkeypatch: pytest.MonkeyPatch, outcome: Any, sto
 
 
 async def once(worker: Worker, line: str = "usual") -> bool:
-    return await worker.work_once(APP, SPEC, line, placed=lambda: None)
+    return await worker.work_once(APP, SPEC, line, placed=lambda: None, released=lambda: None)
 
 
 def failing(times: int, error: Exception, then: Callable[..., Any]) -> Callable[..., Any]:

@@ -58,10 +58,13 @@ def server(tmp_path: Path) -> Iterator[Command]:
 
 
 def started(server: Command) -> tuple[dict[str, int], set[int]]:
-    """Have the app start all that it can; return the processes by name, and all below the server."""
+    """Have the app start all that it can; return the processes by name, and all of the runner."""
     told = httpx2.post(f"{server.url}/local/starting", json={}, timeout=60).json()
-    below = psutil.Process(server.process.pid).children(recursive=True)
-    return told, {each.pid for each in below} | set(told.values())
+    return told, below(told["guardian"]) | set(told.values())
+
+
+def below(pid: int) -> set[int]:
+    return {each.pid for each in psutil.Process(pid).children(recursive=True)}
 
 
 def is_gone(pid: int) -> bool:
@@ -93,15 +96,16 @@ def stop_server(server: Command, told: dict[str, int]) -> None:
 def test_trust_t48_nothing_that_an_app_started_is_left(
     server: Command, end: Callable[[Command, dict[str, int]], None]
 ) -> None:
-    told, below = started(server)
+    told, theirs = started(server)
+    ours = below(server.process.pid) if end is not kill_runner else set()
     end(server, told)
-    wait_until(lambda: all(is_gone(pid) for pid in below - {server.process.pid}))
+    wait_until(lambda: all(is_gone(pid) for pid in theirs | ours))
 
 
 def test_trust_t48_a_guardian_that_is_killed_takes_its_runner_along(server: Command) -> None:
-    told, below = started(server)
+    told, theirs = started(server)
     kill_guardian(server, told)
-    wait_until(lambda: all(is_gone(pid) for pid in below - {told["no environment"]}))
+    wait_until(lambda: all(is_gone(pid) for pid in theirs - {told["no environment"]}))
     os.kill(told["no environment"], signal.SIGKILL)
     again, _ = started(server)
     assert again["runner"] != told["runner"]
@@ -110,14 +114,31 @@ def test_trust_t48_a_guardian_that_is_killed_takes_its_runner_along(server: Comm
 def test_trust_t48_the_next_server_ends_what_a_killed_guardian_and_server_left(
     server: Command, tmp_path: Path
 ) -> None:
-    told, below = started(server)
+    told, theirs = started(server)
     kill_guardian(server, told)
     kill_server(server, told)
     wait_until(lambda: is_gone(told["runner"]))
     os.kill(told["no environment"], signal.SIGKILL)
     with Command(*server.arguments, env=server.env) as second:
         second.wait_for("ready in")
-        wait_until(lambda: all(is_gone(pid) for pid in below))
+        wait_until(lambda: all(is_gone(pid) for pid in theirs))
+
+
+def kill_template(server: Command) -> None:
+    for each in psutil.Process(server.process.pid).children():
+        if "--template" in each.cmdline():
+            each.kill()
+            each.wait()
+
+
+def test_a_template_that_is_killed_takes_no_runner_along(server: Command) -> None:
+    told, theirs = started(server)
+    kill_template(server)
+    assert httpx2.post(f"{server.url}/local/starting", json={}).json()["runner"] == told["runner"]
+    os.kill(told["runner"], signal.SIGKILL)
+    wait_until(lambda: all(is_gone(pid) for pid in theirs))
+    again, _ = started(server)
+    assert again["runner"] != told["runner"]
 
 
 def test_trust_t48_a_runners_status_is_told_through_its_guardian(server: Command) -> None:

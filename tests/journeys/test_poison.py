@@ -156,6 +156,17 @@ def test_a_request_that_kills_its_runner_costs_the_others_nothing(tmp_path: Path
         assert direct.json() == "d"
 
 
+def test_requests_that_hang_hold_up_nobody_until_their_end_is_told(tmp_path: Path) -> None:
+    """trust T32: both runners hang; those behind have others while the killed ones' logs come."""
+    names = [("p", "hang"), ("q", "hang"), *((name, "") for name in "abcde")]
+    with fragile(tmp_path) as server:
+        requests = Requests(server.url, names, 0)
+        requests.run(60)
+        check(server, requests, names)
+    done = {name: at - requests.took["p"] for name, at in requests.took.items()}
+    assert max(done[name] for name in "abcde") < 0, done
+
+
 @pytest.mark.soak
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("seed", [1, 2, 3])

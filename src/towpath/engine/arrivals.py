@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 
 from towpath.app.loading import parse_reference
 from towpath.app.outline import names_in
-from towpath.engine.child import describe
 from towpath.engine.engine import AppStatus
 from towpath.engine.scaling import backoff_seconds
 from towpath.errors import (
@@ -27,7 +26,6 @@ from towpath.errors import (
     ServerStoppingError,
 )
 from towpath.runner.wire import AppSpec
-from towpath.settings import Settings
 
 __all__ = ["Arrivals"]
 
@@ -56,17 +54,17 @@ class Arrivals:
 
     Args:
         references: where they are.
-        settings: what the processes that load them get.
+        load: says which apps a reference has.
         welcome: deploys an app.
     """
 
     def __init__(
         self,
         references: Sequence[str],
-        settings: Settings,
+        load: Callable[[str], Awaitable[list[AppSpec]]],
         welcome: Callable[[AppSpec], Awaitable[None]],
     ) -> None:
-        self._settings = settings
+        self._load_apps = load
         self._welcome = welcome
         self._expected = [_Expected(r, names_in(parse_reference(r))) for r in references]
         self._here: dict[str, str] = {}
@@ -188,7 +186,7 @@ class Arrivals:
 
     async def _load(self, each: _Expected) -> None:
         try:
-            specs = await describe(each.reference, self._settings)
+            specs = await self._load_apps(each.reference)
         except AppError as error:
             each.error = error
             log.error(  # noqa: TRY400 - the author's lines are logged, ours say nothing

@@ -22,6 +22,7 @@ from towpath.engine.environments import python_of
 from towpath.engine.output import log_output
 from towpath.engine.pipes import Event, Pipes, RunnerPipes
 from towpath.engine.process import ChildProcess
+from towpath.engine.template import Template, Templates
 from towpath.errors import AppDefinitionError, AppSetupError, StartTimeoutError
 from towpath.net.upstream import Upstream, UpstreamError
 from towpath.runner.process import RunnerFolder, end_group
@@ -83,7 +84,7 @@ class Child:
     requests: set[str] = field(default_factory=set)
 
     @classmethod
-    async def start(cls, wanted: "Wanted", settings: Settings) -> "Child":
+    async def start(cls, wanted: "Wanted", settings: Settings, templates: Templates) -> "Child":
         """Start a runner; it takes requests once `ready` returns.
 
         Raises:
@@ -102,7 +103,9 @@ class Child:
             made.callback(pipes.drop)
             ends = pipes.open()
             inherited.callback(ends.close)
-            process = await _spawn(wanted, settings, python, (listener.fileno(), ends, mark))
+            env = settings.environment_of_runner() | _visible(wanted.gpus) | {MARK: mark}
+            origin = _Origin(python, env, templates.of(python, env))
+            process = await _spawn(wanted, origin, listener.fileno(), ends)
             made.pop_all()
         pipes.start()
         runners, upstream = settings.state / "runners", Upstream(str(path))
@@ -197,23 +200,48 @@ def sweep_homes() -> int:
     return removed
 
 
-async def _spawn(
-    wanted: Wanted, settings: Settings, python: str, given: tuple[int, RunnerPipes, str]
-) -> ChildProcess:
-    """Start the process; what the app prints goes into the pipes."""
-    listener, pipes, mark = given
-    options = {"--owner": wanted.owner, "--socket": listener, "--events": pipes.events}
+@dataclass(frozen=True, slots=True)
+class _Origin:
+    """What a process of a runner is made from.
+
+    Attributes:
+        python: its interpreter.
+        env: its whole environment.
+        template: what it is forked from, if there is one.
+    """
+
+    python: str
+    env: Mapping[str, str]
+    template: Template | None
+
+    async def start(
+        self, *arguments: str, descriptors: Sequence[int], ends: RunnerPipes
+    ) -> ChildProcess:
+        """Start a process; what it prints goes into the pipes."""
+        return await ChildProcess.start(
+            (self.python, *_MODULE, *arguments),
+            descriptors=descriptors,
+            env=self.env,
+            outputs=(ends.out, ends.err),
+            template=self.template,
+        )
+
+
+async def _spawn(wanted: Wanted, origin: _Origin, listener: int, ends: RunnerPipes) -> ChildProcess:
+    """Start the process of a runner."""
+    options = {"--owner": wanted.owner, "--socket": listener, "--events": ends.events}
     flags = [str(word) for pair in options.items() for word in pair]
-    visible = {"CUDA_VISIBLE_DEVICES": ",".join(wanted.gpus)} if wanted.gpus else {}
-    return await ChildProcess.start(
-        (python, *_MODULE, wanted.spec.reference, *flags),
-        descriptors=(listener, pipes.events),
-        env=settings.environment_of_runner() | visible | {MARK: mark},
-        outputs=(pipes.out, pipes.err),
+    return await origin.start(
+        wanted.spec.reference, *flags, descriptors=(listener, ends.events), ends=ends
     )
 
 
-async def describe(reference: str, settings: Settings) -> list[AppSpec]:
+def _visible(gpus: Sequence[str]) -> dict[str, str]:
+    """Return what tells a process which GPUs it may use."""
+    return {"CUDA_VISIBLE_DEVICES": ",".join(gpus)} if gpus else {}
+
+
+async def describe(reference: str, settings: Settings, templates: Templates) -> list[AppSpec]:
     """Return the specs of the apps in *reference*, loaded in a process of their own.
 
     Raises:
@@ -222,7 +250,8 @@ async def describe(reference: str, settings: Settings) -> list[AppSpec]:
     """
     requirements = requirements_in(parse_reference(reference))
     python = await python_of(reference, requirements, settings)
-    content, status = await _described(python, reference, settings)
+    env = settings.environment_of_runner()
+    content, status = await _described(_Origin(python, env, templates.of(python, env)), reference)
     if "apps" not in content:
         ended = f"{reference} cannot be loaded: its process ended with status {status}."
         trace = str(content.get("traceback", ""))
@@ -230,9 +259,7 @@ async def describe(reference: str, settings: Settings) -> list[AppSpec]:
     return [_checked(AppSpec.from_json(app), requirements) for app in content["apps"]]
 
 
-async def _described(
-    python: str, reference: str, settings: Settings
-) -> tuple[Mapping[str, Any], int]:  # Any: JSON
+async def _described(origin: _Origin, reference: str) -> tuple[Mapping[str, Any], int]:  # Any: JSON
     """Have a process load the apps; return what it says of them, and its exit status."""
     started = list[ChildProcess]()
 
@@ -243,11 +270,8 @@ async def _described(
     ends = pipes.open()
     read_end, write_end = os.pipe()
     try:
-        process = await ChildProcess.start(
-            (python, *_MODULE, reference, "--describe", str(write_end)),
-            descriptors=(write_end,),
-            env=settings.environment_of_runner(),
-            outputs=(ends.out, ends.err),
+        process = await origin.start(
+            reference, "--describe", str(write_end), descriptors=(write_end,), ends=ends
         )
     except BaseException:
         os.close(read_end)

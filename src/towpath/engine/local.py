@@ -16,6 +16,7 @@ from towpath.engine.pipes import Event
 from towpath.engine.places import Lease
 from towpath.engine.pool import Pool
 from towpath.engine.scaling import Scale
+from towpath.engine.template import Templates
 from towpath.errors import AppError, AppStartingError, UnknownAppError
 from towpath.runner.process import sweep_runners
 from towpath.runner.strays import end_strays, is_server_gone
@@ -49,7 +50,8 @@ class LocalEngine:
         self._is_surveyed = False
         self._surveying = asyncio.Lock()
         self._hear = hear
-        self._arrivals = Arrivals((), settings, self.deploy)
+        self._templates = Templates()
+        self._arrivals = Arrivals((), self._describe, self.deploy)
 
     def listen(self, hear: Listener) -> None:
         """Say who hears what runners print and say of their requests."""
@@ -57,7 +59,7 @@ class LocalEngine:
 
     def expect(self, references: Sequence[str]) -> None:
         """Say which apps are to be loaded by `bring`; their names are known from now on."""
-        self._arrivals = Arrivals(references, self._settings, self.deploy)
+        self._arrivals = Arrivals(references, self._describe, self.deploy)
 
     # --- Engine ---
 
@@ -133,6 +135,7 @@ class LocalEngine:
         async with anyio.create_task_group() as group:
             for pool in self._pools.values():
                 group.start_soon(partial(pool.stop, grace=grace))
+        self._templates.end()
 
     def spec(self, owner: str, app: str) -> AppSpec:
         """Return the spec of *owner*/*app*.
@@ -191,7 +194,7 @@ class LocalEngine:
         """
         failures: list[AppError] = []
         for reference in references:
-            specs = await describe(reference, self._settings)
+            specs = await self._describe(reference)
             for spec in specs:
                 try:
                     await self._renew(spec)
@@ -208,6 +211,9 @@ class LocalEngine:
             await self.deploy(spec)
 
     # --- pieces ---
+
+    async def _describe(self, reference: str) -> list[AppSpec]:
+        return await describe(reference, self._settings, self._templates)
 
     def _pool(self, app: str) -> Pool:
         pool = self._pools.get(app)
@@ -250,7 +256,7 @@ class LocalEngine:
 
         wanted = Wanted(spec, owner, gpus, tell, partial(self._machine.give_back, gpus))
         try:
-            started.append(await Child.start(wanted, self._settings))
+            started.append(await Child.start(wanted, self._settings, self._templates))
         except BaseException:
             self._machine.give_back(gpus)
             raise

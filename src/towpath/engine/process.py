@@ -6,33 +6,37 @@ and dead-locked when another thread held a lock at that moment.
 
 import asyncio
 import json
+import signal
 import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Self
+from typing import BinaryIO, Self
 
+from towpath.engine.template import Template, closed_on_error, our_stderr
 from towpath.runner import guardian
 from towpath.runner.strays import MARK
 
 __all__ = ["ChildProcess"]
 
 _GUARDIAN = str(Path(guardian.__file__).absolute())
+_TEMPLATE_SECONDS = 60.0  # for its imports, on a cold disk; runners are executed after that
 
 
 class ChildProcess:
     """A running program. What it starts ends with it, and it ends with us (`runner.guardian`).
 
     Args:
-        popen: its guardian, which ends as the program ends.
         server: our end of the guardian's socket; when it closes, all is killed.
         pid: the program's process id.
+        popen: its guardian, if that is a child of ours.
     """
 
     def __init__(
-        self, popen: "subprocess.Popen[bytes]", server: socket.socket, *, pid: int
+        self, server: socket.socket, *, pid: int, popen: "subprocess.Popen[bytes] | None"
     ) -> None:
         self.pid = pid
         self._popen = popen
@@ -49,6 +53,7 @@ class ChildProcess:
         descriptors: Sequence[int],
         env: Mapping[str, str],
         outputs: tuple[int, int] | None = None,
+        template: Template | None = None,
     ) -> Self:
         """Start a program, as the leader of a session of its own.
 
@@ -57,22 +62,56 @@ class ChildProcess:
             descriptors: what it inherits besides the standard streams.
             env: its whole environment.
             outputs: its standard output and error; without them both are our standard error.
+            template: what it is forked from; executed if there is none, or it cannot fork.
+        """
+        asked = json.dumps(
+            {
+                "command": list(arguments),
+                "environment": dict(env),
+                "descriptors": list(descriptors),
+            }
+        )
+        if template is not None and outputs is not None:
+            with suppress(OSError):
+                return await cls._fork(template, asked, (*outputs, *descriptors))
+            template.end()
+        return await cls._execute(asked, descriptors, env, outputs)
+
+    @classmethod
+    async def _fork(cls, template: Template, asked: str, descriptors: Sequence[int]) -> Self:
+        """Have the template fork it.
+
+        Raises:
+            OSError: it cannot, or does not answer.
         """
         server, theirs = socket.socketpair()
-        with theirs:
-            try:
+        with closed_on_error(server):
+            with theirs:
+                template.fork((theirs.fileno(), *descriptors))
+            server.settimeout(_TEMPLATE_SECONDS)
+            pid = await asyncio.to_thread(_told_pid, server, asked)
+            server.settimeout(None)
+            return cls(server, pid=pid, popen=None)
+
+    @classmethod
+    async def _execute(
+        cls,
+        asked: str,
+        descriptors: Sequence[int],
+        env: Mapping[str, str],
+        outputs: tuple[int, int] | None,
+    ) -> Self:
+        """Have a new guardian execute it."""
+        server, theirs = socket.socketpair()
+        with closed_on_error(server):  # the guardian ends
+            with theirs:
                 popen = _guardian(theirs.fileno(), descriptors, env, outputs)
+            try:
+                pid = await asyncio.to_thread(_told_pid, server, asked)
             except BaseException:
-                server.close()
+                threading.Thread(target=popen.wait, name="reap guardian", daemon=True).start()
                 raise
-        try:
-            asked = {"command": list(arguments), "environment": dict(env)}
-            pid = await asyncio.to_thread(_told_pid, server, json.dumps(asked))
-        except BaseException:
-            server.close()  # the guardian ends
-            threading.Thread(target=popen.wait, name="reap guardian", daemon=True).start()
-            raise
-        return cls(popen, server, pid=pid)
+            return cls(server, pid=pid, popen=popen)
 
     @property
     def returncode(self) -> int | None:
@@ -86,16 +125,20 @@ class ChildProcess:
     def terminate(self) -> None:
         """Ask it to end."""
         if self.returncode is None:
-            self._popen.terminate()  # the guardian passes it on
+            with suppress(OSError):  # it has ended meanwhile
+                self._server.send(b"t")
 
     def let_go(self) -> None:
         """Have the guardian kill it, and all that it started."""
-        self._server.close()
+        with suppress(OSError):  # the guardian has ended
+            self._server.shutdown(socket.SHUT_WR)
 
     def _reap(self) -> None:
         """Wait for the end, in a thread of its own."""
-        status = self._popen.wait()
-        self._server.close()
+        with self._server, self._server.makefile("rb") as told:
+            status = _status(told)
+        if self._popen is not None:
+            self._popen.wait()
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._note, status)
 
@@ -105,6 +148,13 @@ class ChildProcess:
             self._ended.set_result(status)
 
 
+def _status(told: BinaryIO) -> int:
+    """Return the exit status that a guardian tells at last; it tells none if it was killed."""
+    with suppress(OSError, ValueError):
+        return int(told.readline())
+    return -signal.SIGKILL
+
+
 def _guardian(
     socket_end: int,
     descriptors: Sequence[int],
@@ -112,7 +162,7 @@ def _guardian(
     outputs: tuple[int, int] | None,
 ) -> "subprocess.Popen[bytes]":
     """Start a guardian, which waits to be told what to start."""
-    out, err = outputs or (_our_stderr(), None)
+    out, err = outputs or (our_stderr(), None)
     return subprocess.Popen(  # noqa: S603 - our own file
         (sys.executable, "-I", "-S", _GUARDIAN, str(socket_end)),
         pass_fds=(*descriptors, socket_end),
@@ -131,14 +181,9 @@ def _told_pid(server: socket.socket, asked: str) -> int:
         OSError: the guardian could not start it.
     """
     server.sendall(asked.encode() + b"\n")
-    with server.makefile("rb") as answers:
+    with server.makefile("rb", buffering=0) as answers:  # it may have ended already, and told so
         told = answers.readline()
     if not told:
         message = "The guardian of a runner ended before it could start the runner."
         raise OSError(message)
     return int(told)
-
-
-def _our_stderr() -> int | None:
-    """Return the stream that children print to: our standard output is for results."""
-    return sys.__stderr__.fileno() if sys.__stderr__ else None

@@ -38,7 +38,7 @@ __all__ = ["attempt", "failed", "failure_of", "judged"]
 
 log = logging.getLogger(__name__)
 
-_SPARE_SECONDS = 1.0  # the runner's own clock comes first
+_SPARE_SECONDS = 0.5  # the runner's own clock comes first
 _PAUSE_SECONDS = 1.0
 _ERROR_TYPE = "x-fal-error-type"
 _BUDGETS = "x-fal-retry-config"

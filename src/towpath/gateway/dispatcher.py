@@ -40,6 +40,7 @@ _TICK_SECONDS = 1.0
 _SWEEP_SECONDS = 60.0
 _PAUSE_SECONDS = 1.0
 _MOST_AT_ONCE = 256
+_FEW = 8
 
 
 class Dispatcher:
@@ -82,6 +83,7 @@ class Dispatcher:
         self._acquiring: dict[tuple[str, Line], set[asyncio.Task[None]]] = defaultdict(set)
         self._loops: set[asyncio.Task[None]] = set()
         self._workers: dict[tuple[str, Line], set[asyncio.Task[None]]] = defaultdict(set)
+        self._handing_in: dict[tuple[str, Line], set[asyncio.Task[None]]] = defaultdict(set)
         self._suspects: dict[str, int] = {}
         self._paused: dict[str, float] = {}
         self._is_stopping = False
@@ -152,7 +154,7 @@ class Dispatcher:
             if spec is None or self._paused.get(app, 0) > self._clock():
                 continue
             suspects = self._suspects.get(app, 0)
-            room = min(_MOST_AT_ONCE, _room(spec)) - len(self._workers[app, "usual"])
+            room = self._room_left(app, spec)
             for _ in range(min(count - suspects - len(self._acquiring[app, "usual"]), room)):
                 self._begin(app, spec, "usual")
             if suspects and not self._workers[app, "suspect"]:
@@ -162,6 +164,16 @@ class Dispatcher:
         with suppress(TimeoutError):
             async with asyncio.timeout(_TICK_SECONDS):
                 await self._news.wait()
+
+    def _room_left(self, app: str, spec: AppSpec) -> int:
+        """Return for how many more workers there is room.
+
+        Those that have no place any more do not count, up to a number: what a request still says
+        when its code was told to stop is waited for, for as long as the app's grace.
+        """
+        most = min(_MOST_AT_ONCE, _room(spec))
+        handing_in = min(len(self._handing_in[app, "usual"]), max(_FEW, most))
+        return most + handing_in - len(self._workers[app, "usual"])
 
     async def _renew(self) -> None:
         """Say that we are still at what we hold."""
@@ -234,11 +246,15 @@ class Dispatcher:
         task = asyncio.create_task(self._work(app, spec, line), name=f"work {app}")
         self._workers[app, line].add(task)
         task.add_done_callback(self._workers[app, line].discard)
+        task.add_done_callback(self._handing_in[app, line].discard)
 
     async def _work(self, app: str, spec: AppSpec, line: Line) -> None:
-        """Work on an app's requests until none waits."""
+        """Work on an app's requests until none waits, or another worker may have come instead."""
+        replaced = self._handing_in[app, line]
         while not self._is_stopping and await self._work_once(app, spec, line):
             self.poke()
+            if asyncio.current_task() in replaced:
+                return
 
     async def _work_once(self, app: str, spec: AppSpec, line: Line) -> bool:
         """Work on one request; return whether there was one."""
@@ -252,8 +268,12 @@ class Dispatcher:
             if line == "suspect":
                 self._suspects.pop(app, None)  # counted again in a second
 
+        def released() -> None:
+            self._handing_in[app, line].add(me)
+            self.poke()
+
         try:
-            return await self._worker.work_once(app, spec, line, placed=placed)
+            return await self._worker.work_once(app, spec, line, placed=placed, released=released)
         except TowpathError as error:
             log.debug("no runner", extra={"app": app, "reason": str(error)})
         except Exception:

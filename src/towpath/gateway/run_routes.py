@@ -44,7 +44,7 @@ __all__ = ["Leased", "RunEndpoint", "Target", "spec_of"]
 
 log = logging.getLogger(__name__)
 
-_SPARE_SECONDS = 1.0
+_SPARE_SECONDS = 0.5
 _SMALL = 256 * 1024
 _READS = ("GET", "HEAD")
 _REPLACED = {"server", "date", REQUEST_ID_HEADER}

@@ -72,7 +72,13 @@ class Worker:
         self._returns = Tasks()
 
     async def work_once(
-        self, app: str, spec: AppSpec, line: Line, *, placed: Callable[[], None]
+        self,
+        app: str,
+        spec: AppSpec,
+        line: Line,
+        *,
+        placed: Callable[[], None],
+        released: Callable[[], None],
     ) -> bool:
         """Work on the first request of an app's *line*; return whether there was one.
 
@@ -81,6 +87,8 @@ class Worker:
             spec: the app's.
             line: whose turn it is; suspects work alone on a runner.
             placed: called once there is a place and a claim.
+            released: called once there is no place any more, where what the request still says is
+                waited for.
 
         Raises:
             TowpathError: no runner has a place, or the queue cannot be used.
@@ -92,6 +100,8 @@ class Worker:
             if claim is None:
                 return False
             outcome = await self._attempted(claim, lease, spec)
+        if self._grace(claim, spec, outcome):
+            released()
         await self._hand_in(claim, spec, outcome)
         return True
 

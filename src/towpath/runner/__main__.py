@@ -33,6 +33,7 @@ from towpath.runner.process import RunnerFolder, use_as_temp, write_json
 from towpath.runner.propagation import propagate_context
 from towpath.runner.server import create_runner, document_of
 from towpath.runner.streams import Output, route_output
+from towpath.runner.template import fork_runners
 from towpath.runner.wire import AppSpec
 from towpath.settings import Settings, load_given, using
 from towpath.storage.hosting import hosting_of, using_hosting
@@ -48,13 +49,18 @@ _NO_MOUNT = (
 def main() -> None:
     """Read the arguments that the server gives, and do it."""
     parser = argparse.ArgumentParser(prog="python -m towpath.runner")
-    parser.add_argument("reference", help="file.py::Class or module:Class")
+    parser.add_argument("reference", nargs="?", help="file.py::Class or module:Class")
     parser.add_argument("--describe", type=int, metavar="FD", help="write the specs to this pipe")
     parser.add_argument("--socket", type=int, metavar="FD", help="serve on this listening socket")
     parser.add_argument("--events", type=int, metavar="FD", help="write events to this pipe")
     parser.add_argument("--owner", default="local")
     parser.add_argument("--hook", help="a module to import before the app")
+    parser.add_argument("--template", type=int, metavar="FD", help="fork runners as this says")
+    parser.add_argument("--room", help="for the arguments that a fork shows")
     arguments = parser.parse_args()
+    if arguments.template is not None:  # what follows is done by its forks
+        control = socket.socket(fileno=arguments.template)
+        arguments = parser.parse_args(fork_runners(control))
     if arguments.hook:
         importlib.import_module(arguments.hook)
     reference = parse_reference(arguments.reference)

@@ -16,10 +16,13 @@ A cgroup needs a right that servers rarely have, and a PID namespace shows the a
 than nvidia-smi and the logs do. Other systems than Linux have no subreapers; there the guardian
 kills the group, and a child with a session of its own may stay.
 
-This file is run by path, without towpath and without site-packages, so that it starts in some
-milliseconds and stays small: `python -I -S guardian.py DESCRIPTOR`. The command and its environment
-come over the socket, as a line of JSON; the runner's process id goes back. The guardian ends as the
-runner has ended.
+A guardian is forked from the template of runners (`runner.template`). Where there is no template,
+this file is run by path, without towpath and without site-packages, so that it starts in some
+milliseconds and stays small: `python -I -S guardian.py DESCRIPTOR`.
+
+What the runner is to do comes over the socket, as a line of JSON; its process id goes back.
+A `t` that comes later asks the runner to end. The last line that goes back is the runner's exit
+status, after all that it started has ended. The guardian then ends as the runner has ended.
 """
 
 import ctypes
@@ -34,30 +37,69 @@ import time
 from collections import defaultdict
 from contextlib import suppress
 from pathlib import Path
+from typing import Any, NoReturn
 
 _SET_PDEATHSIG, _SET_CHILD_SUBREAPER = 1, 36
 _PATIENCE = 10.0  # seconds for what was killed to be gone: it may hang in a driver
 _PAUSE = 0.05
 _NOT_STARTED = 127
 _PROC = Path("/proc")
+_HEARD = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
 
 
 def main() -> None:
-    """Start the command that the server sends, and watch over it."""
-    server = socket.socket(fileno=int(sys.argv[1]))
+    """Become the program that the server names, below a guardian."""
+    asked = guard(socket.socket(fileno=int(sys.argv[1])))
+    command = asked["command"]
+    for each in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them
+        signal.signal(each, signal.SIG_DFL)
+    try:
+        os.execve(command[0], command, asked["environment"])  # noqa: S606 - what the server sends
+    except OSError as error:
+        os.write(2, f"{command[0]} cannot be executed: {error}\n".encode())
+    os._exit(_NOT_STARTED)
+
+
+def guard(server: socket.socket) -> dict[str, Any]:  # Any: JSON
+    """Fork a runner from this process, and watch over it; return in the runner only.
+
+    Args:
+        server: the socket whose other end the server has.
+
+    Returns:
+        What the server asks the runner to do.
+    """
     server.set_inheritable(False)
     is_reaper = _control(_SET_CHILD_SUBREAPER, 1)
     signals = _hear_signals()
-    runner = _start(**json.loads(server.makefile("rb").readline()))
-    with suppress(OSError):  # the server has ended: this is seen below
-        server.sendall(b"%d\n" % runner)
+    line = server.makefile("rb").readline()
+    if not line:  # the server has ended, or does not want a runner any more
+        os._exit(_NOT_STARTED)
+    guardian, runner = os.getpid(), os.fork()
+    if runner:
+        _tell(server, runner)
+        _stand_guard(server, signals, runner, is_reaper=is_reaper)
+    server.detach()
+    _become_runner(guardian)
+    asked: dict[str, Any] = json.loads(line)
+    return asked
+
+
+def _stand_guard(server: socket.socket, signals: int, runner: int, *, is_reaper: bool) -> NoReturn:
+    """Wait for the end of the runner, or of the server; end all that is left, and this process."""
     _let_go({server.fileno(), signals})
     status = _watch(server, signals, runner)
     with suppress(OSError):
         os.killpg(runner, signal.SIGKILL)
     if is_reaper:
         _end_all(signals)
-    _leave(status)
+    _leave(status, server)
+
+
+def _tell(server: socket.socket, number: int) -> None:
+    """Tell the server a number; that the server has ended is seen elsewhere."""
+    with suppress(OSError):
+        server.sendall(b"%d\n" % number)
 
 
 def _control(option: int, value: int) -> bool:
@@ -74,29 +116,21 @@ def _hear_signals() -> int:
     os.set_blocking(ours, False)
     os.set_blocking(theirs, False)
     signal.set_wakeup_fd(theirs, warn_on_full_buffer=False)
-    # Handlers are reset when a program is executed; what is ignored stays ignored there.
-    for each in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
+    for each in _HEARD:
         signal.signal(each, lambda *_: None)
     return ours
 
 
-def _start(command: list[str], environment: dict[str, str]) -> int:
-    """Start the runner as the leader of a session of its own; return its process id."""
-    guardian = os.getpid()
-    runner = os.fork()
-    if runner:
-        return runner
-    try:
-        os.setsid()
-        _control(_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != guardian:
-            os._exit(_NOT_STARTED)
-        for each in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them
-            signal.signal(each, signal.SIG_DFL)
-        os.execve(command[0], command, environment)  # noqa: S606 - what the server sends
-    except OSError as error:
-        os.write(2, f"{command[0]} cannot be executed: {error}\n".encode())
-    os._exit(_NOT_STARTED)
+def _become_runner(guardian: int) -> None:
+    """Lead a session of one's own, and end with the guardian."""
+    os.setsid()
+    _control(_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != guardian:
+        os._exit(_NOT_STARTED)
+    signal.set_wakeup_fd(-1)
+    for each in _HEARD:
+        signal.signal(each, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _let_go(kept: set[int]) -> None:
@@ -120,10 +154,18 @@ def _watch(server: socket.socket, signals: int, runner: int) -> int | None:
         if status is not None:
             return status
         ready, _, _ = select.select([server.fileno(), signals], [], [])
-        if server.fileno() in ready:
+        is_asked = server.fileno() in ready
+        if is_asked and not _received(server):
             return None
-        if signal.SIGTERM in _read(signals):
+        if signal.SIGTERM in _read(signals) or is_asked:
             os.kill(runner, signal.SIGTERM)
+
+
+def _received(server: socket.socket) -> bytes:
+    """Return what the server has sent; nothing once it has ended."""
+    with suppress(OSError):
+        return server.recv(4096)
+    return b""
 
 
 def _read(signals: int) -> bytes:
@@ -172,9 +214,10 @@ def _descendants() -> list[int]:
     return found
 
 
-def _leave(status: int | None) -> None:
-    """End as the runner has ended, so that the server sees its status."""
+def _leave(status: int | None, server: socket.socket) -> NoReturn:
+    """Tell the server how the runner has ended, and end in the same way."""
     code = 0 if status is None else os.waitstatus_to_exitcode(status)
+    _tell(server, code)
     if code < 0:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         with suppress(OSError, ValueError):  # SIGKILL has no handler

@@ -1,0 +1,114 @@
+"""The process that runners are forked from (`runner.template`), as the server sees it."""
+
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from towpath.runner.strays import MARK, mark_of_server
+from towpath.runner.titles import ROOM
+
+__all__ = ["Template", "Templates", "closed_on_error", "our_stderr"]
+
+_OWN = frozenset({MARK, "CUDA_VISIBLE_DEVICES"})
+"""What differs between the environments of runners that one template can have."""
+
+
+class Template:
+    """A running template.
+
+    Args:
+        env: the environment of its runners.
+    """
+
+    def __init__(self, env: Mapping[str, str]) -> None:
+        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._control.setblocking(False)  # noqa: FBT003 - the name of the standard library
+        with closed_on_error(self._control), theirs:
+            popen = _started(theirs.fileno(), env)
+        threading.Thread(target=popen.wait, name="reap template", daemon=True).start()
+        self._popen = popen
+
+    @property
+    def is_running(self) -> bool:
+        """Return whether it can fork."""
+        return self._control.fileno() >= 0 and self._popen.returncode is None
+
+    def fork(self, descriptors: Sequence[int]) -> None:
+        """Ask for a guardian and its runner.
+
+        Args:
+            descriptors: the guardian's socket, standard output and error, and what else the runner
+                is to have.
+
+        Raises:
+            OSError: it has ended.
+        """
+        socket.send_fds(self._control, [b"f"], descriptors)
+
+    def end(self) -> None:
+        """Have it end; its runners go on."""
+        self._control.close()
+
+
+class Templates:
+    """Makes the template when it is first asked for, and anew when it has ended."""
+
+    def __init__(self) -> None:
+        self._present: Template | None = None
+        self._env: dict[str, str] = {}
+
+    def of(self, python: str, env: Mapping[str, str]) -> Template | None:
+        """Return the template of runners with this interpreter and environment.
+
+        There is none for other interpreters than ours: each would be a process that stays, for
+        packages that few apps have. There is none where it cannot be started either.
+        """
+        if python != sys.executable or sys.platform != "linux":
+            return None
+        common = {name: value for name, value in env.items() if name not in _OWN}
+        present = self._present
+        if present is not None and present.is_running and common == self._env:
+            return present
+        self.end()
+        try:
+            self._present, self._env = Template(common), common
+        except OSError:
+            return None
+        return self._present
+
+    def end(self) -> None:
+        """Have the template end."""
+        if self._present is not None:
+            self._present.end()
+            self._present = None
+
+
+def _started(control: int, env: Mapping[str, str]) -> "subprocess.Popen[bytes]":
+    """Execute a template; its mark comes last and has room, and so have its arguments."""
+    flags = ("--template", str(control), "--room", "." * ROOM)
+    return subprocess.Popen(  # noqa: S603 - our own module
+        (sys.executable, "-P", "-m", "towpath.runner", *flags),
+        pass_fds=(control,),
+        stdin=subprocess.DEVNULL,
+        stdout=our_stderr(),
+        start_new_session=True,
+        env=dict(env) | {MARK: f"{mark_of_server()}.".ljust(ROOM, ".")},
+    )
+
+
+def our_stderr() -> int | None:
+    """Return the stream that children print to: our standard output is for results."""
+    return sys.__stderr__.fileno() if sys.__stderr__ else None
+
+
+@contextmanager
+def closed_on_error(sock: socket.socket) -> Iterator[None]:
+    """Close a socket if what is done with it fails."""
+    try:
+        yield
+    except BaseException:
+        sock.close()
+        raise
