@@ -1,10 +1,14 @@
 """How deep a body may nest, and what else is no JSON: each limit crossed by one."""
 
 import asyncio
+import json
+import math
 from typing import Any
 
 import pytest
 from fastapi.exceptions import RequestValidationError
+from hypothesis import example, given
+from hypothesis import strategies as st
 from starlette.requests import Request
 
 from towpath import settings as settings_room
@@ -62,6 +66,63 @@ def test_what_lies_side_by_side_is_not_deep() -> None:
 )
 def test_what_is_no_json_says_why(body: bytes, told: str) -> None:
     assert told in reason(body)
+
+
+def strict(body: bytes) -> Any:
+    """Decode as Python's `json` does, which is trusted; refuse what is not finite."""
+
+    def refuse(word: str) -> None:
+        raise ValueError(word)
+
+    def finite(text: str) -> float:
+        number = float(text)
+        return number if math.isfinite(number) else refuse(text)
+
+    return json.loads(body.decode("utf-8"), parse_constant=refuse, parse_float=finite)
+
+
+def same(one: Any, other: Any) -> bool:
+    """Return whether two values are the same, of the same types, in the same order."""
+    return repr(one) == repr(other)
+
+
+NUMBERS = st.one_of(
+    st.integers().map(str),
+    st.floats(allow_nan=False, allow_infinity=False).map(repr),
+    st.from_regex(r"-?(0|[1-9][0-9]{0,30})(\.[0-9]{1,30})?([eE][+-]?[0-9]{1,3})?", fullmatch=True),
+    st.sampled_from(["-0", "-0.0", "1" * 4300, "1" * 4301, "9007199254740993", "NaN", "01", "1."]),
+)
+WORDS = st.one_of(
+    st.text().map(json.dumps),
+    st.text().map(lambda text: json.dumps(text, ensure_ascii=False)),
+    st.sampled_from(['"\\ud800"', '"\\ud83d\\ude00"', '"\\x"', '"\t"', '"\\u0000"', '"a']),
+)
+TEXTS = st.recursive(
+    st.one_of(NUMBERS, WORDS, st.sampled_from(["true", "null", "nul", " [ ] ", "{}"])),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=4).map(lambda parts: f"[{','.join(parts)}]"),
+        st.lists(st.tuples(WORDS, inner), max_size=4).map(
+            lambda pairs: "{" + ", ".join(f"{name}: {value}" for name, value in pairs) + "}"
+        ),
+    ),
+    max_leaves=10,
+)
+
+
+@given(st.one_of(TEXTS.map(str.encode), TEXTS.map(lambda text: text.encode()[:-1]), st.binary()))
+@example(b'{"b": 1, "a": 2, "b": 3}')
+@example(b'{"a": [1, 1e999]}')
+@example(b'"\xed\xa0\x80"')
+def test_a_body_is_what_python_makes_of_it(body: bytes) -> None:
+    if not body.strip():
+        return
+    try:
+        expected = strict(body.removeprefix(b"\xef\xbb\xbf"))
+    except (ValueError, RecursionError):
+        with pytest.raises(RequestValidationError):
+            value_of(body)
+    else:
+        assert same(value_of(body), expected)
 
 
 @pytest.mark.parametrize("body", [b"", b" \n"])

@@ -6,6 +6,7 @@ from contextlib import ExitStack, closing
 from typing import Any, NoReturn, cast
 
 from fastapi.exceptions import RequestValidationError
+from pydantic_core import from_json
 from starlette.requests import Request
 from typing_extensions import override
 
@@ -26,6 +27,7 @@ NO_BODY = object()
 """Stands for the body of a request that has none."""
 _MOST_FIELDS = 1000
 _UPLOAD_LIFE: Lifetime = "1h"
+_INFINITE = float("inf")
 
 
 class JsonRequest(Request):
@@ -95,10 +97,31 @@ def _from_query(request: Request, names: Collection[str]) -> dict[str, Any]:  # 
 
 
 def _decoded(raw: bytes) -> object:
-    """Decode strict JSON: UTF-8, finite numbers, bounded depth."""
+    """Decode strict JSON: UTF-8, finite numbers, bounded depth.
+
+    pydantic's decoder is six times as fast as Python's for long texts, and finds the same values.
+    But it takes numbers that are too large for infinite ones, and says less of what is wrong, so
+    whatever is unusual is left to Python's.
+    """
+    limit = active().max_json_depth
+    try:
+        value = from_json(raw, allow_inf_nan=False, cache_strings="keys")
+        is_deeper, is_finite = _looked_at(value, limit)
+    except ValueError:
+        is_finite = False
+    if not is_finite:
+        value = _decoded_by_python(raw)
+        is_deeper, _ = _looked_at(value, limit)
+    if is_deeper:
+        _refuse(0, f"the body nests deeper than {limit} levels")
+    return value
+
+
+def _decoded_by_python(raw: bytes) -> object:
+    """Decode strict JSON, or say why that cannot be done."""
     try:
         text = raw.decode("utf-8")
-        value = _STRICT.decode(text.removeprefix("\ufeff"))  # RFC 8259 section 8.1 allows it
+        return _STRICT.decode(text.removeprefix("\ufeff"))  # RFC 8259 section 8.1 allows it
     except json.JSONDecodeError as error:
         _refuse(error.pos, error.msg)
     except UnicodeDecodeError as error:
@@ -107,10 +130,6 @@ def _decoded(raw: bytes) -> object:
         _refuse(0, "the body nests too deep")
     except ValueError as error:
         _refuse(0, str(error)[:100])
-    limit = active().max_json_depth
-    if _is_deeper(value, limit):
-        _refuse(0, f"the body nests deeper than {limit} levels")
-    return value
 
 
 def _refuse(position: int, reason: str) -> NoReturn:
@@ -139,19 +158,22 @@ def _finite(text: str) -> float:
 _STRICT = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
 
 
-def _is_deeper(value: object, limit: int) -> bool:
-    """Return whether *value* nests deeper than *limit*; level by level, without recursion."""
-    level: list[object] = [value]
+def _looked_at(value: object, limit: int) -> tuple[bool, bool]:
+    """Return whether *value* nests deeper than *limit*, and whether all its numbers are finite.
+
+    Level by level, without recursion; below the limit it is not looked at.
+    """
+    level: list[Collection[object]] = [[value]]
     for _ in range(limit + 1):
+        if any(_INFINITE in values or -_INFINITE in values for values in level):
+            return False, False
         level = [
-            child
-            for item in level
-            if isinstance(item, dict | list)
-            for child in (item.values() if isinstance(item, dict) else item)
+            child.values() if isinstance(child, dict) else child
+            for values in level
+            for child in values
+            if isinstance(child, dict | list)
         ]
-        if not level:
-            return False
-    return True
+    return bool(level), True
 
 
 # --- forms ---------------------------------------------------------------------------------------

@@ -14,13 +14,13 @@ from typing import Any, TypeVar, cast
 import uvicorn
 from starlette.types import ASGIApp, Scope
 from typing_extensions import override
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from towpath.clock import system_clock
 from towpath.errors import RequestError
 from towpath.web.admission import PEER, ByProxy, HardenedSocket, plain_answer, refusing
 from towpath.web.connections import Connections
 from towpath.web.errors import problem_of
+from towpath.web.large_bodies import LargeBodies
 from towpath.web.zero_copy import zero_copy
 
 __all__ = ["BrokenOffError", "Listener", "ServerGroup", "run_loop"]
@@ -32,11 +32,10 @@ _READ_SECONDS = 60.0
 _LEAST_READ = 32 * 1024  # bytes in that time
 _MOST_HEADER_BYTES = 64 * 1024
 _MOST_HEADERS = 100
-_LARGE_PIECE = 16 * 1024  # of a body
 _MOST_AHEAD = 100  # requests that are sent before earlier ones are answered
 
 
-class HardenedProtocol(HttpToolsProtocol):
+class HardenedProtocol(LargeBodies):
     """uvicorn's protocol with a deadline for the headers, limits on them, and a least rate.
 
     Half a request would otherwise stay open for good, and so would a client that reads an answer
@@ -128,16 +127,6 @@ class HardenedProtocol(HttpToolsProtocol):
         self.app = app
         if self.parser.should_upgrade():  # to what is not spoken here: nothing can be read after it
             self.cycle.keep_alive = False
-
-    @override
-    def on_body(self, body: bytes) -> None:
-        """Take a large piece as it is; uvicorn copies each twice."""
-        cycle: Any = self.cycle
-        if cycle is not None and not cycle.body and len(body) >= _LARGE_PIECE:
-            cycle.body = b""  # adding to it is no copy
-        elif cycle is not None and isinstance(cycle.body, bytes):
-            cycle.body = bytearray(cycle.body)
-        super().on_body(body)
 
     @override
     def handle_websocket_upgrade(self) -> None:
