@@ -67,13 +67,13 @@ def command(tmp_path: Path) -> Command:
 
 
 def kill_some(server: Command, kills: int) -> set[int]:
-    """Kill runners and then the server; return the processes that were left."""
+    """Kill what is below the server, then the server; return the processes that were left."""
     for _ in range(kills - 1):
         time.sleep(0.05 + secrets.randbelow(300) / 1000)
         with suppress(psutil.Error, IndexError):
-            secrets.choice(server.runners()).kill()
+            secrets.choice(server.processes()).kill()
     time.sleep(secrets.randbelow(300) / 1000)
-    left = {child.pid for child in psutil.Process(server.process.pid).children(recursive=True)}
+    left = {each.pid for each in server.processes()}
     server.process.kill()
     return left
 

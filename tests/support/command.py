@@ -64,8 +64,11 @@ class Command:
 
     def runners(self) -> list[psutil.Process]:
         """Return the runner processes."""
-        children = psutil.Process(self.process.pid).children(recursive=True)
-        return [c for c in children if "towpath.runner" in _words(c)]
+        return [each for each in self.processes() if "--events" in _words(each)]
+
+    def processes(self) -> list[psutil.Process]:
+        """Return all processes below the server: runners, their guardians, their template."""
+        return psutil.Process(self.process.pid).children(recursive=True)
 
     def send(self, sign: signal.Signals) -> None:
         self.process.send_signal(sign)

@@ -91,7 +91,8 @@ def _is_child() -> bool:
 def _run(guardian: int, out: int, err: int, *others: int) -> list[str]:
     """Become a guardian and its runner; return in the runner."""
     os.setsid()
-    show(mark="")  # what sweeps strays leaves guardians to their work
+    # What sweeps strays leaves guardians to their work.
+    show((sys.executable, "-m", guard.__module__), mark="")
     os.dup2(out, 1)
     os.dup2(err, 2)
     asked = guard(socket.socket(fileno=guardian))
