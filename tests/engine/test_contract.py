@@ -42,13 +42,13 @@ def played(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[Story], 
             settings.state.mkdir(parents=True)
             templates = Templates()
             spec = (await describe(file, settings, templates))[0]
-            templates.end()
-            engine = LocalEngine([], settings)
+            engine = LocalEngine([], settings, templates)
             await engine.start()
             try:
                 await story(engine, spec, Path(file))
             finally:
                 await engine.stop(grace=1)
+                templates.end()
 
         asyncio.run(run())
 

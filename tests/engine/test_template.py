@@ -18,8 +18,10 @@ from tests.support.command import wait_until, write
 from towpath import settings as settings_room
 from towpath.engine.process import ChildProcess
 from towpath.engine.template import Template, Templates
+from towpath.gateway.server import RunningServer, run_server
 from towpath.runner.strays import MARK
 from towpath.testing import Server, serve
+from towpath.web.serving import run_loop
 
 REPORT = """
     import os, random, resource, signal, sys, tempfile, threading
@@ -292,8 +294,25 @@ def test_where_a_template_cannot_fork_a_process_is_executed(
         assert pipe.read() == "executed\n"
 
 
-def test_the_template_ends_with_its_server(tmp_path: Path) -> None:
-    app, before = write(tmp_path, "report.py", REPORT), templates_here()
-    with serve(app, data_dir=tmp_path / "data", store_reserve=0):
-        (template,) = templates_here() - before
+def test_a_template_ends_with_its_server(tmp_path: Path) -> None:
+    before, seen = templates_here(), set[psutil.Process]()
+
+    async def stop(running: RunningServer) -> None:
+        await running.engine.settled()
+        seen.update(templates_here() - before)
+        running.group.stop()
+
+    settings = settings_room.load(data_dir=tmp_path / "data", store_reserve=0, port=0)
+    run_loop(run_server([write(tmp_path, "report.py", REPORT)], settings, stop))
+    (template,) = seen
     wait_until(lambda: not template.is_running() or template.status() == psutil.STATUS_ZOMBIE)
+
+
+def test_servers_of_one_process_of_tests_share_a_template(tmp_path: Path) -> None:
+    app, seen = write(tmp_path, "report.py", REPORT), []
+    for name in ("first", "second"):
+        with serve(app, data_dir=tmp_path / name, store_reserve=0) as server:
+            told = httpx2.post(f"{server.url}/local/report", json={}, timeout=60).json()
+            seen.append(psutil.Process(told["pid"]).parent().ppid())
+            assert told["environment"]["TOWPATH_DATA_DIR"] == str(tmp_path / name)
+    assert seen[0] == seen[1] != os.getpid()

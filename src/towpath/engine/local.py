@@ -37,11 +37,16 @@ class LocalEngine:
     Args:
         specs: the apps that are served from the start.
         settings: what runners get.
+        templates: what runners are forked from; they outlive the engine.
         hear: called in the event loop with what runners print and say of their requests.
     """
 
     def __init__(
-        self, specs: Sequence[AppSpec], settings: Settings, hear: Listener | None = None
+        self,
+        specs: Sequence[AppSpec],
+        settings: Settings,
+        templates: Templates,
+        hear: Listener | None = None,
     ) -> None:
         self._settings = settings
         self._first = list(specs)
@@ -50,7 +55,7 @@ class LocalEngine:
         self._is_surveyed = False
         self._surveying = asyncio.Lock()
         self._hear = hear
-        self._templates = Templates()
+        self._templates = templates
         self._arrivals = Arrivals((), self._describe, self.deploy)
 
     def listen(self, hear: Listener) -> None:
@@ -135,7 +140,6 @@ class LocalEngine:
         async with anyio.create_task_group() as group:
             for pool in self._pools.values():
                 group.start_soon(partial(pool.stop, grace=grace))
-        self._templates.end()
 
     def spec(self, owner: str, app: str) -> AppSpec:
         """Return the spec of *owner*/*app*.

@@ -5,15 +5,19 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from towpath.runner.strays import MARK, mark_of_server
 from towpath.runner.titles import ROOM
 
 __all__ = ["Template", "Templates", "closed_on_error", "our_stderr"]
 
-_OWN = frozenset({MARK, "CUDA_VISIBLE_DEVICES"})
-"""What differs between the environments of runners that one template can have."""
+_OURS = "TOWPATH_"
+_CHANGING = frozenset({MARK, "CUDA_VISIBLE_DEVICES", "PYTEST_CURRENT_TEST"})
+"""What may differ, with our settings, between the environments of runners of one template.
+
+All others may be read when a process starts, or by what we import: PYTHONPATH, LD_PRELOAD, TZ.
+"""
 
 
 class Template:
@@ -57,6 +61,7 @@ class Templates:
     """Makes the template when it is first asked for, and anew when it has ended."""
 
     def __init__(self) -> None:
+        self._lock = threading.RLock()  # servers in several threads may share it
         self._present: Template | None = None
         self._env: dict[str, str] = {}
 
@@ -68,22 +73,22 @@ class Templates:
         """
         if python != sys.executable or sys.platform != "linux":
             return None
-        common = {name: value for name, value in env.items() if name not in _OWN}
-        present = self._present
-        if present is not None and present.is_running and common == self._env:
-            return present
-        self.end()
-        try:
-            self._present, self._env = Template(common), common
-        except OSError:
-            return None
-        return self._present
+        common = {n: v for n, v in env.items() if not (n in _CHANGING or n.startswith(_OURS))}
+        with self._lock:
+            present = self._present
+            if present is not None and present.is_running and common == self._env:
+                return present
+            self.end()
+            with suppress(OSError):
+                self._present, self._env = Template(common), common
+            return self._present
 
     def end(self) -> None:
-        """Have the template end."""
-        if self._present is not None:
-            self._present.end()
-            self._present = None
+        """Have the template end; the next one that is asked for is a new one."""
+        with self._lock:
+            if self._present is not None:
+                self._present.end()
+                self._present = None
 
 
 def _started(control: int, env: Mapping[str, str]) -> "subprocess.Popen[bytes]":

@@ -8,7 +8,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,6 +21,7 @@ from towpath.clock import steady_clock
 from towpath.codecs.clips import check_encoder
 from towpath.concurrency import in_thread
 from towpath.engine.local import LocalEngine
+from towpath.engine.template import Templates
 from towpath.errors import SettingsError, StateInUseError
 from towpath.gateway.descriptors import raise_descriptor_limit
 from towpath.gateway.service import Parts, create_file_origin, create_gateway
@@ -65,6 +66,8 @@ async def run_server(
     references: Sequence[str],
     settings: Settings,
     on_start: Callable[[RunningServer], Awaitable[None]],
+    *,
+    templates: Templates | None = None,
 ) -> None:
     """Serve the apps of *references* until the group is stopped.
 
@@ -72,6 +75,8 @@ async def run_server(
         references: `file.py`, `file.py::Class` or `module:Class`.
         settings: what is asked for.
         on_start: called once when the server takes requests; it runs beside the server.
+        templates: what runners are forked from, if other servers of this process use it too; by
+            default its own, which end with the server.
 
     Raises:
         SettingsError: serving with these settings is unsafe or impossible.
@@ -81,16 +86,20 @@ async def run_server(
     """
     settings.checked_for_serving()
     raise_descriptor_limit()
-    with _in_memory(settings) as kept:
+    with _in_memory(settings) as kept, ExitStack() as stack:
         _prepare(kept)
         await in_thread(check_encoder)(kept.video_encoder)
-        await _run_owned(references, kept, on_start)
+        if templates is None:
+            templates = Templates()
+            stack.callback(templates.end)
+        await _run_owned(references, kept, on_start, templates)
 
 
 async def _run_owned(
     references: Sequence[str],
     settings: Settings,
     on_start: Callable[[RunningServer], Awaitable[None]],
+    templates: Templates,
 ) -> None:
     """Take the state folder and the ports, and serve."""
     with (
@@ -102,7 +111,7 @@ async def _run_owned(
         with closing(await in_thread(_opened_queue)(settings)) as queue:
             store = await in_thread(_checked_store)(place_of(settings))
             try:
-                engine = LocalEngine((), settings)
+                engine = LocalEngine((), settings, templates)
                 engine.expect(references)
                 parts = Parts(settings, engine, store, queue, _worker(settings), _book(settings))
                 await _serve(parts, (sock, file_sock), on_start)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing_extensions import override
 
 from towpath.app.definition import App
+from towpath.engine.template import Templates
 from towpath.gateway.server import RunningServer, run_server
 from towpath.settings import load
 from towpath.uploads.default import using_uploader
@@ -21,6 +22,8 @@ from towpath.web.serving import run_loop
 __all__ = ["Server", "memory_uploads", "serve"]
 
 _STOP_SECONDS = 30.0
+_TEMPLATES = Templates()
+"""Shared by all servers of a process of tests, one after the other; it ends with the process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +89,8 @@ class _ServerThread(threading.Thread):
     def run(self) -> None:
         """Serve until stopped."""
         try:
-            run_loop(run_server(self._references, load(**self._settings), self._on_start))
+            settings = load(**self._settings)
+            run_loop(run_server(self._references, settings, self._on_start, templates=_TEMPLATES))
         except BaseException as error:  # noqa: BLE001 - handed to the thread that waits
             self._failure = error
         finally:
