@@ -9,6 +9,6 @@ import sys
 if not sys.flags.safe_path:
     del sys.path[0]
 
-from towpath.cli.main import run
+from towpath.cli.start import run
 
 run()

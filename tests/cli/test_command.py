@@ -129,6 +129,52 @@ def test_the_first_lines_say_where_everything_is(app: str, tmp_path: Path) -> No
         assert httpx2.get(f"{server.url}/playground/local/nope").status_code == 404
 
 
+@pytest.mark.parametrize(
+    "front",
+    [
+        {"TOWPATH_PUBLIC_URL": "https://api.example.org"},
+        {"TOWPATH_CDN_URL": "https://files.example.org"},
+        {"TOWPATH_HOST_NAMES": "api.example.org"},
+        {"TOWPATH_TRUSTED_PROXIES": "127.0.0.1"},
+    ],
+)
+def test_a_front_is_told_in_the_first_lines(app: str, tmp_path: Path, front: dict) -> None:
+    """The server's own address is this machine's, and the front's callers reach it all the same."""
+    flags = ("--port", "0", "--data-dir", str(tmp_path / "d"))
+    with Command(app, *flags, env=front) as server:
+        output = server.wait_for("Address ")
+    assert "only this machine" not in output
+    assert "the proxy in front" in output
+    assert "WARNING: everybody who reaches it can run the apps" in output
+
+
+def test_a_disk_without_room_is_told_in_the_first_lines(app: str, tmp_path: Path) -> None:
+    flags = ("--port", "0", "--data-dir", str(tmp_path / "d"))
+    with Command(app, *flags, env={"TOWPATH_STORE_RESERVE": str(2**60)}) as server:
+        output = server.wait_for("Address ")
+    assert "WARNING: nothing can be saved." in output
+    assert "TOWPATH_STORE_RESERVE" in output
+
+
+def test_a_file_that_is_not_there_is_told_before_anything_is_started(tmp_path: Path) -> None:
+    done = towpath("run", str(tmp_path / "nosuch.py"), "--data-dir", str(tmp_path / "d"))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.count("There is no file") == 1
+    assert not (tmp_path / "d").exists()
+
+
+@pytest.mark.parametrize("seconds", [0.2, 0.4, 0.7, 1.0])
+def test_ctrl_c_at_any_moment_of_the_start_prints_no_traceback(
+    app: str, tmp_path: Path, seconds: float
+) -> None:
+    with Command(app, "--port", "0", "--data-dir", str(tmp_path / "d")) as server:
+        time.sleep(seconds)
+        server.send(signal.SIGINT)
+        server.finish()
+    is_pythons_own = "towpath/" not in server.output  # before it has come to our first line
+    assert "Traceback" not in server.output or is_pythons_own, server.output
+
+
 def test_a_machine_that_lacks_what_is_asked_for_is_refused_in_one_line(tmp_path: Path) -> None:
     app = write(tmp_path, "big.py", APP.replace('title="Echo"', 'machine_type="GPU-B300"'))
     flags = ("--port", "0", "--data-dir", str(tmp_path / "d"), "--strict-machine")

@@ -1,5 +1,6 @@
 """The operator's routes over real sockets, and who may use them."""
 
+import socket
 from collections.abc import Iterator
 
 import httpx2
@@ -10,6 +11,11 @@ from towpath.settings import load
 from towpath.testing import Server, serve
 
 TOKEN = "a-token-of-some-length"
+NAMED_BY_PROXIES = (
+    *("CDN-Loop", "X-Client-IP", "X-Cluster-Client-IP", "Fly-Client-IP", "Fastly-Client-IP"),
+    *("True-Client-IP", "CF-Connecting-IP", "X-Original-Forwarded-For", "X-Forwarded"),
+    *("X-Envoy-External-Address", "X_Forwarded_For", "X-Remote-IP", "X-ProxyUser-Client-IP"),
+)
 APP = """
 import towpath
 class Echo(towpath.App):
@@ -135,6 +141,7 @@ def test_what_makes_no_sense_is_told(
         {"Forwarded": "for=127.0.0.1"},
         {"X-Real-IP": "127.0.0.1"},
         {"Via": "1.1 proxy"},
+        *({name: "127.0.0.1"} for name in NAMED_BY_PROXIES),
         {"Origin": "https://evil.example"},
         {"Origin": "null"},
         {"Sec-Fetch-Site": "cross-site"},
@@ -147,6 +154,18 @@ def test_without_a_token_only_this_machine_is_answered(server: Server, headers: 
         answer = ask(server, method, path, headers=headers)
         assert answer.status_code in ({400, 403} if headers == {"Host": ""} else {403})
     assert httpx2.get(f"{server.url}/files/{file_id}/a").status_code == 200
+
+
+def test_without_a_token_a_proxy_that_asks_by_an_old_version_is_not_answered(
+    server: Server,
+) -> None:
+    """trust T2: nginx before 1.29.7, with `proxy_pass` and nothing else; it names no stranger."""
+    asked = "GET /admin/usage HTTP/1.{}\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
+    host, port = server.url.removeprefix("http://").split(":")
+    for version, status in ((1, b"200"), (0, b"403")):
+        with socket.create_connection((host, int(port)), timeout=20) as sock:
+            sock.sendall(asked.format(version).encode())
+            assert sock.recv(100).split()[1] == status
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from towpath.app.tracebacks import authors_traceback, last_place
 from towpath.errors import AppDefinitionError
 from towpath.errors.redaction import shown
 
-__all__ = ["AppReference", "load_app", "load_apps", "parse_reference"]
+__all__ = ["AppReference", "check_there", "load_app", "load_apps", "parse_reference"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,17 @@ def parse_reference(text: str) -> AppReference:
     else:
         source, name = text, ""
     return AppReference(source, name or None)
+
+
+def check_there(reference: AppReference) -> None:
+    """Look whether a file is there; modules are looked for where they are imported.
+
+    Raises:
+        AppDefinitionError: it is not.
+    """
+    path = Path(reference.source).absolute()
+    if reference.is_file and not path.is_file():
+        raise AppDefinitionError(_no_file(reference.source, path))
 
 
 def load_apps(reference: AppReference) -> list[type[App]]:
@@ -129,8 +140,7 @@ def _is_served(kind: type[App]) -> bool:
 def _load_file(source: str) -> ModuleType:
     """Run a file as a module; its folder is importable, as for `python file.py`."""
     path = Path(source).absolute()
-    if not path.is_file():
-        raise AppDefinitionError(_no_file(source, path))
+    check_there(AppReference(source))
     name = _module_name(path)
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:

@@ -3,14 +3,14 @@
 import shutil
 from collections.abc import Mapping
 
-from towpath.gateway.keys import is_operated
+from towpath.cli.tables import size_of
+from towpath.gateway.keys import is_fronted, is_operated
 from towpath.gateway.server import RunningServer
 from towpath.runner.wire import AppSpec
 from towpath.settings import Settings
 
 __all__ = ["app_lines", "outcome_line", "server_lines"]
 
-_GIB = 2**30
 _CLOSED = (
     "Operator    /admin, the operator's page and towpath requests are closed; TOWPATH_ADMIN_TOKEN "
     "opens them"
@@ -52,11 +52,16 @@ def _files_line(server: RunningServer) -> str:
     """Say where files go and how much room there is."""
     settings = server.settings
     usage = shutil.disk_usage(settings.store_dir)
-    room = max(0, usage.free - server.store.blobs.reserve(usage.total)) / _GIB
+    reserve = server.store.blobs.reserve(usage.total)
     where = f"{settings.store_address.shown()}, served below {settings.files_origin}/files/"
     if not server.store.is_local:
         return f"Files       {where}; drafts and index in {settings.store_dir}"
-    return f"Files       {where}; room for {room:.1f} GiB"
+    if usage.free <= reserve:
+        return (
+            f"Files       {where}  WARNING: nothing can be saved. {size_of(usage.free)} are "
+            f"free, and {size_of(reserve)} are to stay free (TOWPATH_STORE_RESERVE)"
+        )
+    return f"Files       {where}; room for {size_of(usage.free - reserve)}"
 
 
 def _life(settings: Settings) -> str:
@@ -72,7 +77,10 @@ def _reach(settings: Settings) -> str:
     """Say who can reach the server."""
     keys = "with a key" if settings.keys else "without a key"
     address = f"Address     {settings.host} port {settings.port}"
+    warning = "" if settings.keys else "  WARNING: everybody who reaches it can run the apps"
+    if settings.is_loopback and is_fronted(settings):
+        where = "this machine, and whoever the proxy in front passes on, can reach it"
+        return f"{address}: {where}, {keys}{warning}"
     if settings.is_loopback:
         return f"{address}: only this machine can reach it, {keys}"
-    warning = "" if settings.keys else "  WARNING: everybody who reaches it can run the apps"
     return f"{address}: PUBLIC, {keys}; file URLs need none{warning}"

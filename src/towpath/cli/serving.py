@@ -10,7 +10,7 @@ from pathlib import Path
 
 from watchfiles import PythonFilter, awatch
 
-from towpath.app.loading import parse_reference
+from towpath.app.loading import check_there, parse_reference
 from towpath.cli.banner import app_lines, outcome_line, server_lines
 from towpath.cli.logs import set_up_logs
 from towpath.cli.outlet import Outlet, fill_descriptors
@@ -49,6 +49,7 @@ def serve_apps(
     try:
         settings = load(**flags)
         set_up_logs(settings.log_format, settings.log_level, outlet)
+        _check_first(references)
         with using(settings):
             session = _Session(references, settings, outlet, reload=reload, open_page=open_page)
             return run_loop(session.run())
@@ -59,6 +60,22 @@ def serve_apps(
         return _INTERRUPTED
     finally:
         outlet.close()
+
+
+def _check_first(references: Sequence[str]) -> None:
+    """Look for the files before anything is started; those that are there are served alone.
+
+    Raises:
+        AppDefinitionError: none of them is there.
+    """
+    missing: list[AppDefinitionError] = []
+    for text in references:
+        try:
+            check_there(parse_reference(text))
+        except AppDefinitionError as error:
+            missing.append(error)
+    if len(missing) == len(references):
+        raise missing[0]
 
 
 def _reason(error: TowpathError) -> str:

@@ -1,6 +1,7 @@
 """Who may call: keys in the Authorization header, and origins of browsers."""
 
 import hmac
+import re
 from collections.abc import Sequence
 from urllib.parse import quote, urlsplit
 
@@ -19,6 +20,7 @@ __all__ = [
     "AdminGuard",
     "KeyGuard",
     "allowed_origins",
+    "is_fronted",
     "is_operated",
     "is_operator",
     "is_origin_allowed",
@@ -30,7 +32,10 @@ _ADVICE = "Allow them with TOWPATH_CORS_ORIGINS, or set keys."
 _PLAIN = " !#$&'()*+,/;=?@[]^`{|}<>"
 _SCHEMES = frozenset({"key", "bearer"})
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-_FORWARDED = frozenset({"forwarded", "via", "x-real-ip", "cf-connecting-ip", "true-client-ip"})
+_PROXIED = re.compile(
+    r"(^|[-_])forwarded|(client|connecting|real|remote)[-_](ip|addr)|^via$|^cdn-|^x-envoy-"
+)
+"""What proxies and CDNs add to requests."""
 
 
 def allowed_origins(settings: Settings) -> tuple[str, ...]:
@@ -127,12 +132,12 @@ class AdminGuard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        refusal = self._refusal(Headers(scope=scope))
+        refusal = self._refusal(scope)
         await (error_answer(refusal) if refusal else self._app)(scope, receive, send)
 
-    def _refusal(self, headers: Headers) -> TowpathError | None:
+    def _refusal(self, scope: Scope) -> TowpathError | None:
         """Return why a call is refused, or None."""
-        if is_operator(headers, self._settings, private=self._is_private):
+        if is_operator(scope, self._settings, private=self._is_private):
             return None
         if self._settings.admin_token is not None:
             return MissingTokenError()
@@ -144,17 +149,17 @@ class AdminGuard:
         )
 
 
-def is_operator(headers: Headers, settings: Settings, *, private: bool) -> bool:
+def is_operator(scope: Scope, settings: Settings, *, private: bool) -> bool:
     """Return whether a call is the operator's.
 
     Args:
-        headers: of the call.
+        scope: of the call.
         settings: in force.
         private: what `is_private` says of them.
     """
     if settings.admin_token is not None:
-        return _has_token(headers, settings)
-    return private and _is_local(headers)
+        return _has_token(Headers(scope=scope), settings)
+    return private and _is_local(scope)
 
 
 def is_operated(settings: Settings) -> bool:
@@ -164,12 +169,16 @@ def is_operated(settings: Settings) -> bool:
 
 def is_private(settings: Settings) -> bool:
     """Return whether the settings leave no way for others to call this server."""
+    return settings.is_loopback and not settings.keys and not is_fronted(settings)
+
+
+def is_fronted(settings: Settings) -> bool:
+    """Return whether the settings say that a proxy passes others' calls on to this server."""
     urls = (settings.origin, settings.files_origin)
     names = (*(_host_of(url) or "" for url in urls), *settings.host_names)
     if not all(is_loopback_name(name.lower().rstrip(".")) for name in names):
-        return False
-    for_others = settings.keys or settings.trusted_proxies or settings.front_prefix
-    return settings.is_loopback and not for_others
+        return True
+    return bool(settings.trusted_proxies or settings.front_prefix)
 
 
 def _has_token(headers: Headers, settings: Settings) -> bool:
@@ -180,9 +189,14 @@ def _has_token(headers: Headers, settings: Settings) -> bool:
     return is_right and scheme.lower() == "bearer"
 
 
-def _is_local(headers: Headers) -> bool:
-    """Return whether a call shows no sign of a proxy or of a page of another site."""
-    if any(name in _FORWARDED or name.startswith("x-forwarded-") for name in headers):
+def _is_local(scope: Scope) -> bool:
+    """Return whether a call shows no sign of a proxy or of a page of another site.
+
+    A proxy that names itself nowhere may still ask by HTTP/1.0, as nginx does until 1.29.7 where it
+    is not told otherwise; browsers, curl and our own command do not.
+    """
+    headers = Headers(scope=scope)
+    if scope["http_version"] == "1.0" or any(map(_PROXIED.search, headers)):
         return False
     if headers.get("sec-fetch-site", "none") not in {"none", "same-origin", "same-site"}:
         return False

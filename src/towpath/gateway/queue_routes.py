@@ -191,7 +191,7 @@ class QueueRoutes:
 
     def _readable(self, request: Request, lines: Sequence[tuple[int, LogLine]]) -> list[LogLine]:
         """Return the lines that whoever asks may read: tracebacks are the operator's."""
-        reads_all = is_operator(request.headers, self._settings, private=self._is_private)
+        reads_all = is_operator(request.scope, self._settings, private=self._is_private)
         return [line for _, line in lines if reads_all or is_for_callers(line)]
 
     def _json(self, asked: QueuedRequest, lines: list[LogLine] | None) -> dict[str, object]:
