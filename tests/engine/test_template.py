@@ -22,7 +22,7 @@ from towpath.runner.strays import MARK
 from towpath.testing import Server, serve
 
 REPORT = """
-    import os, random, resource, signal, sys, tempfile, threading
+    import multiprocessing, os, random, resource, signal, sys, tempfile, threading
     import towpath
 
     BEFORE = set(sys.modules)
@@ -56,11 +56,12 @@ REPORT = """
                 "threads": sorted(thread.name for thread in threading.enumerate()),
                 "imported": sorted(set(sys.modules) - BEFORE),
                 "drawn": [random.random(), os.urandom(4).hex()],
+                "secret": multiprocessing.current_process().authkey.hex(),
                 "pid": os.getpid(),
                 "mark": os.environ["_TOWPATH_RUNNER"],
             }
 """
-OWN = ("drawn", "pid", "mark", "imported", "command", "shown")
+OWN = ("drawn", "secret", "pid", "mark", "imported", "command", "shown")
 
 
 def executed_only(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,7 +97,8 @@ def test_a_forked_runner_is_as_an_executed_one(
         assert [word for word in each["shown"] if not word.isdigit()] == each["command"]
         assert each["seen"] == each["mark"]
     assert forked["mark"] != again["mark"]
-    assert forked["drawn"] != again["drawn"], "two runners draw the same"
+    for each in ("drawn", "secret"):
+        assert forked[each] != again[each], "two runners draw the same"
 
 
 def test_a_forked_runner_imports_nothing_of_ours_by_its_first_answer(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ executed there.
 
 import fcntl
 import importlib
+import multiprocessing
 import os
 import signal
 import socket
@@ -101,6 +102,8 @@ def _run(guardian: int, out: int, err: int, *others: int) -> list[str]:
     os.environ.clear()  # noqa: TID251 - it is another process's
     os.environ.update(environment)  # noqa: TID251 - as above
     show(command, mark=environment.get(MARK, ""))
+    # drawn at the import; by it the processes of one app know each other
+    multiprocessing.current_process().authkey = os.urandom(32)
     sys.orig_argv[:] = command
     sys.argv[1:] = command[command.index("towpath.runner") + 1 :]
     return sys.argv[1:]
