@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
@@ -292,6 +293,39 @@ def test_where_a_template_cannot_fork_a_process_is_executed(
     os.close(out_end)
     with os.fdopen(out) as pipe:
         assert pipe.read() == "executed\n"
+
+
+WITHOUT_STDERR = """
+    import asyncio, os, sys
+    from pathlib import Path
+
+    from towpath import settings
+    from towpath.engine.process import ChildProcess
+    from towpath.engine.template import Templates
+    from towpath.runner.strays import MARK
+
+    async def run(said):
+        env = settings.load().environment_of_runner() | {MARK: "mine"}
+        process = await ChildProcess.start(
+            (sys.executable, "-P", "-m", "towpath.runner", "none.py", "--describe", str(said)),
+            descriptors=(said,), env=env, outputs=(said, said),
+            template=Templates().of(sys.executable, env),
+        )
+        shown = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[1]
+        Path("guardian").write_text(Path(f"/proc/{shown}/cmdline").read_text())
+        await process.wait()
+
+    os.close(2)
+    sys.stderr = sys.__stderr__ = None
+    asyncio.run(run(os.open("said", os.O_CREAT | os.O_RDWR)))
+"""
+
+
+def test_a_server_without_standard_error_forks_too(tmp_path: Path) -> None:
+    """Its template has no descriptor 2 otherwise, and takes the guardian's socket for it."""
+    code = write(tmp_path, "start.py", WITHOUT_STDERR)
+    subprocess.run([sys.executable, code], cwd=tmp_path, check=True, timeout=60)
+    assert "guardian.py" not in (tmp_path / "guardian").read_text(), "it was executed"
 
 
 def test_the_template_ends_with_its_server(tmp_path: Path) -> None:

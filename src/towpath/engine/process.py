@@ -162,7 +162,7 @@ def _guardian(
     outputs: tuple[int, int] | None,
 ) -> "subprocess.Popen[bytes]":
     """Start a guardian, which waits to be told what to start."""
-    out, err = outputs or (our_stderr(), None)
+    out, err = outputs or (our_stderr(), our_stderr())
     return subprocess.Popen(  # noqa: S603 - our own file
         (sys.executable, "-I", "-S", _GUARDIAN, str(socket_end)),
         pass_fds=(*descriptors, socket_end),

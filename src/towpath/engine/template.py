@@ -94,14 +94,18 @@ def _started(control: int, env: Mapping[str, str]) -> "subprocess.Popen[bytes]":
         pass_fds=(control,),
         stdin=subprocess.DEVNULL,
         stdout=our_stderr(),
+        stderr=our_stderr(),
         start_new_session=True,
         env=dict(env) | {MARK: f"{mark_of_server()}.".ljust(ROOM, ".")},
     )
 
 
-def our_stderr() -> int | None:
-    """Return the stream that children print to: our standard output is for results."""
-    return sys.__stderr__.fileno() if sys.__stderr__ else None
+def our_stderr() -> int:
+    """Return the stream that children print to: our standard output is for results.
+
+    A child without a standard stream would give its number to the next socket that it is sent.
+    """
+    return sys.__stderr__.fileno() if sys.__stderr__ else subprocess.DEVNULL
 
 
 @contextmanager
