@@ -17,6 +17,7 @@ import pytest
 from tests.support.command import wait_until, write
 
 from towpath import settings as settings_room
+from towpath.engine import process as process_room
 from towpath.engine.process import ChildProcess
 from towpath.engine.template import Template, Templates
 from towpath.runner.strays import MARK
@@ -293,6 +294,42 @@ def test_where_a_template_cannot_fork_a_process_is_executed(
     os.close(out_end)
     with os.fdopen(out) as pipe:
         assert pipe.read() == "executed\n"
+
+
+def test_a_template_that_does_not_answer_is_killed_and_holds_up_nobody(
+    env: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process_room, "_TEMPLATE_SECONDS", 1)
+    templates, before = Templates(), templates_here()
+    template = templates.of(sys.executable, env)
+    (stopped,) = templates_here() - before
+    stopped.suspend()
+    out, out_end = os.pipe()
+
+    async def start() -> int:
+        process = await ChildProcess.start(
+            (sys.executable, "-c", "pass"),
+            descriptors=(),
+            env=env,
+            outputs=(out_end, out_end),
+            template=template,
+        )
+        return await process.wait()
+
+    async def run() -> list[int]:
+        starts = [asyncio.create_task(start()) for _ in range(50)]
+        await asyncio.sleep(0.1)
+        await asyncio.to_thread(os.getpid)  # what needs a thread does not wait for the template
+        assert not any(each.done() for each in starts)
+        assert stopped.status() == psutil.STATUS_STOPPED
+        for each in starts[8:]:
+            each.cancel()
+        return await asyncio.gather(*starts[:8])
+
+    assert asyncio.run(run()) == [0] * 8
+    for end in (out, out_end):
+        os.close(end)
+    wait_until(lambda: not stopped.is_running() or stopped.status() == psutil.STATUS_ZOMBIE)
 
 
 WITHOUT_STDERR = """

@@ -52,6 +52,11 @@ class Template:
         """Have it end; its runners go on."""
         self._control.close()
 
+    def kill(self) -> None:
+        """End one that does not answer; all that wait for it are told so."""
+        self._popen.kill()
+        self.end()
+
 
 class Templates:
     """Makes the template when it is first asked for, and anew when it has ended."""
