@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import signal
-import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
@@ -17,9 +16,8 @@ import pytest
 from tests.support.command import wait_until, write
 
 from towpath import settings as settings_room
-from towpath.engine import process as process_room
 from towpath.engine.process import ChildProcess
-from towpath.engine.template import Template, Templates
+from towpath.engine.template import Templates
 from towpath.runner.strays import MARK
 from towpath.testing import Server, serve
 
@@ -268,101 +266,6 @@ def test_a_template_that_was_killed_is_made_anew(env: dict[str, str]) -> None:
     wait_until(lambda: not first.is_running)
     assert templates.of(sys.executable, env) not in {None, first}
     templates.end()
-
-
-def test_where_a_template_cannot_fork_a_process_is_executed(
-    tmp_path: Path, env: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fork(*_: object) -> None:
-        raise BrokenPipeError
-
-    monkeypatch.setattr(Template, "fork", fork)
-    out, out_end = os.pipe()
-    templates = Templates()
-
-    async def run() -> int:
-        process = await ChildProcess.start(
-            (sys.executable, "-c", "print('executed')"),
-            descriptors=(),
-            env=env,
-            outputs=(out_end, out_end),
-            template=templates.of(sys.executable, env),
-        )
-        return await process.wait()
-
-    assert asyncio.run(run()) == 0
-    os.close(out_end)
-    with os.fdopen(out) as pipe:
-        assert pipe.read() == "executed\n"
-
-
-def test_a_template_that_does_not_answer_is_killed_and_holds_up_nobody(
-    env: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(process_room, "_TEMPLATE_SECONDS", 1)
-    templates, before = Templates(), templates_here()
-    template = templates.of(sys.executable, env)
-    (stopped,) = templates_here() - before
-    stopped.suspend()
-    out, out_end = os.pipe()
-
-    async def start() -> int:
-        process = await ChildProcess.start(
-            (sys.executable, "-c", "pass"),
-            descriptors=(),
-            env=env,
-            outputs=(out_end, out_end),
-            template=template,
-        )
-        return await process.wait()
-
-    async def run() -> list[int]:
-        starts = [asyncio.create_task(start()) for _ in range(50)]
-        await asyncio.sleep(0.1)
-        await asyncio.to_thread(os.getpid)  # what needs a thread does not wait for the template
-        assert not any(each.done() for each in starts)
-        assert stopped.status() == psutil.STATUS_STOPPED
-        for each in starts[8:]:
-            each.cancel()
-        return await asyncio.gather(*starts[:8])
-
-    assert asyncio.run(run()) == [0] * 8
-    for end in (out, out_end):
-        os.close(end)
-    wait_until(lambda: not stopped.is_running() or stopped.status() == psutil.STATUS_ZOMBIE)
-
-
-WITHOUT_STDERR = """
-    import asyncio, os, sys
-    from pathlib import Path
-
-    from towpath import settings
-    from towpath.engine.process import ChildProcess
-    from towpath.engine.template import Templates
-    from towpath.runner.strays import MARK
-
-    async def run(said):
-        env = settings.load().environment_of_runner() | {MARK: "mine"}
-        process = await ChildProcess.start(
-            (sys.executable, "-P", "-m", "towpath.runner", "none.py", "--describe", str(said)),
-            descriptors=(said,), env=env, outputs=(said, said),
-            template=Templates().of(sys.executable, env),
-        )
-        shown = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[1]
-        Path("guardian").write_text(Path(f"/proc/{shown}/cmdline").read_text())
-        await process.wait()
-
-    os.close(2)
-    sys.stderr = sys.__stderr__ = None
-    asyncio.run(run(os.open("said", os.O_CREAT | os.O_RDWR)))
-"""
-
-
-def test_a_server_without_standard_error_forks_too(tmp_path: Path) -> None:
-    """Its template has no descriptor 2 otherwise, and takes the guardian's socket for it."""
-    code = write(tmp_path, "start.py", WITHOUT_STDERR)
-    subprocess.run([sys.executable, code], cwd=tmp_path, check=True, timeout=60)
-    assert "guardian.py" not in (tmp_path / "guardian").read_text(), "it was executed"
 
 
 def test_the_template_ends_with_its_server(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from towpath.runner.strays import MARK, mark_of_server
+from towpath.runner.template import UNFIT
 from towpath.runner.titles import ROOM
 
 __all__ = ["Template", "Templates", "closed_on_error", "our_stderr"]
@@ -35,6 +36,11 @@ class Template:
     def is_running(self) -> bool:
         """Return whether it can fork."""
         return self._control.fileno() >= 0 and self._popen.returncode is None
+
+    @property
+    def is_unfit(self) -> bool:
+        """Return whether it has ended because it must not be forked."""
+        return self._popen.returncode == UNFIT
 
     def fork(self, descriptors: Sequence[int]) -> None:
         """Ask for a guardian and its runner.
@@ -69,14 +75,18 @@ class Templates:
         """Return the template of runners with this interpreter and environment.
 
         There is none for other interpreters than ours: each would be a process that stays, for
-        packages that few apps have. There is none where it cannot be started either.
+        packages that few apps have. There is none where it cannot be started, or must not be
+        forked.
         """
         if python != sys.executable or sys.platform != "linux":
             return None
         common = {name: value for name, value in env.items() if name not in _OWN}
         present = self._present
-        if present is not None and present.is_running and common == self._env:
-            return present
+        if present is not None and common == self._env:
+            if present.is_unfit:
+                return None
+            if present.is_running:
+                return present
         self.end()
         try:
             self._present, self._env = Template(common), common
