@@ -253,6 +253,7 @@ def templates_here() -> set[psutil.Process]:
     found = set()
     for each in psutil.Process().children():
         with suppress(psutil.NoSuchProcess):
+            wait_until(each.cmdline)  # a process that was just executed has none for a moment
             found |= {each} if "--template" in each.cmdline() else set()
     return found
 
