@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -114,6 +116,44 @@ def test_a_template_in_which_somebody_starts_threads_is_not_forked(
     assert asyncio.run(printed(template, env)) == "executed\n"
     wait_until(lambda: template.is_unfit)
     assert templates.of(sys.executable, env) is None, "it would be started in vain each time"
+
+
+SLOW_TO_BECOME = """
+    import signal, socket, sys, time
+
+    from towpath.runner import guardian
+
+    become, set_wakeup_fd = guardian._become_runner, signal.set_wakeup_fd
+
+    def slowly(descriptor):
+        set_wakeup_fd(descriptor)
+        time.sleep(0.5)
+
+    def become_slowly(number):
+        signal.set_wakeup_fd = slowly
+        become(number)
+
+    guardian._become_runner = become_slowly
+    guardian.guard(socket.socket(fileno=int(sys.argv[1])))
+    time.sleep(60)
+"""
+
+
+def test_a_runner_that_is_asked_to_end_as_soon_as_it_is_there_ends(tmp_path: Path) -> None:
+    """It has its guardian's handlers for a moment, which do nothing."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        command = (sys.executable, write(tmp_path, "guarded.py", SLOW_TO_BECOME))
+        descriptor = theirs.fileno()
+        with subprocess.Popen((*command, str(descriptor)), pass_fds=(descriptor,)) as started:
+            theirs.close()
+            ours.settimeout(10)
+            ours.sendall(b"{}\n")
+            with ours.makefile("rb") as told:
+                assert int(told.readline())
+                ours.sendall(b"t")
+                assert int(told.readline()) == -signal.SIGTERM
+            assert started.wait(30) == -signal.SIGTERM
 
 
 WITHOUT_STDERR = """
