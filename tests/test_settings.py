@@ -1,3 +1,6 @@
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -258,3 +261,11 @@ def test_trust_t55_a_runner_reads_no_operators_secret_from_dotenv(dotenv: Path) 
 
 def test_trust_t55_no_dotenv_is_no_error(dotenv: Path) -> None:
     assert "PATH" in load().environment_of_runner()
+
+
+def test_a_variable_without_a_name_does_not_reach_runners() -> None:
+    """A server can be started with one (`env =value`); no process can be executed with it."""
+    code = "from towpath.settings import load; print('' in load().environment_of_runner())"
+    env = {**os.environ, "": "value"}
+    told = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, check=True)
+    assert told.stdout == b"False\n"

@@ -242,10 +242,10 @@ class Settings(BaseSettings):
         """Return the whole environment of a runner.
 
         It is ours, and what `.env` says besides where ours does not, with these settings, less
-        the operator's secrets.
+        the operator's secrets, and less variables without a name: they cannot be passed on.
         """
         given = _dotenv_values() | dict(os.environ)
-        others = {n: v for n, v in given.items() if not n.upper().startswith(_PREFIX)}
+        others = {n: v for n, v in given.items() if n and not n.upper().startswith(_PREFIX)}
         return others | self.to_environment()
 
 

@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext, suppress
+from time import sleep
 from typing import Any
 
 import pytest
@@ -120,6 +121,21 @@ def said(port: int, pieces: list[bytes]) -> list[bytes]:
     return [line for line in lines if line.startswith((b"HTTP/", b"POST ", b"GET "))]
 
 
+def said_slowly(port: int, pieces: list[bytes], count: int) -> list[bytes]:
+    """Send pieces so that each comes by itself; return what *count* answers say."""
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as sock:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for piece in pieces:
+            sock.sendall(piece)
+            sleep(0.02)
+        answer = b""
+        while answer.count(b"POST ") < count or not answer.endswith(b"\n"):
+            chunk = sock.recv(65536)
+            assert chunk, "the connection closes"
+            answer += chunk
+    return [line for line in answer.splitlines() if line.startswith((b"HTTP/", b"POST "))]
+
+
 def request(body: bytes, *more: str, path: str = "/") -> bytes:
     head = [f"POST {path} HTTP/1.1", "Host: a", f"Content-Length: {len(body)}", *more]
     return "\r\n".join([*head, "\r\n"]).encode() + body
@@ -154,6 +170,30 @@ def test_one_request_after_the_other_is_received_as_by_uvicorn(
     answers = said(port, pieces)
     assert len(answers) == 2 * len(requests)
     assert answers == said(judge, pieces)
+
+
+SLOW = [
+    [60_000, 10_000, 30_000],
+    [60_000, *[4_000] * 10],
+    [60_000, 1, 20_000, 1, 19_998],
+    [20_000, 100, 79_899, 1],
+]
+
+
+@pytest.mark.parametrize("sizes", SLOW, ids=str)
+def test_small_pieces_behind_a_large_one_are_counted(
+    port: int, judge: int, sizes: list[int]
+) -> None:
+    """A body that is uploaded slowly has pieces of every size; the next request is behind it."""
+    body = random.Random(2).randbytes(sum(sizes))
+    whole = request(body)
+    pieces, at = [whole[: -len(body)]], 0
+    for size in sizes:
+        pieces.append(body[at : at + size])
+        at += size
+    assert said_slowly(port, pieces, 1) == said_slowly(judge, pieces, 1)
+    pieces[-1] += request(b"the next")
+    assert said_slowly(port, pieces, 2) == said_slowly(judge, pieces, 2)
 
 
 BODY = random.Random(1).randbytes(600_000)
@@ -192,7 +232,7 @@ def test_pieces_of_a_large_body_are_not_copied() -> None:
         def __init__(self) -> None:
             """Need no server."""
 
-        def on_body(self, body: bytes) -> None:
+        def _take(self, body: bytes) -> None:
             taken.append(body)
 
     piece = bytes(100_000)

@@ -72,9 +72,12 @@ class ChildProcess:
             }
         )
         if template is not None and outputs is not None:
-            with suppress(OSError):
+            try:
                 return await cls._fork(template, asked, (*outputs, *descriptors))
-            template.end()
+            except TimeoutError:
+                template.kill()
+            except OSError:
+                template.end()
         return await cls._execute(asked, descriptors, env, outputs)
 
     @classmethod
@@ -82,15 +85,15 @@ class ChildProcess:
         """Have the template fork it.
 
         Raises:
-            OSError: it cannot, or does not answer.
+            TimeoutError: it does not answer.
+            OSError: it cannot.
         """
         server, theirs = socket.socketpair()
         with closed_on_error(server):
             with theirs:
                 template.fork((theirs.fileno(), *descriptors))
-            server.settimeout(_TEMPLATE_SECONDS)
-            pid = await asyncio.to_thread(_told_pid, server, asked)
-            server.settimeout(None)
+            async with asyncio.timeout(_TEMPLATE_SECONDS):
+                pid = await _told_pid(server, asked)
             return cls(server, pid=pid, popen=None)
 
     @classmethod
@@ -107,7 +110,7 @@ class ChildProcess:
             with theirs:
                 popen = _guardian(theirs.fileno(), descriptors, env, outputs)
             try:
-                pid = await asyncio.to_thread(_told_pid, server, asked)
+                pid = await _told_pid(server, asked)
             except BaseException:
                 threading.Thread(target=popen.wait, name="reap guardian", daemon=True).start()
                 raise
@@ -162,7 +165,7 @@ def _guardian(
     outputs: tuple[int, int] | None,
 ) -> "subprocess.Popen[bytes]":
     """Start a guardian, which waits to be told what to start."""
-    out, err = outputs or (our_stderr(), None)
+    out, err = outputs or (our_stderr(), our_stderr())
     return subprocess.Popen(  # noqa: S603 - our own file
         (sys.executable, "-I", "-S", _GUARDIAN, str(socket_end)),
         pass_fds=(*descriptors, socket_end),
@@ -174,16 +177,22 @@ def _guardian(
     )
 
 
-def _told_pid(server: socket.socket, asked: str) -> int:
+async def _told_pid(server: socket.socket, asked: str) -> int:
     """Tell the guardian what to start; return the process id of what it has started.
+
+    Not in a thread: there are few for all, and a server that ends waits for them.
 
     Raises:
         OSError: the guardian could not start it.
     """
-    server.sendall(asked.encode() + b"\n")
-    with server.makefile("rb", buffering=0) as answers:  # it may have ended already, and told so
-        told = answers.readline()
-    if not told:
-        message = "The guardian of a runner ended before it could start the runner."
-        raise OSError(message)
+    loop = asyncio.get_running_loop()
+    server.setblocking(False)  # noqa: FBT003 - the name of the standard library
+    await loop.sock_sendall(server, asked.encode() + b"\n")
+    told = b""
+    while not told.endswith(b"\n"):  # no byte more: it may have ended already, and told so
+        if not (byte := await loop.sock_recv(server, 1)):
+            message = "The guardian of a runner ended before it could start the runner."
+            raise OSError(message)
+        told += byte
+    server.setblocking(True)  # noqa: FBT003 - as above
     return int(told)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 
 from towpath.runner.strays import MARK, mark_of_server
+from towpath.runner.template import UNFIT
 from towpath.runner.titles import ROOM
 
 __all__ = ["Template", "Templates", "closed_on_error", "our_stderr"]
@@ -40,6 +41,11 @@ class Template:
         """Return whether it can fork."""
         return self._control.fileno() >= 0 and self._popen.returncode is None
 
+    @property
+    def is_unfit(self) -> bool:
+        """Return whether it has ended because it must not be forked."""
+        return self._popen.returncode == UNFIT
+
     def fork(self, descriptors: Sequence[int]) -> None:
         """Ask for a guardian and its runner.
 
@@ -56,6 +62,11 @@ class Template:
         """Have it end; its runners go on."""
         self._control.close()
 
+    def kill(self) -> None:
+        """End one that does not answer; all that wait for it are told so."""
+        self._popen.kill()
+        self.end()
+
 
 class Templates:
     """Makes the template when it is first asked for, and anew when it has ended."""
@@ -69,15 +80,19 @@ class Templates:
         """Return the template of runners with this interpreter and environment.
 
         There is none for other interpreters than ours: each would be a process that stays, for
-        packages that few apps have. There is none where it cannot be started either.
+        packages that few apps have. There is none where it cannot be started, or must not be
+        forked.
         """
         if python != sys.executable or sys.platform != "linux":
             return None
         common = {n: v for n, v in env.items() if not (n in _CHANGING or n.startswith(_OURS))}
         with self._lock:
             present = self._present
-            if present is not None and present.is_running and common == self._env:
-                return present
+            if present is not None and common == self._env:
+                if present.is_unfit:
+                    return None
+                if present.is_running:
+                    return present
             self.end()
             with suppress(OSError):
                 self._present, self._env = Template(common), common
@@ -99,14 +114,18 @@ def _started(control: int, env: Mapping[str, str]) -> "subprocess.Popen[bytes]":
         pass_fds=(control,),
         stdin=subprocess.DEVNULL,
         stdout=our_stderr(),
+        stderr=our_stderr(),
         start_new_session=True,
         env=dict(env) | {MARK: f"{mark_of_server()}.".ljust(ROOM, ".")},
     )
 
 
-def our_stderr() -> int | None:
-    """Return the stream that children print to: our standard output is for results."""
-    return sys.__stderr__.fileno() if sys.__stderr__ else None
+def our_stderr() -> int:
+    """Return the stream that children print to: our standard output is for results.
+
+    A child without a standard stream would give its number to the next socket that it is sent.
+    """
+    return sys.__stderr__.fileno() if sys.__stderr__ else subprocess.DEVNULL
 
 
 @contextmanager

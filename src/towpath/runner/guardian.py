@@ -75,12 +75,16 @@ def guard(server: socket.socket) -> dict[str, Any]:  # Any: JSON
     line = server.makefile("rb").readline()
     if not line:  # the server has ended, or does not want a runner any more
         os._exit(_NOT_STARTED)
+    # A signal that comes before the runner has its own handlers waits for them.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, _HEARD)
     guardian, runner = os.getpid(), os.fork()
     if runner:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         _tell(server, runner)
         _stand_guard(server, signals, runner, is_reaper=is_reaper)
     server.detach()
     _become_runner(guardian)
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     asked: dict[str, Any] = json.loads(line)
     return asked
 

@@ -11,26 +11,35 @@ is ours and nothing else: it has one thread, loads no app and opens nothing. Its
 guardians (`runner.guardian`), and runners are children of those. In a runner, `fork_runners`
 returns the arguments of an executed one, and has set its environment and its descriptors.
 
+What is not ours can be in it all the same: tracers start threads from `sitecustomize`. A template
+with more than one thread ends with the status UNFIT, and runners are executed.
+
 On other systems than Linux, parts of the system do not bear a fork without exec; runners are
 executed there.
 """
 
 import fcntl
 import importlib
+import multiprocessing
 import os
 import signal
 import socket
 import sys
+import threading
 import warnings
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 
 from towpath.memory import freeze_heap
 from towpath.runner.guardian import guard
 from towpath.runner.strays import MARK
 from towpath.runner.titles import show
 
-__all__ = ["fork_runners"]
+__all__ = ["UNFIT", "fork_runners"]
+
+UNFIT = 69
+"""The exit status of a template that cannot be forked safely (EX_UNAVAILABLE of sysexits.h)."""
 
 _LATER = (
     "fastapi.telemetry._runtime",
@@ -54,6 +63,8 @@ def fork_runners(control: socket.socket) -> list[str]:
     mark = os.environ[MARK].rstrip(".")  # noqa: TID251 - the server's word, not a setting
     show((sys.executable, "-m", "towpath.runner", "--template"), mark=mark)
     _import_later()
+    if _count_threads() > 1:
+        os._exit(UNFIT)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # guardians tell the server of their ends
     freeze_heap()
     while True:
@@ -79,6 +90,14 @@ def _import_later() -> None:
                 importlib.import_module(name)
 
 
+def _count_threads() -> int:
+    """Return how many threads this process has, also of native code."""
+    try:
+        return sum(1 for _ in Path("/proc/self/task").iterdir())
+    except OSError:
+        return threading.active_count()
+
+
 def _is_child() -> bool:
     """Fork; where that fails the server sees that the socket it has sent is closed."""
     try:
@@ -101,6 +120,8 @@ def _run(guardian: int, out: int, err: int, *others: int) -> list[str]:
     os.environ.clear()  # noqa: TID251 - it is another process's
     os.environ.update(environment)  # noqa: TID251 - as above
     show(command, mark=environment.get(MARK, ""))
+    # drawn at the import; by it the processes of one app know each other
+    multiprocessing.current_process().authkey = os.urandom(32)
     sys.orig_argv[:] = command
     sys.argv[1:] = command[command.index("towpath.runner") + 1 :]
     return sys.argv[1:]

@@ -33,17 +33,11 @@ class LargeBodies(HttpToolsProtocol):
 
     @override
     def on_body(self, body: bytes) -> None:
-        """Take a large piece as it is; uvicorn copies each twice."""
-        cycle: Any = self.cycle
-        size = len(body)
-        self._got += size
-        if cycle is not None and not cycle.body and size >= LARGE_PIECE:
-            cycle.body = b""  # adding to it is no copy
-        elif cycle is not None and isinstance(cycle.body, bytes):
-            cycle.body = bytearray(cycle.body)
-        if size >= LARGE_PIECE:
+        """Take a piece from the parser; once one is large, what follows goes past it."""
+        self._got += len(body)
+        if len(body) >= LARGE_PIECE:
             self._left = self._length() - self._got
-        super().on_body(body)
+        self._take(body)
 
     @override
     def data_received(self, data: bytes) -> None:
@@ -53,15 +47,25 @@ class LargeBodies(HttpToolsProtocol):
             super().data_received(data)
             return
         if len(data) < left:
-            self.on_body(data)
+            self._left = left - len(data)
+            self._take(data)
             return
         body, rest = data[:left], data[left:]
-        self.on_body(body)
         self._left = 0
+        self._take(body)
         self.on_message_complete()
         self.parser = _parser_for(self)
         if rest:
             super().data_received(rest)
+
+    def _take(self, body: bytes) -> None:
+        """Take a large piece as it is; uvicorn copies each twice."""
+        cycle: Any = self.cycle
+        if cycle is not None and not cycle.body and len(body) >= LARGE_PIECE:
+            cycle.body = b""  # adding to it is no copy
+        elif cycle is not None and isinstance(cycle.body, bytes):
+            cycle.body = bytearray(cycle.body)
+        super().on_body(body)
 
     def _length(self) -> int:
         """Return the length of a body that may go past the parser; 0 for others.
