@@ -167,3 +167,11 @@ class DiskFullError(DownloadError, OSError):
         super().__init__(
             url, f"it needs {need} bytes and the disk has {free} to spare. Free some space."
         )
+
+    @property
+    @override
+    def told(self) -> str:
+        """What a caller is told: the free space is the operator's business."""
+        return (
+            f"Could not download {shown_url(self.url)}: the server's disk is full. Try again later."
+        )

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from typing_extensions import override
+
 from towpath.errors.redaction import shown
 from towpath.errors.root import TowpathError, TransientError
 
@@ -249,6 +251,12 @@ class AppDiskFullError(AppError):
         super().__init__(
             f"The app could not write a file: its disk has {free} bytes left. Free some space."
         )
+
+    @property
+    @override
+    def told(self) -> str:
+        """What a caller is told: the free space is the operator's business."""
+        return "The app could not write a file: the server's disk is full. Try again later."
 
 
 class RequirementsError(AppSetupError):
