@@ -133,7 +133,8 @@ class StoreFullError(StorageError):
             "free"
         )
         self.advice = "Free some space, or lower TOWPATH_STORE_RESERVE."
-        super().__init__(f"{what} could not be stored. {trouble}. {self.advice}")
+        self.reason = f"{trouble}. {self.advice}"
+        super().__init__(f"{what} could not be stored. {self.reason}")
 
     @property
     @override
