@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from typing_extensions import override
-
 from towpath.errors.redaction import shown
 from towpath.errors.root import TowpathError, TransientError
 
@@ -248,15 +246,9 @@ class AppDiskFullError(AppError):
     def __init__(self, path: Path | None, *, free: int) -> None:
         self.path = path
         self.free = free
-        super().__init__(
-            f"The app could not write a file: its disk has {free} bytes left. Free some space."
-        )
-
-    @property
-    @override
-    def told(self) -> str:
-        """What a caller is told: the free space is the operator's business."""
-        return "The app could not write a file: the server's disk is full. Try again later."
+        self.advice = f"It has {free} bytes left. Free some space."
+        full = "the server's disk is full. Try again later."
+        super().__init__(f"The app could not write a file: {full} {self.advice}")
 
 
 class RequirementsError(AppSetupError):
