@@ -306,7 +306,7 @@ def test_a_full_disk_under_the_queue_is_a_507_and_passes(tmp_path: Path) -> None
             body = {"name": "y" * 100_000}
             refused = [httpx2.post(f"{server.url}/queue/local/busy", json=body) for _ in range(40)]
             assert refused[-1].status_code == 507
-            assert "are free" in refused[-1].json()["detail"]
+            assert "disk is full" in refused[-1].json()["detail"]
             kept = [answer.json() for answer in refused if answer.status_code == 200]
             time.sleep(2)
             filler.unlink()

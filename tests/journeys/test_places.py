@@ -171,7 +171,7 @@ def test_a_body_that_would_use_up_the_reserve_is_507_and_smaller_ones_go_on(
     monkeypatch.setattr(Room, "check", check)
     answer = httpx2.post(f"{server.url}/local/one/raw", content=bytes(20_000_000), timeout=20)
     assert answer.status_code == 507
-    assert "would leave less than the reserve" in answer.json()["detail"]
+    assert "the server's disk is full" in answer.json()["detail"]
     monkeypatch.undo()
     assert is_served_soon(server)
 

@@ -63,7 +63,6 @@ def test_a_status_is_202_until_it_is_done(url: str) -> None:
     [
         ("busy", {"seconds": "many"}, 422, [{"loc": ["body", "seconds"]}]),
         ("busy/fail", {}, 500, "Internal Server Error"),
-        ("busy/nowhere", {}, 404, "Path /nowhere not found"),
         ("busy/status", {"code": 418}, 418, "as asked"),
     ],
 )

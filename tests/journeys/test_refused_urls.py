@@ -46,6 +46,10 @@ CALLS = {
     "store": {"url": "s3://bucket/key"},
     "folder": {"url": "data:,x"},
 }
+ADVISED = {
+    "s3://bucket/key": ("Use http or https.", "Pass sources={'s3'}"),
+    "http://user:pw@host.invalid/": ("Leave them out.", "Pass request_headers"),
+}
 TOKEN = {"TOWPATH_ADMIN_TOKEN": "a-token-of-the-operator"}  # so that a caller is a stranger
 INSIDE = ("127.0.0.1", "::1", "TOWPATH_", "/proc/nowhere", "resolves")
 
@@ -64,6 +68,17 @@ def test_a_stranger_is_told_nothing_of_ours(server: Command, path: str) -> None:
     answer = httpx2.post(f"{server.url}/local/fetch/{path}", json=CALLS[path], timeout=30)
     assert answer.status_code in {200, 422, 500}
     assert not [word for word in INSIDE if word in answer.text], answer.text
+
+
+def test_advice_for_the_author_is_in_the_log_and_not_in_the_answer(server: Command) -> None:
+    """Issue 18: whoever gave the URL was told to pass arguments of a function."""
+    for url, (told, advice) in ADVISED.items():
+        answer = httpx2.post(f"{server.url}/local/fetch/store", json={"url": url}, timeout=30)
+        (entry,) = answer.json()["detail"]
+        assert (answer.status_code, entry["loc"]) == (422, ["body", "url"])
+        assert entry["msg"].endswith(told)
+        assert "pass" not in entry["msg"].lower().replace("passwords", "")
+        server.wait_for(advice)
 
 
 @pytest.mark.parametrize("path", CALLS)

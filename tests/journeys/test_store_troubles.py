@@ -90,7 +90,7 @@ class TestDisks:
             kept = upload(server, b"k" * MIB).json()["access_url"]
             urls, refused = fill(server)
             assert refused.status_code == 507, "the reserve is kept"
-            assert "less than the reserve" in refused.text
+            assert "the server's disk is full" in refused.text
             assert 20 <= len(urls) < 40
             made = run(server, 2 * MIB)
             assert (made.status_code, "Traceback" in made.text) == (507, False)

@@ -227,5 +227,5 @@ def test_a_full_disk_is_said(server: Server, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(blobs, "_room", Room(blobs.root, 2**60))
     answer = upload(server)
     assert answer.status_code == 507
-    assert "less than the reserve" in answer.json()["detail"]
+    assert "the server's disk is full" in answer.json()["detail"]
     assert nothing_in_tmp(server)

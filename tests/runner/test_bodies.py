@@ -62,14 +62,41 @@ def test_what_lies_side_by_side_is_not_deep() -> None:
         (b"[1e999]", "number 1e999 is too large"),
         (b'{"a": "\xff"}', "the body is not UTF-8"),
         (b'{"a": 1,}', "JSON decode error"),
+        (b"[%s]" % (b"1" * 5000), "JSON decode error: an integer has more than 4300 digits"),
+        (b"-" + b"1" * 4301, "JSON decode error: an integer has more than 4300 digits"),
+        (b'{"word":"\\ud800"}', "escape \\ud800 is half of a surrogate pair"),
+        (b'{"\\uDC00":1}', "escape \\uDC00 is half of a surrogate pair"),
+        (b'["\\ud83d\\ude00\\ud83d"]', "escape \\ud83d is half of a surrogate pair"),
+        (b'["\\ud83d\\u0041"]', "escape \\ud83d is half of a surrogate pair"),
+        (b'["\\ude00\\ud83d"]', "escape \\ude00 is half of a surrogate pair"),
+        (b'["\\\\\\ud800"]', "escape \\ud800 is half of a surrogate pair"),
     ],
 )
 def test_what_is_no_json_says_why(body: bytes, told: str) -> None:
     assert told in reason(body)
 
 
+@pytest.mark.parametrize(
+    ("body", "value"),
+    [
+        (b'\xef\xbb\xbf["\\ud83d\\ude00"]', ["\N{GRINNING FACE}"]),
+        (b'\xef\xbb\xbf["\\\\ud800"]', ["\\ud800"]),
+        (b'\xef\xbb\xbf["\\\\\\ud83d\\uDE00"]', ["\\\N{GRINNING FACE}"]),
+        (b"-" + b"1" * 4300, -int("1" * 4300)),
+    ],
+    ids=["pair", "backslash and letters", "backslash and pair", "digits"],
+)
+def test_whole_pairs_and_the_longest_integer_are_taken(body: bytes, value: Any) -> None:
+    """With a byte order mark, bodies are left to Python's decoder."""
+    assert value_of(body) == value
+
+
 def strict(body: bytes) -> Any:
-    """Decode as Python's `json` does, which is trusted; refuse what is not finite."""
+    """Decode as Python's `json` does, which is trusted; refuse infinity and half characters."""
+
+    def whole(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        json.dumps(pairs, ensure_ascii=False).encode()
+        return dict(pairs)
 
     def refuse(word: str) -> None:
         raise ValueError(word)
@@ -78,7 +105,10 @@ def strict(body: bytes) -> Any:
         number = float(text)
         return number if math.isfinite(number) else refuse(text)
 
-    return json.loads(body.decode("utf-8"), parse_constant=refuse, parse_float=finite)
+    hooks = {"parse_constant": refuse, "parse_float": finite, "object_pairs_hook": whole}
+    value = json.loads(body.decode("utf-8"), **hooks)
+    json.dumps(value, ensure_ascii=False).encode()
+    return value
 
 
 def same(one: Any, other: Any) -> bool:
@@ -113,6 +143,7 @@ TEXTS = st.recursive(
 @example(b'{"b": 1, "a": 2, "b": 3}')
 @example(b'{"a": [1, 1e999]}')
 @example(b'"\xed\xa0\x80"')
+@example(b'{"a": "\\ud800", "a": 1}')
 def test_a_body_is_what_python_makes_of_it(body: bytes) -> None:
     if not body.strip():
         return
@@ -123,6 +154,14 @@ def test_a_body_is_what_python_makes_of_it(body: bytes) -> None:
             value_of(body)
     else:
         assert same(value_of(body), expected)
+
+
+def test_a_field_of_a_form_that_is_no_strict_json_is_a_text() -> None:
+    """Half of a surrogate pair in a form came to the app as one, and failed its answer."""
+    head = b'--b\r\nContent-Disposition: form-data; name="a"\r\n\r\n'
+    kind = "multipart/form-data; boundary=b"
+    assert value_of(head + b'["\\ud800"]\r\n--b--\r\n', kind) == {"a": '["\\ud800"]'}
+    assert value_of(head + b'["\\u0041"]\r\n--b--\r\n', kind) == {"a": ["A"]}
 
 
 @pytest.mark.parametrize("body", [b"", b" \n"])

@@ -57,9 +57,36 @@ def test_fields_and_files_arrive_in_whatever_pieces(size: int, data: bytes, text
 
 
 @pytest.mark.parametrize(
+    ("files", "fields", "said"),
+    [
+        (1, 20, "more than 1 file. It may have 1 file and 20 other fields."),
+        (2, 1, "more than 2 files. It may have 2 files and 1 other field."),
+        (0, 3, "more than 0 files. It may have 0 files and 3 other fields."),
+    ],
+)
+def test_a_form_with_a_file_too_many_says_what_is_allowed(
+    files: int, fields: int, said: str
+) -> None:
+    """Issue 18: it said "1 files"."""
+    text = form(*[("file", b"1", "a.txt", "x/y")] * (files + 1))
+    with pytest.raises(RequestError) as caught:
+        read(text, limits=FormLimits(files, fields, 100))
+    assert str(caught.value) == f"The form has {said}"
+
+
+@pytest.mark.parametrize(
     ("text", "kind", "word"),
     [
-        (form(*[("a", b"1")] * 4), KIND, "more than 3 files and 3 other fields"),
+        (
+            form(*[("a", b"1")] * 4),
+            KIND,
+            r"has more than 3 other fields\. It may have 3 files and 3 other fields\.",
+        ),
+        (
+            form(*[("a", b"1", "a.txt", "x/y")] * 4),
+            KIND,
+            r"has more than 3 files\. It may have 3 files and 3 other fields\.",
+        ),
         (form(*[("a", b"1", "n", "x/y")] * 4), KIND, "more than 3 files"),
         (form(("a", b"1" * 60), ("b", b"1" * 41)), KIND, "more than 100 bytes"),
         (form(("a", b"1"))[:-8], KIND, "broke off"),

@@ -12,7 +12,8 @@ from towpath.gateway.answers import error_answer
 from towpath.testing import serve
 from towpath.web.errors import RULES, problem_of
 
-SECRETS = ("TOWPATH_", "/srv/state", "db.internal", "Raise its")
+SECRETS = ("TOWPATH_", "/srv/state", "db.internal", "Raise its", "1073741824", "62709760")
+FREE, RESERVE = 62709760, 1073741824
 ERRORS = [
     e.BodyTooLargeError(limit=5, size=6),
     e.BodyTooLargeError(limit=5, fix="Raise TOWPATH_MAX_UPLOAD_BYTES."),
@@ -30,6 +31,11 @@ ERRORS = [
     e.UploadRefusedError("it has 6 bytes, and TOWPATH_MAX_UPLOAD_BYTES is 5", status=413),
     e.UploadUnavailableError("db.internal does not answer"),
     e.StoreFullError(need=1, free=2, reserve=3),
+    e.StoreFullError(need=5, free=FREE, reserve=RESERVE, what="The body of the request"),
+    e.StoreFullError(need=None, free=FREE, reserve=0),
+    e.TemporaryFullError(free=FREE),
+    e.DiskFullError("https://a.test/x", need=5, free=FREE),
+    e.AppDiskFullError(Path("/srv/state/x"), free=FREE),
     e.StoreUnusableError("The store's folder /srv/state/store cannot be used."),
     e.StartTimeoutError("local/a", 5),
 ]
@@ -45,6 +51,31 @@ def test_a_stranger_is_told_nothing_of_ours_and_the_operator_all(error, caplog) 
     assert not any(secret in said for secret in SECRETS)
     assert error.told.endswith((".", ")"))
     assert any(getattr(line, "reason", "") == str(error) for line in caplog.records)
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (e.StoreFullError(need=65_549, free=FREE, reserve=RESERVE), "The file could"),
+        (
+            e.StoreFullError(need=5, free=FREE, reserve=0, what="The body of the request"),
+            "The body of the request could",
+        ),
+        (e.TemporaryFullError(free=FREE), "A temporary file could not be stored"),
+        (e.DiskFullError("https://a.test/x?sig=1", need=5, free=FREE), "https://a.test/x:"),
+        (e.AppDiskFullError(None, free=FREE), "The app could not write a file"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_full_disk_says_what_could_not_be_stored_and_no_numbers(error, said: str) -> None:
+    """Issue 18: callers read the reserve, what is free, and sizes that were not theirs."""
+    problem = problem_of(error, loc=["body", "x"])
+    told = str(problem.body["detail"])
+    assert problem.status == 507
+    assert said in told
+    assert "the server's disk is full. Try again later." in told
+    assert not any(character.isdigit() for character in told)
+    assert str(error.free) in str(error)
 
 
 def test_what_has_no_advice_is_told_whole() -> None:

@@ -10,11 +10,20 @@ from typing import Any, TypeVar
 from towpath.errors import AppDefinitionError
 from towpath.errors.redaction import shown
 
-__all__ = ["EndpointSpec", "HealthCheck", "check_method", "endpoint", "line_of", "spec_of"]
+__all__ = [
+    "RESERVED_PATHS",
+    "EndpointSpec",
+    "HealthCheck",
+    "check_method",
+    "endpoint",
+    "line_of",
+    "spec_of",
+]
 
 F = TypeVar("F", bound=Callable[..., Any])  # Any: the author's own signature
 _MARK = "__towpath_endpoint__"
-_RESERVED = {"/health", "/openapi.json"}
+RESERVED_PATHS = frozenset({"/health", "/openapi.json"})
+"""What every runner answers itself, beside the app's endpoints."""
 _OWN = "/-/"
 
 
@@ -91,7 +100,7 @@ def endpoint(
 
 def _is_ours(path: str) -> bool:
     """Return whether every runner answers at *path* itself."""
-    return path in _RESERVED or path.startswith(_OWN)
+    return path in RESERVED_PATHS or path.startswith(_OWN)
 
 
 def spec_of(function: object) -> EndpointSpec | None:

@@ -81,8 +81,9 @@ def _seven_zip(stream: BinaryIO, budget: Budget, url: str | None) -> Archive:
     try:
         module = import_module("towpath.archives.seven_zip")
     except ImportError:
-        message = "7z needs the archives extra: pip install 'towpath[archives]'"
-        raise UnsupportedFormatError(message, url=url, kind="archive") from None
+        message = "7z is not read here. Use ZIP or tar.gz."
+        advice = "Install the archives extra: pip install 'towpath[archives]'."
+        raise UnsupportedFormatError(message, url=url, kind="archive", advice=advice) from None
     archive: Archive = module.SevenZipArchive(stream, budget, url=url)
     return archive
 

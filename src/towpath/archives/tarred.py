@@ -247,8 +247,9 @@ def _zstd(stream: BinaryIO) -> Iterator[bytes]:
     try:
         zstandard = import_module("zstandard")
     except ImportError:
-        message = "tar.zst needs the archives extra: pip install 'towpath[archives]'"
-        raise UnsupportedFormatError(message, kind="archive") from None
+        message = "tar.zst is not read here. Use ZIP or tar.gz."
+        advice = "Install the archives extra: pip install 'towpath[archives]'."
+        raise UnsupportedFormatError(message, kind="archive", advice=advice) from None
     decoder = zstandard.ZstdDecompressor(max_window_size=_MOST_WINDOW)
     try:
         with decoder.stream_reader(stream, read_across_frames=True, closefd=False) as reader:

@@ -24,7 +24,8 @@ from towpath.media.names import clean_name
 __all__ = ["CloudSource"]
 
 _BUFFER = 256 * 1024
-_ADVICE = "Check bucket, key and the credentials of this process."
+_HINT = "Check bucket and key."
+_ADVICE = "Check the credentials of this process."
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
 _LONGEST = timedelta(hours=12)
 
@@ -46,7 +47,7 @@ class CloudSource:
     ) -> Iterator[Opened]:
         """Open an object, or a part of it; see `Source.open`."""
         if headers:
-            raise InvalidURLError(url, "object stores take no request_headers")
+            raise InvalidURLError(url, "object stores take no request headers")
         scheme, bucket, key = _split(url)
         options: obstore.GetOptions = {}
         if start or stop is not None:
@@ -102,8 +103,9 @@ def _store_of(url: str, scheme: str, bucket: str) -> ObjectStore:
     try:
         return _store(scheme, bucket)
     except obstore.exceptions.BaseError as error:
-        reason = f"the environment does not say how to sign in to {scheme}:// ({_kind(error)})"
-        raise DownloadError(url, f"{reason}. {_ADVICE}") from None
+        reason = f"{scheme}:// cannot be read by this server."
+        advice = f"Its environment does not say how to sign in ({_kind(error)}). {_ADVICE}"
+        raise DownloadError(url, reason, advice=advice) from None
 
 
 def _got(
@@ -115,9 +117,9 @@ def _got(
     except ValueError:
         raise InvalidURLError(url, "its key is not one that object stores have") from None
     except (NotFoundError, FileNotFoundError):
-        raise SourceStatusError(url, 404, _ADVICE) from None
+        raise SourceStatusError(url, 404, _HINT, advice=_ADVICE) from None
     except (PermissionDeniedError, UnauthenticatedError):
-        raise SourceStatusError(url, 403, _ADVICE) from None
+        raise SourceStatusError(url, 403, _HINT, advice=_ADVICE) from None
     except PreconditionError:
         raise SourceStatusError(url, 412, "The object was replaced meanwhile.") from None
     except obstore.exceptions.BaseError as error:

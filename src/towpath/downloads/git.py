@@ -110,7 +110,9 @@ class Git:
                 check=False,
             )
         except FileNotFoundError:
-            raise DownloadError(self.url, "the git command is missing. Install git.") from None
+            raise DownloadError(
+                self.url, "repositories are not read here.", advice="Install git, which is missing."
+            ) from None
         except subprocess.TimeoutExpired:
             reason = f"git took longer than {_SECONDS} s"
             raise SourceUnavailableError(self.url, reason) from None
@@ -127,8 +129,8 @@ class Git:
         text = self.run("version")
         match = re.search(r"(\d+)\.(\d+)", text)
         if match is None or (int(match[1]), int(match[2])) < _LEAST_VERSION:
-            reason = f"{shown(text, 60)} is too old; git 2.37 or newer is needed"
-            raise DownloadError(self.url, reason)
+            advice = f"Install git 2.37 or newer: {shown(text, 60)} is too old."
+            raise DownloadError(self.url, "repositories are not read here.", advice=advice)
 
     def pin_submodules(self, folder: Path, most: int) -> "Git":
         """Return one that may reach the hosts of the submodules of the work tree in *folder*.

@@ -20,10 +20,11 @@ _Get = Callable[[dict[str, str]], Answer]
 _OK = 200
 _PARTIAL = 206
 _NOT_MODIFIED = 304
-_ADVICE = {
-    401: "It needs a sign-in: pass request_headers, or upload the file.",
-    403: "It may not be read without permission, or the link has expired: pass request_headers, "
-    "ask for a new link, or upload the file.",
+_NOT_SIGNED_IN = (401, 403)
+_HINTS = {
+    401: "It needs a sign-in: upload the file.",
+    403: "It may not be read without permission, or the link has expired: ask for a new link, or "
+    "upload the file.",
     404: "Check that the link opens in a private window.",
     410: "The file is gone; ask for a new link.",
     429: "It gets too many requests; try again later.",
@@ -179,6 +180,7 @@ def _check_status(url: str, answer: Answer, ask: Ask) -> None:
     if status < 400:  # noqa: PLR2004
         raise BadResponseError(url, f"the server answered {status}, which carries no file")
     server_fault = status >= 500  # noqa: PLR2004
-    advice = "Try again later." if server_fault else _ADVICE.get(status, "Check the link.")
+    hint = "Try again later." if server_fault else _HINTS.get(status, "Check the link.")
+    advice = "Pass request_headers to sign in." if status in _NOT_SIGNED_IN else ""
     wait = retry_after(answer.headers.get("retry-after"), time.time())
-    raise SourceStatusError(url, status, advice, retry_after=wait)
+    raise SourceStatusError(url, status, hint, retry_after=wait, advice=advice)

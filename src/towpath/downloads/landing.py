@@ -120,7 +120,7 @@ def writing_to(head: Head, target: Path) -> Iterator[None]:
 def unwritable(url: str, target: Path, error: OSError) -> DownloadError:
     """Return the error for a *target* that cannot be written; the operator is told its folder."""
     why = error.strerror or type(error).__name__
-    reason = f"the file {shown(target.name)} cannot be written: {why}. Choose another target_dir."
-    failure = DownloadError(url, reason)
+    reason = f"the file {shown(target.name)} cannot be written: {why}."
+    failure = DownloadError(url, reason, advice="Choose another target_dir.")
     tell_operator(failure, f"{shown(str(target))} cannot be written: {why}")
     return failure

@@ -65,8 +65,9 @@ def opener_of(wanted: Wanted) -> Opener:
 
 def _not_asked_for(url: str, scheme: str) -> InvalidURLError:
     """Return the error for a scheme that this call may not use."""
-    reason = f"its scheme is {scheme!r}, which is read with credentials of the server"
-    error = InvalidURLError(url, f"{reason}. Use http or https, or pass sources={{{scheme!r}}}.")
+    reason = f"its scheme is {scheme!r}. Use http or https."
+    advice = f"Pass sources={{{scheme!r}}} to read it with the credentials of this process."
+    error = InvalidURLError(url, reason, advice=advice)
     tell_operator(error, f"TOWPATH_SOURCES={scheme} lets every call read {scheme}://")
     return error
 
@@ -106,8 +107,9 @@ def _cloud(url: str) -> Source:
     try:
         module = import_module("towpath.downloads.cloud_source")
     except ImportError:
-        reason = "object stores need the cloud extra: pip install 'towpath[cloud]'"
-        raise InvalidURLError(url, reason) from None
+        reason = "object stores are not read here. Use http or https."
+        advice = "Install the cloud extra to read them: pip install 'towpath[cloud]'."
+        raise InvalidURLError(url, reason, advice=advice) from None
     source: Source = module.CloudSource()
     return source
 

@@ -28,6 +28,9 @@ class DownloadError(TowpathError):
 
     Attributes:
         url: the URL as it was given; messages show it without query and user info.
+        reason: why, and what whoever gave the URL can do.
+        advice: what the author of the code or the operator can do; callers of a server do not read
+            it.
     """
 
     def __init__(self, url: str, reason: str, *, advice: str = "") -> None:
@@ -71,18 +74,27 @@ class BadResponseError(DownloadError):
 class SourceStatusError(DownloadError):
     """The server answered with a status that is not success.
 
-    Attributes:
+    Args:
+        url: the URL as it was given.
         status: the HTTP status code.
+        hint: what whoever gave the URL can do.
         retry_after: seconds that the server asks to wait, or None.
+        advice: see DownloadError.
     """
 
     def __init__(
-        self, url: str, status: int, advice: str, *, retry_after: float | None = None
+        self,
+        url: str,
+        status: int,
+        hint: str,
+        *,
+        retry_after: float | None = None,
+        advice: str = "",
     ) -> None:
         self.status = status
         self.retry_after = retry_after
         asks = "" if retry_after is None else f" and asks to wait {retry_after:g} s"
-        super().__init__(url, f"the server answered {status}{asks}. {advice}")
+        super().__init__(url, f"the server answered {status}{asks}. {hint}", advice=advice)
 
     @property
     @override
@@ -97,9 +109,9 @@ class SourceUnavailableError(DownloadError, TransientError):
         lasting: whether the cause stays until somebody mends it, such as a bad certificate.
     """
 
-    def __init__(self, url: str, reason: str, *, lasting: bool = False) -> None:
+    def __init__(self, url: str, reason: str, *, lasting: bool = False, advice: str = "") -> None:
         self.lasting = lasting
-        super().__init__(url, reason)
+        super().__init__(url, reason, advice=advice)
 
     @property
     @override
@@ -154,7 +166,9 @@ class FileTooLargeError(DownloadError):
         self.size = size
         self.limit = limit
         super().__init__(
-            url, f"{size} bytes, and the limit is {limit}. Use a smaller file or raise the limit."
+            url,
+            f"{size} bytes, and the limit is {limit}. Use a smaller file.",
+            advice="Raise the limit to take it.",
         )
 
 
@@ -166,4 +180,12 @@ class DiskFullError(DownloadError, OSError):
         self.free = free
         super().__init__(
             url, f"it needs {need} bytes and the disk has {free} to spare. Free some space."
+        )
+
+    @property
+    @override
+    def told(self) -> str:
+        """What a caller is told: the free space is the operator's business."""
+        return (
+            f"Could not download {shown_url(self.url)}: the server's disk is full. Try again later."
         )

@@ -43,6 +43,7 @@ class UnsupportedFormatError(MediaError, ValueError):
         message: what is wrong and what to use instead.
         url: where the file came from, if it came from a URL.
         kind: what kind of file it is about.
+        advice: see TowpathError.
     """
 
     def __init__(
@@ -51,8 +52,9 @@ class UnsupportedFormatError(MediaError, ValueError):
         *,
         url: str | None = None,
         kind: Literal["image", "audio", "video", "archive"] = "image",
+        advice: str = "",
     ) -> None:
-        super().__init__(message, url=url)
+        super().__init__(message, url=url, advice=advice)
         self.slug = "invalid_archive" if kind == "archive" else f"unsupported_{kind}_format"
 
 

@@ -246,9 +246,9 @@ class AppDiskFullError(AppError):
     def __init__(self, path: Path | None, *, free: int) -> None:
         self.path = path
         self.free = free
-        super().__init__(
-            f"The app could not write a file: its disk has {free} bytes left. Free some space."
-        )
+        self.advice = f"It has {free} bytes left. Free some space."
+        full = "the server's disk is full. Try again later."
+        super().__init__(f"The app could not write a file: {full} {self.advice}")
 
 
 class RequirementsError(AppSetupError):

@@ -110,9 +110,19 @@ class RangeError(StorageError):
 
 
 class StoreFullError(StorageError):
-    """Storing the object would use up the reserve of free space."""
+    """Storing something would use up the reserve of free space.
 
-    def __init__(self, *, need: int | None, free: int, reserve: int) -> None:
+    Args:
+        need: bytes that were to be written at once; None where the disk itself refused them.
+        free: bytes that are free.
+        reserve: bytes that stay free.
+        what: was to be stored; begins a sentence.
+    """
+
+    def __init__(
+        self, *, need: int | None, free: int, reserve: int, what: str = "The file"
+    ) -> None:
+        self.what = what
         self.need = need
         self.free = free
         self.reserve = reserve
@@ -123,7 +133,14 @@ class StoreFullError(StorageError):
             "free"
         )
         self.advice = "Free some space, or lower TOWPATH_STORE_RESERVE."
-        super().__init__(f"{trouble}. {self.advice}")
+        self.reason = f"{trouble}. {self.advice}"
+        super().__init__(f"{what} could not be stored. {self.reason}")
+
+    @property
+    @override
+    def told(self) -> str:
+        """What a caller is told: the reserve is a setting, and the free space the operator's."""
+        return f"{self.what} could not be stored: the server's disk is full. Try again later."
 
 
 class StoreUnusableError(StorageError):
@@ -149,3 +166,9 @@ class TemporaryFullError(StorageError):
             f"There is no room for a temporary file: {free} bytes are free on its disk. Free some "
             "space."
         )
+
+    @property
+    @override
+    def told(self) -> str:
+        """What a caller is told: the free space is the operator's business."""
+        return "A temporary file could not be stored: the server's disk is full. Try again later."

@@ -33,6 +33,7 @@ from towpath.queue.outcomes import outcome_of
 from towpath.queue.payloads import Payloads
 from towpath.queue.requests import Claim, Headers, Outcome
 from towpath.runner.wire import STEERING, TRACED_HEADER, AppSpec, forwarded
+from towpath.web.untold import note_untold
 
 __all__ = ["attempt", "failed", "failure_of", "judged"]
 
@@ -70,6 +71,7 @@ async def attempt(
     except UpstreamError as broken:
         return await _broken(broken, lease, spec)
     except (AnswerTooLargeError, StoreFullError, StoreUnusableError) as unkept:
+        note_untold(unkept)
         return outcome_of(unkept)
 
 

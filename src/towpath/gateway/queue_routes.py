@@ -19,6 +19,7 @@ from towpath.gateway.addresses import Address, Ask
 from towpath.gateway.bodies import Bodies
 from towpath.gateway.changes import Changes
 from towpath.gateway.dispatcher import Dispatcher
+from towpath.gateway.endpoints import check_endpoint
 from towpath.gateway.entrance import address_of
 from towpath.gateway.filed import file_of, pieces_in
 from towpath.gateway.intake import Intake
@@ -112,12 +113,17 @@ class QueueRoutes:
         return await handler(request, address)
 
     async def _submit(self, request: Request, _: Address) -> Response:
-        """Put a request in the queue."""
+        """Put a request in the queue.
+
+        Raises:
+            UnknownAppError, UnknownEndpointError: nothing is served at its path.
+        """
         spec = await spec_of(request.scope, self._engine)
         if "fal_webhook" in request.query_params:
             detail = "Webhooks are not delivered by this version; ask for the status instead."
             return JSONResponse({"detail": detail}, 501)
         target = Target(request.scope)
+        check_endpoint(spec, target.endpoint)
         new = _new_request(request, target, spec.request_start_timeout)
         length = target.length if target.has_body else 0
         kept = await self._intake.submit(new, request.receive, length)

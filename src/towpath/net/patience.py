@@ -49,7 +49,8 @@ class Patience:
             reason = f"it took longer than the deadline of {self.deadline:g} s"
             raise SourceUnavailableError(self.url, reason)
         if now >= self._until:
-            raise SourceUnavailableError(self.url, self._impatience())
+            advice = f"Wait longer with patience= (now {self.seconds:g} s)."
+            raise SourceUnavailableError(self.url, self._impatience(), advice=advice)
         return self.left()
 
     def _impatience(self) -> str:
@@ -57,11 +58,11 @@ class Patience:
         if not self._seen:
             return (
                 f"the host stalled: no byte of the file came for {self.seconds:g} s. "
-                f"Try again later, or wait longer with patience= (now {self.seconds:g} s)."
+                "Try again later."
             )
         return (
             f"the host is slow: {self._seen} bytes of the file came in {self.seconds:g} s, "
-            f"and {_USEFUL} are the least. Allow more time with patience= (now {self.seconds:g} s)."
+            f"and {_USEFUL} are the least."
         )
 
     def note(self, size: int) -> None:

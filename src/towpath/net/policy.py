@@ -157,8 +157,8 @@ def _split(url: str, text: str) -> SplitResult:
 def _host(url: str, parts: SplitResult) -> str:
     """Return the host as ASCII."""
     if "@" in parts.netloc:
-        reason = "user names and passwords in URLs are not used; pass request_headers"
-        raise InvalidURLError(url, reason)
+        reason = "user names and passwords in URLs are not used. Leave them out."
+        raise InvalidURLError(url, reason, advice="Pass request_headers to sign in.")
     host = (parts.hostname or "").removesuffix(".")
     if len(host) > _LONGEST_HOST:  # before it is encoded, which takes the square of its length
         raise InvalidURLError(url, f"its host has more than {_LONGEST_HOST} characters")

@@ -28,6 +28,7 @@ SMALL: Final = 256 * 1024
 """Bytes up to which a body or an answer is in its row."""
 _MARK = ":file"  # a colon ends a name in HTTP
 _DRAFT = ".draft"
+_WHAT = "What the queue keeps of the request"
 _LEFTOVER_SECONDS = 3600.0
 
 
@@ -69,7 +70,7 @@ class Payloads:
         self, folder: Path, reserve: int | None, *, now: Callable[[], float] = time.time
     ) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.room = Room(folder, reserve)
+        self.room = Room(folder, reserve, _WHAT)
         self._folder = folder
         self._now = now
 
@@ -79,7 +80,7 @@ class Payloads:
         Raises:
             StoreFullError, StoreUnusableError: the disk has no room for it, or is broken.
         """
-        with told(self._folder):
+        with told(self._folder, _WHAT):
             return Draft(self._folder / f"{os.urandom(16).hex()}{_DRAFT}", self.room)
 
     def keep(self, draft: Draft, name: str) -> tuple[str, str]:
@@ -88,7 +89,7 @@ class Payloads:
         Raises:
             StoreFullError, StoreUnusableError: it cannot be.
         """
-        with told(self._folder):
+        with told(self._folder, _WHAT):
             os.fsync(draft.file.fileno())
             draft.path.replace(self._folder / name)
             sync(self._folder)

@@ -1,6 +1,7 @@
 """A request's body -> the JSON value that the endpoint's model is validated from."""
 
 import json
+import re
 from collections.abc import Collection
 from contextlib import ExitStack, closing
 from typing import Any, NoReturn, cast
@@ -28,6 +29,12 @@ NO_BODY = object()
 _MOST_FIELDS = 1000
 _UPLOAD_LIFE: Lifetime = "1h"
 _INFINITE = float("inf")
+_MOST_DIGITS = 4300  # that Python, and pydantic, make an integer of
+_ESCAPES = re.compile(
+    r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+    r"|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)"
+)
+"""Escapes of a JSON text, one after the other; the group is half of a surrogate pair."""
 
 
 class JsonRequest(Request):
@@ -121,7 +128,7 @@ def _decoded_by_python(raw: bytes) -> object:
     """Decode strict JSON, or say why that cannot be done."""
     try:
         text = raw.decode("utf-8")
-        return _STRICT.decode(text.removeprefix("\ufeff"))  # RFC 8259 section 8.1 allows it
+        return _strictly(text.removeprefix("\ufeff"))  # RFC 8259 section 8.1 allows it
     except json.JSONDecodeError as error:
         _refuse(error.pos, error.msg)
     except UnicodeDecodeError as error:
@@ -147,6 +154,30 @@ def _refuse_constant(word: str) -> NoReturn:
     raise ValueError(message)
 
 
+def _strictly(text: str) -> object:
+    """Decode strict JSON.
+
+    Half of a surrogate pair stands for no character (RFC 8259 section 8.2): a text that has one
+    cannot be written as UTF-8, so an app that gives it back would fail.
+
+    Raises:
+        ValueError: it is not strict JSON.
+    """
+    value: object = _STRICT.decode(text)
+    for escape in _ESCAPES.finditer(text):
+        if escape[1] is not None:
+            reason = f"escape \\{escape[1]} is half of a surrogate pair, which is no character"
+            raise json.JSONDecodeError(reason, text, escape.start())
+    return value
+
+
+def _integer(text: str) -> int:
+    if len(text.removeprefix("-")) > _MOST_DIGITS:
+        message = f"an integer has more than {_MOST_DIGITS} digits"
+        raise ValueError(message)
+    return int(text)
+
+
 def _finite(text: str) -> float:
     number = float(text)
     if number in (float("inf"), float("-inf")):
@@ -155,7 +186,7 @@ def _finite(text: str) -> float:
     return number
 
 
-_STRICT = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
+_STRICT = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite, parse_int=_integer)
 
 
 def _looked_at(value: object, limit: int) -> tuple[bool, bool]:
@@ -202,7 +233,7 @@ def _plain(text: str) -> Any:  # noqa: ANN401 - JSON
     """Return a text field; one that is a JSON object or list is decoded."""
     if text[:1] in {"{", "["}:
         try:
-            return _STRICT.decode(text)
+            return _strictly(text)
         except (ValueError, RecursionError):
             return text
     return text

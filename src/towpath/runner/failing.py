@@ -64,6 +64,12 @@ class Failures:
         if request_id:
             sys.stderr.write(f"Endpoint {path} failed; the server's log says why.\n")
 
+    def _tell_advice(self, path: str, error: TowpathError) -> None:
+        """Tell the author and the operator what they can do about an error that a caller reads."""
+        request = current_request()
+        request_id = request.request_id if request is not None else ""
+        self._tell(request_id, f"Endpoint {path} refused its input: {error}")
+
     def answer(self, api: FastAPI, host: AppHost) -> None:
         """Answer every error of an app in the shapes that clients know."""
         api.router.default = _not_found(api.router.default)
@@ -73,6 +79,8 @@ class Failures:
             problem = problem_of(error, loc=blamed, value=getattr(request.state, "value", None))
             if problem.status >= 500:  # noqa: PLR2004
                 self.note(request.url.path, error)
+            elif isinstance(error, TowpathError) and error.told != str(error):
+                self._tell_advice(request.url.path, error)
             return _answer(problem)
 
         async def http(request: Request, error: Exception) -> Response:

@@ -108,8 +108,12 @@ def sync(path: Path | str) -> None:
 
 
 @contextmanager
-def told(root: Path) -> Iterator[None]:
+def told(root: Path, what: str = "The file") -> Iterator[None]:
     """Say what the disk of *root* answers with errors of ours; other OSErrors go on as they are.
+
+    Args:
+        root: a folder on the disk.
+        what: is written there, for callers; begins a sentence.
 
     Raises:
         StoreFullError: it has no room.
@@ -122,6 +126,6 @@ def told(root: Path) -> Iterator[None]:
             raise
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
             free = shutil.disk_usage(root).free
-            raise StoreFullError(need=None, free=free, reserve=0) from error
+            raise StoreFullError(need=None, free=free, reserve=0, what=what) from error
         reason = f"The store's disk answered {error.strerror!r}; nothing was changed. Look at it."
         raise StoreUnusableError(reason) from error

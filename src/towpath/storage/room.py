@@ -17,10 +17,12 @@ class Room:
     Attributes:
         folder: the folder.
         least: bytes that stay free, as set; None = the larger of 1 GiB and 5 %.
+        what: is stored there, for callers; begins a sentence.
     """
 
     folder: Path
     least: int | None = None
+    what: str = "The file"
 
     def check(self, size: int) -> None:
         """Refuse to write so many bytes where they would use up the reserve.
@@ -31,7 +33,7 @@ class Room:
         usage = shutil.disk_usage(self.folder)
         reserve = self.reserve(usage.total)
         if usage.free - size < reserve:
-            raise StoreFullError(need=size, free=usage.free, reserve=reserve)
+            raise StoreFullError(need=size, free=usage.free, reserve=reserve, what=self.what)
 
     def reserve(self, total: int) -> int:
         """Return the bytes that stay free on a disk of *total* bytes."""

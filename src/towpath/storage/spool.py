@@ -9,6 +9,8 @@ from towpath.storage.room import Room
 
 __all__ = ["Spool", "Spools"]
 
+_WHAT = "The body of the request"
+
 
 class Spool:
     """A file that is written within the reserve.
@@ -36,7 +38,7 @@ class Spool:
         """
         self._room.check(len(data))
         rest = memoryview(data)
-        with told(self._room.folder):
+        with told(self._room.folder, self._room.what):
             while rest:  # unbuffered: a disk that is nearly full takes a part
                 rest = rest[self.file.write(rest) :]
         self.size += len(data)
@@ -61,7 +63,7 @@ class Spools:
 
     def __init__(self, folder: Path, reserve: int | None) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.room = Room(folder, reserve)
+        self.room = Room(folder, reserve, _WHAT)
 
     def new(self) -> Spool:
         """Return an empty file that nobody else sees.
@@ -69,6 +71,6 @@ class Spools:
         Raises:
             StoreFullError, StoreUnusableError: the disk has no room for it, or is broken.
         """
-        with told(self.room.folder):
+        with told(self.room.folder, self.room.what):
             file = tempfile.TemporaryFile(dir=self.room.folder, buffering=0)  # noqa: SIM115 - its owner closes it
         return Spool(file, self.room)

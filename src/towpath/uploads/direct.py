@@ -82,7 +82,7 @@ def _told(hosting: Hosting) -> Iterator[None]:
     try:
         yield
     except StoreFullError as error:
-        raise UploadRefusedError(str(error), status=507) from error
+        raise UploadRefusedError(error.reason, status=507) from error
     except ObjectNotFoundError:
         reason = "its reserved place was given up or completed before; reserve another one"
         raise UploadRefusedError(reason, status=409) from None

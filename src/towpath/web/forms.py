@@ -127,6 +127,20 @@ def _unreadable(reason: str) -> RequestError:
     return RequestError(message)
 
 
+def _too_many(limits: FormLimits, files: int) -> RequestError:
+    """Say what a form has too much of, and how much it may have."""
+    most_files = _counted(limits.files, "file")
+    most_fields = _counted(limits.fields, "other field")
+    found = most_files if files > limits.files else most_fields
+    message = f"The form has more than {found}. It may have {most_files} and {most_fields}."
+    return RequestError(message)
+
+
+def _counted(number: int, noun: str) -> str:
+    """Return a number with its noun."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 class _NoSink:
     """Stands for the sink of a file until there is one."""
 
@@ -208,8 +222,7 @@ class _Reader:
         else:
             self._fields += 1
         if self._files > self._limits.files or self._fields > self._limits.fields:
-            most = f"{self._limits.files} files and {self._limits.fields} other fields"
-            raise _unreadable(f"it has more than {most}")
+            raise _too_many(self._limits, self._files)
 
     def _data(self, data: bytes, start: int, end: int) -> None:
         """Take a piece of a file or of a text."""
