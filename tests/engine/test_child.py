@@ -83,5 +83,7 @@ def test_a_note_of_a_failure_that_a_full_disk_has_cut_is_read_as_far_as_it_goes(
     (tmp_path / "7-1" / "failure").write_bytes("ValueError: naïv".encode()[:-2])
     process = SimpleNamespace(pid=7, returncode=1)
     nothing: Any = None
-    child = Child(nothing, process, nothing, tmp_path, tmp_path, nothing, lambda: None, "mark")
+    child = Child(
+        nothing, "me", process, nothing, tmp_path, tmp_path, nothing, lambda: None, "mark"
+    )
     assert child._failure() == "ValueError: na\ufffd"

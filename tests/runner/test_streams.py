@@ -93,3 +93,15 @@ def test_what_is_for_the_operator_is_marked(told: Told) -> None:
         handler.handle(record)
     handler.handle(record)
     assert told == [("a", "OP:WARN", "inner name"), ("operator", "OP:WARN", "inner name")]
+
+
+@pytest.mark.parametrize("name", ["asyncio", "concurrent.futures", "towpath.x", "uvicorn.error"])
+def test_tracebacks_of_what_runs_the_app_are_for_the_operator(told: Told, name: str) -> None:
+    handler = RequestHandler(lambda *line: told.append(line))
+    info = (ValueError, ValueError("secret"), None)
+    record = logging.LogRecord(name, logging.ERROR, "f.py", 1, "it failed", (), info)
+    with serving(request("a")):
+        handler.emit(record)
+    assert ("a", "OP:ERROR", "ValueError: secret") in told
+    said = [line for _, level, line in told if not level.startswith("OP:")]
+    assert said == ["Code in thread MainThread failed with ValueError; the server's log says why."]

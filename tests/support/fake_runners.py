@@ -63,6 +63,7 @@ class FakeChild:
         self.upstream = FakeUpstream()
         self.failure, self.delay = failure, delay
         self.removed = False
+        self.is_killed = False
         self.requests: set[str] = set()
 
     async def ready(self) -> None:

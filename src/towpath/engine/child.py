@@ -21,13 +21,13 @@ from towpath.clock import system_clock
 from towpath.engine.environments import python_of
 from towpath.engine.output import log_output
 from towpath.engine.pipes import Event, Pipes, RunnerPipes
-from towpath.engine.process import ChildProcess
+from towpath.engine.process import ChildProcess, ending
 from towpath.engine.template import Template, Templates
 from towpath.errors import AppDefinitionError, AppSetupError, StartTimeoutError
 from towpath.net.upstream import Upstream, UpstreamError
 from towpath.runner.process import RunnerFolder, end_group
 from towpath.runner.strays import MARK, end_strays, mark_of_server
-from towpath.runner.wire import AppSpec
+from towpath.runner.wire import FOR_OPERATOR, AppSpec
 from towpath.settings import Settings
 
 __all__ = ["Child", "Wanted", "describe", "sweep_homes"]
@@ -61,6 +61,7 @@ class Child:
 
     Attributes:
         spec: its app.
+        owner: of the app.
         process: its process; leader of its own session.
         upstream: HTTP towards it.
         home: the short folder of its socket.
@@ -68,11 +69,13 @@ class Child:
         pipes: what it prints and says.
         removed: called once it is gone.
         mark: in the environment of the runner and of what it starts.
+        is_killed: whether the server ended it, because it was stuck or not well.
         is_removed: whether its end was seen to.
         requests: that it works on.
     """
 
     spec: AppSpec
+    owner: str
     process: ChildProcess
     upstream: Upstream
     home: Path
@@ -80,6 +83,7 @@ class Child:
     pipes: Pipes
     removed: Callable[[], None]
     mark: str
+    is_killed: bool = False
     is_removed: bool = False
     requests: set[str] = field(default_factory=set)
 
@@ -109,7 +113,9 @@ class Child:
             made.pop_all()
         pipes.start()
         runners, upstream = settings.state / "runners", Upstream(str(path))
-        return cls(spec, process, upstream, home, runners, pipes, wanted.removed, mark)
+        return cls(
+            spec, wanted.owner, process, upstream, home, runners, pipes, wanted.removed, mark
+        )
 
     async def ready(self) -> None:
         """Wait until setup is over.
@@ -148,11 +154,13 @@ class Child:
         folder = RunnerFolder.of(self.runners, self.process.pid)
         if folder is not None and folder.failure.exists():
             return folder.failure.read_text(errors="replace")  # a full disk cuts it anywhere
-        return f"{self.pipes.tail()}\nthe runner ended with status {self.process.returncode}"
+        ended = f"the runner ended with {ending(self.process.returncode or 0)}"
+        return f"{self.pipes.tail()}\n{ended}"
 
     def kill(self) -> None:
         """End the runner and what it started, now; one that has ended may have left its number."""
         if self.process.returncode is None:
+            self.is_killed = True
             end_group(self.process.pid)
 
     async def stop(self, *, grace: float) -> None:
@@ -176,11 +184,24 @@ class Child:
             await asyncio.to_thread(end_strays, self.mark.__eq__)
         await asyncio.to_thread(self.pipes.tail)  # its last lines come before its end is told
         await self.upstream.close()
+        await asyncio.to_thread(self._tell_crash)
         folder = RunnerFolder.of(self.runners, self.process.pid)
         for path in (self.home, folder.path if folder else None):
             if path is not None:
                 await asyncio.to_thread(rmtree, path, ignore_errors=True)
         self.removed()
+
+    def crash_report(self) -> str:
+        """Return the stacks that the runner wrote down when it crashed, or was ended."""
+        folder = RunnerFolder.of(self.runners, self.process.pid)
+        return folder.crash_report() if folder is not None else ""
+
+    def _tell_crash(self) -> None:
+        """Tell the operator where the runner's code was; its requests' logs have callers."""
+        at_work = next(iter(self.requests)) if len(self.requests) == 1 else ""
+        for line in self.crash_report().splitlines():
+            event = Event("log", at_work, f"{FOR_OPERATOR}ERROR", line, system_clock())
+            log_output(f"{self.owner}/{self.spec.name}", self.process.pid, event)
 
 
 def _short_temp() -> str:
@@ -253,7 +274,7 @@ async def describe(reference: str, settings: Settings, templates: Templates) -> 
     env = settings.environment_of_runner()
     content, status = await _described(_Origin(python, env, templates.of(python, env)), reference)
     if "apps" not in content:
-        ended = f"{reference} cannot be loaded: its process ended with status {status}."
+        ended = f"{reference} cannot be loaded: its process ended with {ending(status)}."
         trace = str(content.get("traceback", ""))
         raise AppDefinitionError(str(content.get("error", ended)), traceback=trace)
     return [_checked(AppSpec.from_json(app), requirements) for app in content["apps"]]

@@ -7,6 +7,7 @@ from functools import partial
 
 import anyio
 
+from towpath.clock import system_clock
 from towpath.engine.arrivals import Arrivals
 from towpath.engine.child import Child, Wanted, describe, sweep_homes
 from towpath.engine.engine import AppState, AppStatus
@@ -18,6 +19,7 @@ from towpath.engine.pool import Pool
 from towpath.engine.scaling import Scale
 from towpath.engine.template import Templates
 from towpath.errors import AppError, AppStartingError, UnknownAppError
+from towpath.runner.crashes import IS_OVERDUE
 from towpath.runner.process import sweep_runners
 from towpath.runner.strays import end_strays, is_server_gone
 from towpath.runner.wire import AppSpec
@@ -27,6 +29,8 @@ __all__ = ["LocalEngine"]
 
 _PATIENCE_SECONDS = 30.0
 """That a call waits for its app to be loaded; a restart takes its callers no longer."""
+
+_OVERDUE = "The code did not stop in the time that it had to; its runner was ended."
 
 Listener = Callable[[Event], None]
 
@@ -253,6 +257,8 @@ class LocalEngine:
         owner, started = self._settings.owner, list[Child]()
 
         def tell(event: Event) -> None:
+            if event.kind == "end" and started and IS_OVERDUE in started[0].crash_report():
+                tell(Event("log", "", "STDERR", _OVERDUE, system_clock()))
             try:
                 loop.call_soon_threadsafe(self._heard, spec.name, started, event)
             except RuntimeError:  # the loop has ended

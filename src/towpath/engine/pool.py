@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import signal
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
@@ -11,6 +12,7 @@ from towpath.engine.care import Care
 from towpath.engine.child import Child
 from towpath.engine.engine import AppState, AppStatus
 from towpath.engine.places import Lease, Places, Runner
+from towpath.engine.process import ending
 from towpath.engine.scaling import Demand, Plan, Scale, decide
 from towpath.engine.tasks import Tasks
 from towpath.errors import (
@@ -311,12 +313,13 @@ class Pool:
 
     async def _mourn(self, runner: Runner) -> None:
         """Clean up when a runner ends, and have another one started."""
-        await runner.child.process.wait()
+        status = await runner.child.process.wait()
         if runner in self._places.runners:
             self._places.runners.remove(runner)
         if not runner.leaving:
-            pid = runner.child.process.pid
-            log.warning("runner ended", extra={"app": self.spec.name, "pid": pid})
+            said = {"app": self.spec.name, "pid": runner.child.process.pid}
+            said |= {"status": status, "reason": _reason(runner.child, status)}
+            log.warning("runner ended", extra=said)
             self.restarts += 1
             self._note_death(runner)
         self._news.set()
@@ -353,6 +356,14 @@ class Pool:
     @staticmethod
     def _now() -> float:
         return asyncio.get_running_loop().time()
+
+
+def _reason(child: Child, status: int) -> str:
+    """Say how a runner has ended; the system kills who takes its last memory."""
+    said = f"it ended with {ending(status)}"
+    if status != -signal.SIGKILL:
+        return said
+    return f"{said}, by this server" if child.is_killed else f"{said} (perhaps out of memory)"
 
 
 def _log_failure(spec: AppSpec, error: AppError) -> None:

@@ -20,7 +20,7 @@ from towpath.engine.template import Template, closed_on_error, our_stderr
 from towpath.runner import guardian
 from towpath.runner.strays import MARK
 
-__all__ = ["ChildProcess"]
+__all__ = ["ChildProcess", "ending"]
 
 _GUARDIAN = str(Path(guardian.__file__).absolute())
 _TEMPLATE_SECONDS = 60.0  # for its imports, on a cold disk; runners are executed after that
@@ -149,6 +149,14 @@ class ChildProcess:
         """Tell who waits."""
         if not self._ended.done():
             self._ended.set_result(status)
+
+
+def ending(status: int) -> str:
+    """Return an exit status in words: `status 3`, or `signal 11, SIGSEGV`."""
+    if status >= 0:
+        return f"status {status}"
+    names = {int(each): each.name for each in signal.Signals}
+    return f"signal {-status}, {names.get(-status, 'without a name')}"
 
 
 def _status(told: BinaryIO) -> int:

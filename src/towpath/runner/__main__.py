@@ -24,6 +24,7 @@ from towpath.errors import AppDefinitionError, SettingsError
 from towpath.errors.redaction import shown
 from towpath.memory import freeze_heap
 from towpath.runner.containing import contained
+from towpath.runner.crashes import record_crashes
 from towpath.runner.events import EventPipe
 from towpath.runner.forks import Forks, open_descriptors
 from towpath.runner.host import AppHost
@@ -34,6 +35,7 @@ from towpath.runner.propagation import propagate_context
 from towpath.runner.server import create_runner, document_of
 from towpath.runner.streams import Output, route_output
 from towpath.runner.template import fork_runners
+from towpath.runner.uncaught import Uncaught
 from towpath.runner.wire import AppSpec
 from towpath.settings import Settings, load_given, using
 from towpath.storage.hosting import hosting_of, using_hosting
@@ -105,16 +107,14 @@ def _serve(reference: AppReference, arguments: argparse.Namespace) -> None:
     """Load the app, set it up, serve it until told to stop."""
     settings = load_given()
     folder = RunnerFolder.create(settings.state / "runners")
-    is_private = settings.private_tmp != "env" and _own_tmp(folder, reference, settings)
-    if settings.private_tmp == "auto" and not is_private:
-        sys.stderr.write(f"{TMP} is not private on this system; use TMPDIR, {folder.temp}\n")
-    mounted = ProcessPlaces(tmp_mount=(TMP, folder.temp))
-    set_places(mounted if is_private else ProcessPlaces(temp=folder.temp))
+    record_crashes(folder.crash)
+    is_private = _has_own_tmp(folder, reference, settings)
     set_limits(memory=settings.runner_memory_bytes, open_files=settings.runner_open_files)
     _hide_main()
     events = EventPipe(arguments.events, most_bytes=settings.request_log_bytes)
     output = _told(events, settings)
-    forks = _forks(events, output)
+    uncaught = _uncaught(events)
+    forks = _forks(events, output, uncaught)
     forks.keep([arguments.socket])
     try:
         _check_private(settings, is_private=is_private)
@@ -126,15 +126,30 @@ def _serve(reference: AppReference, arguments: argparse.Namespace) -> None:
             app = create_runner(
                 host,
                 settings,
-                _over(events, output),
+                _over(events, output, uncaught),
                 events.failed,
                 tell_operator=events.tell_operator,
             )
             before = open_descriptors()
-            run_loop(_run(host, app, arguments.socket, forks=forks, before=before))
+            run_loop(
+                _run(host, app, arguments.socket, forks=forks, before=before, uncaught=uncaught)
+            )
     except Exception as error:  # noqa: BLE001 - the author's code may raise anything
         _write_failure(error, folder)
         sys.exit(1)
+    finally:
+        uncaught.drain()
+        uncaught.remove()  # nothing passes on what comes while Python ends
+
+
+def _has_own_tmp(folder: RunnerFolder, reference: AppReference, settings: Settings) -> bool:
+    """Give the runner a `/tmp` of its own; return whether the system allows it."""
+    is_private = settings.private_tmp != "env" and _own_tmp(folder, reference, settings)
+    if settings.private_tmp == "auto" and not is_private:
+        sys.stderr.write(f"{TMP} is not private on this system; use TMPDIR, {folder.temp}\n")
+    mounted = ProcessPlaces(tmp_mount=(TMP, folder.temp))
+    set_places(mounted if is_private else ProcessPlaces(temp=folder.temp))
+    return is_private
 
 
 def _write_failure(error: Exception, folder: RunnerFolder) -> None:
@@ -164,17 +179,32 @@ def _told(events: EventPipe, settings: Settings) -> Output:
     return output
 
 
-def _over(events: EventPipe, output: Output) -> Callable[[str, bool], None]:
+def _uncaught(events: EventPipe) -> Uncaught:
+    """Have the operator told of exceptions that nothing catches."""
+
+    def say(request_id: str, line: str) -> None:
+        if request_id:
+            events.log(request_id, "STDERR", line)
+        else:  # the server gives it to the request at work, if there is only one
+            print(line, file=sys.__stderr__)
+
+    uncaught = Uncaught(events.tell_operator, say)
+    uncaught.install()
+    return uncaught
+
+
+def _over(events: EventPipe, output: Output, uncaught: Uncaught) -> Callable[[str, bool], None]:
     """Return what tells that a request is over, after all that it wrote."""
 
     def tell_over(request_id: str, is_traced: bool) -> None:  # noqa: FBT001 - a callback
+        uncaught.drain()
         output.finish(request_id)
         (events.end if is_traced else events.forget)(request_id)
 
     return tell_over
 
 
-def _forks(events: EventPipe, output: Output) -> Forks:
+def _forks(events: EventPipe, output: Output, uncaught: Uncaught) -> Forks:
     """Have children that the app's code forks leave what is ours alone."""
 
     def before() -> None:
@@ -184,6 +214,7 @@ def _forks(events: EventPipe, output: Output) -> Forks:
     def in_child() -> None:
         output.become_child()
         events.become_child()
+        uncaught.remove()
 
     return Forks(before=before, in_runner=events.hear_children, in_child=in_child)
 
@@ -213,7 +244,13 @@ def _own_tmp(folder: RunnerFolder, reference: AppReference, settings: Settings) 
 
 
 async def _run(
-    host: AppHost, app: ASGIApp, descriptor: int, *, forks: Forks, before: Collection[int]
+    host: AppHost,
+    app: ASGIApp,
+    descriptor: int,
+    *,
+    forks: Forks,
+    before: Collection[int],
+    uncaught: Uncaught,
 ) -> None:
     """Set up, then serve; a first SIGTERM drains.
 
@@ -223,9 +260,11 @@ async def _run(
         descriptor: the listening socket.
         forks: what children are kept from.
         before: the descriptors that were open before this loop was made; it has the others.
+        uncaught: hears of exceptions in this loop's tasks.
     """
     forks.keep(open_descriptors() - set(before))
     forks.note_handlers()
+    uncaught.watch(asyncio.get_running_loop())
     await host.setup()
     sock = socket.socket(fileno=descriptor)
     sock.set_inheritable(False)

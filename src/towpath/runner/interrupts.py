@@ -9,10 +9,9 @@ from typing import Any
 
 from towpath.errors import RequestCancelled, RequestCancelledError
 from towpath.runner.containing import contained
+from towpath.runner.crashes import crash_file
 
 __all__ = ["Doom", "Job"]
-
-_STDERR = 2
 
 
 class Job:
@@ -93,7 +92,8 @@ def _raise_in(thread: int) -> None:
 class Doom:
     """Ends the process when code that was told to stop goes on for longer than its grace.
 
-    A thread of C watches over it, because the code may hold the interpreter.
+    A thread of C watches over it, because the code may hold the interpreter. It writes the stacks
+    of all threads for the operator (`runner.crashes`).
 
     Args:
         grace: seconds.
@@ -118,6 +118,6 @@ class Doom:
         """Watch over the one whose grace ends first."""
         if self._waiting:
             seconds = max(0.05, min(self._waiting.values()) - now)
-            faulthandler.dump_traceback_later(seconds, exit=True, file=_STDERR)
+            faulthandler.dump_traceback_later(seconds, exit=True, file=crash_file())
         else:
             faulthandler.cancel_dump_traceback_later()

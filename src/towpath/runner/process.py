@@ -18,10 +18,16 @@ __all__ = [
     "write_json",
 ]
 
+_LONGEST_REPORT = 64 * 1024
+
 
 @dataclass(frozen=True, slots=True)
 class RunnerFolder:
-    """A runner's own folder: `tmp/` stands for `/tmp`, `failure` says why it could not start."""
+    """A runner's own folder.
+
+    `tmp/` stands for `/tmp`, `failure` says why it could not start, `crash` where its code was when
+    it crashed.
+    """
 
     path: Path
 
@@ -43,6 +49,20 @@ class RunnerFolder:
     def failure(self) -> Path:
         """Return where a failed start is written down."""
         return self.path / "failure"
+
+    @property
+    def crash(self) -> Path:
+        """Return where the stacks of a crash are written down."""
+        return self.path / "crash"
+
+    def crash_report(self) -> str:
+        """Return the stacks of a crash, the end of them if they are long; '' without any."""
+        try:
+            with self.crash.open("rb") as file:
+                file.seek(max(0, self.crash.stat().st_size - _LONGEST_REPORT))
+                return file.read(_LONGEST_REPORT).decode(errors="replace")
+        except OSError:
+            return ""
 
     @classmethod
     def of(cls, runners: Path, pid: int) -> "RunnerFolder | None":

@@ -11,12 +11,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from typing import Any, TypeVar
 
-from towpath.context import current_request
+from towpath.context import RequestContext, current_request
 
-__all__ = ["propagate_context"]
+__all__ = ["propagate_context", "request_of"]
 
 T = TypeVar("T")
 _MARK = "_towpath_propagates"
+_REQUEST = "_towpath_request"
 
 
 def propagate_context() -> None:
@@ -28,12 +29,19 @@ def propagate_context() -> None:
         setattr(threading.Thread, _MARK, True)
 
 
+def request_of(thread: threading.Thread) -> RequestContext | None:
+    """Return the request that started a thread; its context is gone once its code has failed."""
+    request: RequestContext | None = getattr(thread, _REQUEST, None)
+    return request
+
+
 def _starting(start: Callable[[threading.Thread], None]) -> Callable[[threading.Thread], None]:
     """Return `Thread.start` that gives the thread its starter's context."""
 
     @functools.wraps(start)
     def started(self: threading.Thread) -> None:
-        if current_request() is not None:
+        if (request := current_request()) is not None:
+            setattr(self, _REQUEST, request)
             run = self.run
             self.run = functools.partial(copy_context().run, run)  # type: ignore[method-assign]
         start(self)

@@ -21,6 +21,8 @@ from towpath.runner.wire import FOR_OPERATOR
 __all__ = ["Output", "RequestHandler", "RequestStream", "route_output"]
 
 _LONGEST = 16 * 1024
+_INNER = frozenset({"asyncio", "concurrent", "towpath", "uvicorn"})
+"""Loggers of what runs the app, and tells of exceptions that the app does not catch."""
 
 Tell = Callable[[str, str, str], None]
 """Takes request id, level and message."""
@@ -126,7 +128,8 @@ class RequestHandler(logging.Handler):
     """Writes log records to their request's log, or to standard error outside of one.
 
     A request's log is read by its caller. The lines of a record with the audience `operator` are
-    marked: they are in the server's log, and in the request's as the operator reads it.
+    marked: they are in the server's log, and in the request's as the operator reads it. So are
+    the tracebacks that what runs the app logs; the request's log has one sentence then.
 
     Args:
         tell: takes the lines of requests.
@@ -144,6 +147,9 @@ class RequestHandler(logging.Handler):
             if getattr(record, "audience", "") == "operator":
                 self._tell_operator(record.levelno, message)
                 return
+            if _is_inner(record):
+                self._tell_operator(record.levelno, message)
+                message = _summary(record)
             request = current_request()
             if request is None or not request.request_id:
                 sys.stderr.write(f"{record.levelname} {message}\n")
@@ -159,6 +165,20 @@ class RequestHandler(logging.Handler):
         named = request.request_id if request is not None else ""
         for line in message.splitlines() or [""]:
             self._tell(named or OPERATOR, f"{FOR_OPERATOR}{_level(number)}", line[:_LONGEST])
+
+
+def _is_inner(record: logging.LogRecord) -> bool:
+    """Return whether what runs the app logs an exception, or asyncio a failure with its place."""
+    room = record.name.partition(".")[0]
+    has_place = bool(record.exc_info) or (room == "asyncio" and record.levelno >= logging.ERROR)
+    return has_place and room in _INNER
+
+
+def _summary(record: logging.LogRecord) -> str:
+    """Return what callers read in the place of a traceback."""
+    kind = record.exc_info[0] if record.exc_info else None
+    what = f"failed with {kind.__name__}" if kind is not None else "failed"
+    return f"Code in thread {record.threadName} {what}; the server's log says why."
 
 
 def _level(number: int) -> str:
