@@ -286,11 +286,17 @@ def test_a_template_ends_with_its_server(tmp_path: Path) -> None:
     wait_until(lambda: not template.is_running() or template.status() == psutil.STATUS_ZOMBIE)
 
 
-def test_servers_of_one_process_of_tests_share_a_template(tmp_path: Path) -> None:
+def test_servers_of_one_process_of_tests_share_a_template(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each has its settings and the working folder that it is started in."""
     app, seen = write(tmp_path, "report.py", REPORT), []
     for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
         with serve(app, data_dir=tmp_path / name, store_reserve=0) as server:
             told = httpx2.post(f"{server.url}/local/report", json={}, timeout=60).json()
             seen.append(psutil.Process(told["pid"]).parent().ppid())
+            assert told["folder"] == str(tmp_path / name)
             assert told["environment"]["TOWPATH_DATA_DIR"] == str(tmp_path / name)
     assert seen[0] == seen[1] != os.getpid()

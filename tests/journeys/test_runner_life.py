@@ -64,7 +64,7 @@ def test_trust_t49_a_preview_stays_and_lives_an_hour(server: Server) -> None:
 def test_trust_t53_an_endpoint_that_meets_a_full_disk_answers_507(server: Server) -> None:
     answer = httpx2.post(f"{server.url}/local/forking/full", json={}, timeout=30)
     assert answer.status_code == 507
-    assert "Free some space." in answer.json()["detail"]
+    assert "the server's disk is full. Try again later." in answer.json()["detail"]
     assert "big.bin" not in answer.text
 
 

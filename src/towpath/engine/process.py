@@ -69,6 +69,7 @@ class ChildProcess:
                 "command": list(arguments),
                 "environment": dict(env),
                 "descriptors": list(descriptors),
+                "folder": _working_folder(),
             }
         )
         if template is not None and outputs is not None:
@@ -164,6 +165,14 @@ def _status(told: BinaryIO) -> int:
     with suppress(OSError, ValueError):
         return int(told.readline())
     return -signal.SIGKILL
+
+
+def _working_folder() -> str | None:
+    """Return the present working folder; a template may have been started in another one."""
+    try:
+        return str(Path.cwd())
+    except OSError:  # it was removed
+        return None
 
 
 def _guardian(

@@ -116,6 +116,9 @@ def _run(guardian: int, out: int, err: int, *others: int) -> list[str]:
     os.dup2(err, 2)
     asked = guard(socket.socket(fileno=guardian))
     _place(others, asked["descriptors"])
+    if asked["folder"] is not None:
+        with suppress(OSError):
+            os.chdir(asked["folder"])
     command, environment = asked["command"], asked["environment"]
     os.environ.clear()  # noqa: TID251 - it is another process's
     os.environ.update(environment)  # noqa: TID251 - as above
