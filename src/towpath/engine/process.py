@@ -62,7 +62,7 @@ class ChildProcess:
             descriptors: what it inherits besides the standard streams.
             env: its whole environment.
             outputs: its standard output and error; without them both are our standard error.
-            template: what it is forked from; executed if there is none, or it cannot fork.
+            template: the process to fork it from; without one, or if that fails, it is executed.
         """
         asked = json.dumps(
             {

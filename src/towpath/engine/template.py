@@ -79,9 +79,8 @@ class Templates:
     def of(self, python: str, env: Mapping[str, str]) -> Template | None:
         """Return the template of runners with this interpreter and environment.
 
-        There is none for other interpreters than ours: each would be a process that stays, for
-        packages that few apps have. There is none where it cannot be started, or must not be
-        forked.
+        Other interpreters than ours have no template: it would stay as a process, for packages
+        that few apps have. The result is also None if the template cannot start or must not fork.
         """
         if python != sys.executable or sys.platform != "linux":
             return None
